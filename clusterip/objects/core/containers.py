@@ -1,0 +1,204 @@
+"""Containers, their probes, ports, environment and resources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clusterip.objects.base import IntOrString, ListMap, ListSet, Quantity, Struct, always
+from clusterip.objects.core.references import ConfigMapKeySelector, FileKeySelector, ObjectFieldSelector, ResourceFieldSelector, SecretKeySelector
+from clusterip.objects.core.security import SecurityContext
+
+
+class ConfigMapEnvSource(Struct):
+    name: str = ""
+    optional: bool | None = None
+
+
+class ContainerPort(Struct):
+    name: str = ""
+    hostPort: int = 0
+    containerPort: int = always(0)
+    protocol: str = ""
+    hostIP: str = ""
+
+
+class ContainerResizePolicy(Struct):
+    resourceName: str = ""
+    restartPolicy: str = ""
+
+
+class ContainerRestartRuleOnExitCodes(Struct):
+    operator: str = ""
+    values: Annotated[list[int], ListSet()] = []
+
+
+class ContainerRestartRule(Struct):
+    action: str = ""
+    exitCodes: ContainerRestartRuleOnExitCodes | None = None
+
+
+class SecretEnvSource(Struct):
+    name: str = ""
+    optional: bool | None = None
+
+
+class EnvFromSource(Struct):
+    prefix: str = ""
+    configMapRef: ConfigMapEnvSource | None = None
+    secretRef: SecretEnvSource | None = None
+
+
+class EnvVarSource(Struct):
+    fieldRef: ObjectFieldSelector | None = None
+    resourceFieldRef: ResourceFieldSelector | None = None
+    configMapKeyRef: ConfigMapKeySelector | None = None
+    secretKeyRef: SecretKeySelector | None = None
+    fileKeyRef: FileKeySelector | None = None
+
+
+class EnvVar(Struct):
+    name: str = ""
+    value: str = ""
+    valueFrom: EnvVarSource | None = None
+
+
+class ExecAction(Struct):
+    command: list[str] = []
+
+
+class HTTPHeader(Struct):
+    name: str = ""
+    value: str = ""
+
+
+class HTTPGetAction(Struct):
+    path: str = ""
+    port: IntOrString | None = None
+    host: str = ""
+    scheme: str = ""
+    httpHeaders: list[HTTPHeader] = []
+
+
+class SleepAction(Struct):
+    seconds: int = always(0)
+
+
+class TCPSocketAction(Struct):
+    port: IntOrString | None = None
+    host: str = ""
+
+
+class LifecycleHandler(Struct):
+    exec: ExecAction | None = None
+    httpGet: HTTPGetAction | None = None
+    tcpSocket: TCPSocketAction | None = None
+    sleep: SleepAction | None = None
+
+
+class Lifecycle(Struct):
+    postStart: LifecycleHandler | None = None
+    preStop: LifecycleHandler | None = None
+    stopSignal: str | None = None
+
+
+class GRPCAction(Struct):
+    port: int = always(0)
+    service: str | None = None
+
+
+class Probe(Struct):
+    exec: ExecAction | None = None
+    httpGet: HTTPGetAction | None = None
+    tcpSocket: TCPSocketAction | None = None
+    grpc: GRPCAction | None = None
+    initialDelaySeconds: int = 0
+    timeoutSeconds: int = 0
+    periodSeconds: int = 0
+    successThreshold: int = 0
+    failureThreshold: int = 0
+    terminationGracePeriodSeconds: int | None = None
+
+
+class ResourceClaim(Struct):
+    name: str = ""
+    request: str = ""
+
+
+class ResourceRequirements(Struct):
+    limits: dict[str, Quantity] = {}
+    requests: dict[str, Quantity] = {}
+    claims: Annotated[list[ResourceClaim], ListMap(("name",))] = []
+
+
+class VolumeDevice(Struct):
+    name: str = ""
+    devicePath: str = ""
+
+
+class VolumeMount(Struct):
+    name: str = ""
+    readOnly: bool = False
+    recursiveReadOnly: str | None = None
+    mountPath: str = ""
+    subPath: str = ""
+    mountPropagation: str | None = None
+    subPathExpr: str = ""
+
+
+class Container(Struct):
+    name: str = ""
+    image: str = ""
+    command: list[str] = []
+    args: list[str] = []
+    workingDir: str = ""
+    ports: Annotated[list[ContainerPort], ListMap(("containerPort", "protocol"), merge="containerPort")] = []
+    envFrom: list[EnvFromSource] = []
+    env: Annotated[list[EnvVar], ListMap(("name",), merge="name")] = []
+    resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
+    resizePolicy: list[ContainerResizePolicy] = []
+    restartPolicy: str | None = None
+    restartPolicyRules: list[ContainerRestartRule] = []
+    volumeMounts: Annotated[list[VolumeMount], ListMap(("mountPath",), merge="mountPath")] = []
+    volumeDevices: Annotated[list[VolumeDevice], ListMap(("devicePath",), merge="devicePath")] = []
+    livenessProbe: Probe | None = None
+    readinessProbe: Probe | None = None
+    startupProbe: Probe | None = None
+    lifecycle: Lifecycle | None = None
+    terminationMessagePath: str = ""
+    terminationMessagePolicy: str = ""
+    imagePullPolicy: str = ""
+    securityContext: SecurityContext | None = None
+    stdin: bool = False
+    stdinOnce: bool = False
+    tty: bool = False
+
+
+class EphemeralContainer(Struct):
+    name: str = ""
+    image: str = ""
+    command: list[str] = []
+    args: list[str] = []
+    workingDir: str = ""
+    ports: Annotated[list[ContainerPort], ListMap(("containerPort", "protocol"), merge="containerPort")] = []
+    envFrom: list[EnvFromSource] = []
+    env: Annotated[list[EnvVar], ListMap(("name",), merge="name")] = []
+    resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
+    resizePolicy: list[ContainerResizePolicy] = []
+    restartPolicy: str | None = None
+    restartPolicyRules: list[ContainerRestartRule] = []
+    volumeMounts: Annotated[list[VolumeMount], ListMap(("mountPath",), merge="mountPath")] = []
+    volumeDevices: Annotated[list[VolumeDevice], ListMap(("devicePath",), merge="devicePath")] = []
+    livenessProbe: Probe | None = None
+    readinessProbe: Probe | None = None
+    startupProbe: Probe | None = None
+    lifecycle: Lifecycle | None = None
+    terminationMessagePath: str = ""
+    terminationMessagePolicy: str = ""
+    imagePullPolicy: str = ""
+    securityContext: SecurityContext | None = None
+    stdin: bool = False
+    stdinOnce: bool = False
+    tty: bool = False
+    targetContainerName: str = ""

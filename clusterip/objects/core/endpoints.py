@@ -1,0 +1,31 @@
+"""Endpoints: its fields."""
+
+from __future__ import annotations
+
+from clusterip.objects.base import Struct, always
+from clusterip.objects.core.references import ObjectReference
+from clusterip.objects.meta import Object
+
+
+class EndpointAddress(Struct):
+    ip: str = ""
+    hostname: str = ""
+    nodeName: str | None = None
+    targetRef: ObjectReference | None = None
+
+
+class EndpointPort(Struct):
+    name: str = ""
+    port: int = always(0)
+    protocol: str = ""
+    appProtocol: str | None = None
+
+
+class EndpointSubset(Struct):
+    addresses: list[EndpointAddress] = []
+    notReadyAddresses: list[EndpointAddress] = []
+    ports: list[EndpointPort] = []
+
+
+class Endpoints(Object):
+    subsets: list[EndpointSubset] = []

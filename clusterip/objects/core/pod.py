@@ -1,0 +1,161 @@
+"""Pod: its fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clusterip.objects.base import Atomic, ListMap, ListSet, Quantity, RetainKeys, Struct, always, always_list
+from clusterip.objects.core.containers import ResourceRequirements
+from clusterip.objects.core.pod_spec import PodSpec
+from clusterip.objects.meta import Object
+
+
+class ContainerExtendedResourceRequest(Struct):
+    containerName: str = ""
+    resourceName: str = ""
+    requestName: str = ""
+
+
+class ContainerStateRunning(Struct):
+    startedAt: str | None = None
+
+
+class ContainerStateTerminated(Struct):
+    exitCode: int = always(0)
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    startedAt: str | None = None
+    finishedAt: str | None = None
+    containerID: str = ""
+
+
+class ContainerStateWaiting(Struct):
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerState(Struct):
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+
+
+class LinuxContainerUser(Struct):
+    uid: int = always(0)
+    gid: int = always(0)
+    supplementalGroups: list[int] = []
+
+
+class ContainerUser(Struct):
+    linux: LinuxContainerUser | None = None
+
+
+class ResourceHealth(Struct):
+    resourceID: str = ""
+    health: str = ""
+    message: str | None = None
+
+
+class ResourceStatus(Struct):
+    name: str = ""
+    resources: Annotated[list[ResourceHealth], ListMap(("resourceID",))] = []
+
+
+class ImageVolumeStatus(Struct):
+    imageRef: str = ""
+
+
+class VolumeStatus(Struct):
+    image: ImageVolumeStatus | None = None
+
+
+class VolumeMountStatus(Struct):
+    name: str = ""
+    mountPath: str = ""
+    readOnly: bool = False
+    recursiveReadOnly: str | None = None
+    volumeStatus: VolumeStatus | None = None
+
+
+class ContainerStatus(Struct):
+    name: str = ""
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+    lastState: ContainerState = msgspec.field(default_factory=ContainerState)
+    ready: bool = always(False)
+    restartCount: int = always(0)
+    image: str = ""
+    imageID: str = ""
+    containerID: str = ""
+    started: bool | None = None
+    allocatedResources: dict[str, Quantity] = {}
+    resources: ResourceRequirements | None = None
+    volumeMounts: Annotated[list[VolumeMountStatus], ListMap(("mountPath",), merge="mountPath")] = []
+    user: ContainerUser | None = None
+    allocatedResourcesStatus: Annotated[list[ResourceStatus], ListMap(("name",), merge="name")] = []
+    stopSignal: str | None = None
+
+
+class HostIP(Struct):
+    ip: str = ""
+
+
+class NodeAllocatableResourceClaimStatus(Struct):
+    resourceClaimName: str = ""
+    containers: Annotated[list[str], ListSet()] = []
+    resources: dict[str, Quantity] = {}
+
+
+class PodCondition(Struct):
+    type: str = ""
+    observedGeneration: int = 0
+    status: str = ""
+    lastProbeTime: str | None = None
+    lastTransitionTime: str | None = None
+    reason: str = ""
+    message: str = ""
+
+
+class PodExtendedResourceClaimStatus(Struct):
+    requestMappings: list[ContainerExtendedResourceRequest] = always_list()
+    resourceClaimName: str = ""
+
+
+class PodIP(Struct):
+    ip: str = ""
+
+
+class PodResourceClaimStatus(Struct):
+    name: str = ""
+    resourceClaimName: str | None = None
+
+
+class PodStatus(Struct):
+    observedGeneration: int = 0
+    phase: str = ""
+    conditions: Annotated[list[PodCondition], ListMap(("type",), merge="type")] = []
+    message: str = ""
+    reason: str = ""
+    nominatedNodeName: str = ""
+    hostIP: str = ""
+    hostIPs: Annotated[list[HostIP], Atomic(merge="ip")] = []
+    podIP: str = ""
+    podIPs: Annotated[list[PodIP], ListMap(("ip",), merge="ip")] = []
+    startTime: str | None = None
+    initContainerStatuses: list[ContainerStatus] = []
+    containerStatuses: list[ContainerStatus] = []
+    qosClass: str = ""
+    ephemeralContainerStatuses: list[ContainerStatus] = []
+    resize: str = ""
+    resourceClaimStatuses: Annotated[list[PodResourceClaimStatus], ListMap(("name",), merge="name"), RetainKeys()] = []
+    extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
+    allocatedResources: dict[str, Quantity] = {}
+    resources: ResourceRequirements | None = None
+    nodeAllocatableResourceClaimStatuses: list[NodeAllocatableResourceClaimStatus] = []
+
+
+class Pod(Object):
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)

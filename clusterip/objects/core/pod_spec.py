@@ -1,0 +1,103 @@
+"""What a Pod should be: its spec and the template that workloads stamp Pods from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clusterip.objects.base import Atomic, ListMap, Quantity, RetainKeys, Struct, always_list
+from clusterip.objects.core.containers import Container, EphemeralContainer, ResourceRequirements
+from clusterip.objects.core.references import LocalObjectReference
+from clusterip.objects.core.scheduling import Affinity, Toleration, TopologySpreadConstraint
+from clusterip.objects.core.security import PodSecurityContext
+from clusterip.objects.core.volumes import Volume
+from clusterip.objects.meta import ObjectMeta
+
+
+class HostAlias(Struct):
+    ip: str = ""
+    hostnames: list[str] = []
+
+
+class PodDNSConfigOption(Struct):
+    name: str = ""
+    value: str | None = None
+
+
+class PodDNSConfig(Struct):
+    nameservers: list[str] = []
+    searches: list[str] = []
+    options: list[PodDNSConfigOption] = []
+
+
+class PodOS(Struct):
+    name: str = ""
+
+
+class PodReadinessGate(Struct):
+    conditionType: str = ""
+
+
+class PodResourceClaim(Struct):
+    name: str = ""
+    resourceClaimName: str | None = None
+    resourceClaimTemplateName: str | None = None
+
+
+class PodSchedulingGate(Struct):
+    name: str = ""
+
+
+class PodSchedulingGroup(Struct):
+    podGroupName: str | None = None
+
+
+class PodSpec(Struct):
+    volumes: Annotated[list[Volume], ListMap(("name",), merge="name"), RetainKeys()] = []
+    initContainers: Annotated[list[Container], ListMap(("name",), merge="name")] = []
+    containers: Annotated[list[Container], ListMap(("name",), merge="name")] = always_list()
+    ephemeralContainers: Annotated[list[EphemeralContainer], ListMap(("name",), merge="name")] = []
+    restartPolicy: str = ""
+    terminationGracePeriodSeconds: int | None = None
+    activeDeadlineSeconds: int | None = None
+    dnsPolicy: str = ""
+    nodeSelector: Annotated[dict[str, str], Atomic()] = {}
+    serviceAccountName: str = ""
+    serviceAccount: str = ""
+    automountServiceAccountToken: bool | None = None
+    nodeName: str = ""
+    hostNetwork: bool = False
+    hostPID: bool = False
+    hostIPC: bool = False
+    shareProcessNamespace: bool | None = None
+    securityContext: PodSecurityContext | None = None
+    imagePullSecrets: Annotated[list[LocalObjectReference], ListMap(("name",), merge="name")] = []
+    hostname: str = ""
+    subdomain: str = ""
+    affinity: Affinity | None = None
+    schedulerName: str = ""
+    tolerations: list[Toleration] = []
+    hostAliases: Annotated[list[HostAlias], ListMap(("ip",), merge="ip")] = []
+    priorityClassName: str = ""
+    priority: int | None = None
+    dnsConfig: PodDNSConfig | None = None
+    readinessGates: list[PodReadinessGate] = []
+    runtimeClassName: str | None = None
+    enableServiceLinks: bool | None = None
+    preemptionPolicy: str | None = None
+    overhead: dict[str, Quantity] = {}
+    topologySpreadConstraints: Annotated[list[TopologySpreadConstraint], ListMap(("topologyKey", "whenUnsatisfiable"), merge="topologyKey")] = []
+    setHostnameAsFQDN: bool | None = None
+    os: PodOS | None = None
+    hostUsers: bool | None = None
+    schedulingGates: Annotated[list[PodSchedulingGate], ListMap(("name",), merge="name")] = []
+    resourceClaims: Annotated[list[PodResourceClaim], ListMap(("name",), merge="name"), RetainKeys()] = []
+    resources: ResourceRequirements | None = None
+    hostnameOverride: str | None = None
+    schedulingGroup: PodSchedulingGroup | None = None
+
+
+class PodTemplateSpec(Struct):
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)

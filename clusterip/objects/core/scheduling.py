@@ -1,0 +1,82 @@
+"""Where a Pod may run: affinity, tolerations, spreading."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clusterip.objects.base import Struct, always, always_list
+from clusterip.objects.meta import LabelSelector
+
+
+class NodeSelectorRequirement(Struct):
+    key: str = ""
+    operator: str = ""
+    values: list[str] = []
+
+
+class NodeSelectorTerm(Struct):
+    matchExpressions: list[NodeSelectorRequirement] = []
+    matchFields: list[NodeSelectorRequirement] = []
+
+
+class NodeSelector(Struct):
+    nodeSelectorTerms: list[NodeSelectorTerm] = always_list()
+
+
+class PreferredSchedulingTerm(Struct):
+    weight: int = always(0)
+    preference: NodeSelectorTerm = msgspec.field(default_factory=NodeSelectorTerm)
+
+
+class NodeAffinity(Struct):
+    requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None = None
+    preferredDuringSchedulingIgnoredDuringExecution: list[PreferredSchedulingTerm] = []
+
+
+class PodAffinityTerm(Struct):
+    labelSelector: LabelSelector | None = None
+    namespaces: list[str] = []
+    topologyKey: str = ""
+    namespaceSelector: LabelSelector | None = None
+    matchLabelKeys: list[str] = []
+    mismatchLabelKeys: list[str] = []
+
+
+class WeightedPodAffinityTerm(Struct):
+    weight: int = always(0)
+    podAffinityTerm: PodAffinityTerm = msgspec.field(default_factory=PodAffinityTerm)
+
+
+class PodAffinity(Struct):
+    requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] = []
+    preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm] = []
+
+
+class PodAntiAffinity(Struct):
+    requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] = []
+    preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm] = []
+
+
+class Affinity(Struct):
+    nodeAffinity: NodeAffinity | None = None
+    podAffinity: PodAffinity | None = None
+    podAntiAffinity: PodAntiAffinity | None = None
+
+
+class Toleration(Struct):
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+    tolerationSeconds: int | None = None
+
+
+class TopologySpreadConstraint(Struct):
+    maxSkew: int = always(0)
+    topologyKey: str = ""
+    whenUnsatisfiable: str = ""
+    labelSelector: LabelSelector | None = None
+    minDomains: int | None = None
+    nodeAffinityPolicy: str | None = None
+    nodeTaintsPolicy: str | None = None
+    matchLabelKeys: list[str] = []

@@ -1,0 +1,77 @@
+"""Service: its fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clusterip.objects.base import Atomic, IntOrString, ListMap, Struct, always
+from clusterip.objects.meta import Condition, Object
+
+
+class ClientIPConfig(Struct):
+    timeoutSeconds: int | None = None
+
+
+class PortStatus(Struct):
+    port: int = always(0)
+    protocol: str = ""
+    error: str | None = None
+
+
+class LoadBalancerIngress(Struct):
+    ip: str = ""
+    hostname: str = ""
+    ipMode: str | None = None
+    ports: list[PortStatus] = []
+
+
+class LoadBalancerStatus(Struct):
+    ingress: list[LoadBalancerIngress] = []
+
+
+class ServicePort(Struct):
+    name: str = ""
+    protocol: str = ""
+    appProtocol: str | None = None
+    port: int = always(0)
+    targetPort: IntOrString | None = None
+    nodePort: int = 0
+
+
+class SessionAffinityConfig(Struct):
+    clientIP: ClientIPConfig | None = None
+
+
+class ServiceSpec(Struct):
+    ports: Annotated[list[ServicePort], ListMap(("port", "protocol"), merge="port")] = []
+    selector: Annotated[dict[str, str], Atomic()] = {}
+    clusterIP: str = ""
+    clusterIPs: list[str] = []
+    type: str = ""
+    externalIPs: list[str] = []
+    sessionAffinity: str = ""
+    loadBalancerIP: str = ""
+    loadBalancerSourceRanges: list[str] = []
+    externalName: str = ""
+    externalTrafficPolicy: str = ""
+    healthCheckNodePort: int = 0
+    publishNotReadyAddresses: bool = False
+    sessionAffinityConfig: SessionAffinityConfig | None = None
+    ipFamilies: list[str] = []
+    ipFamilyPolicy: str | None = None
+    allocateLoadBalancerNodePorts: bool | None = None
+    loadBalancerClass: str | None = None
+    internalTrafficPolicy: str | None = None
+    trafficDistribution: str | None = None
+
+
+class ServiceStatus(Struct):
+    loadBalancer: LoadBalancerStatus = msgspec.field(default_factory=LoadBalancerStatus)
+    conditions: Annotated[list[Condition], ListMap(("type",), merge="type")] = []
+
+
+class Service(Object):
+    spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
+    status: ServiceStatus = msgspec.field(default_factory=ServiceStatus)

@@ -1,0 +1,90 @@
+"""Field errors: what is wrong with which field of an object, in Kubernetes' own words.
+
+The wording is that of ``k8s.io/apimachinery/pkg/util/validation/field/errors.go``, since people and
+programs match on it: ``spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+class Path(str):
+    """Where a field is: ``Path("spec").child("ports").index(0)`` is ``spec.ports[0]``."""
+
+    __slots__ = ()
+
+    def child(self, *names: str) -> Path:
+        return Path(".".join((self, *names)) if self else ".".join(names))
+
+    def index(self, i: int) -> Path:
+        return Path(f"{self}[{i}]")
+
+    def key(self, key: str) -> Path:
+        return Path(f"{self}[{key}]")
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field. ``reason`` is the cause's reason in a ``Status``."""
+
+    reason: str
+    field: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.body}"
+
+
+ErrorList = list[FieldError]
+
+
+def _shown(value: Any) -> str:
+    """A bad value as Go prints it in an error: strings quoted, structures as JSON."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return msgspec.json.encode(value).decode()
+
+
+def required(field: str, detail: str = "") -> FieldError:
+    return FieldError("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
+
+
+def invalid(field: str, value: Any, detail: str) -> FieldError:
+    return FieldError("FieldValueInvalid", field, f"Invalid value: {_shown(value)}: {detail}")
+
+
+def not_supported(field: str, value: Any, valid: Iterable[str]) -> FieldError:
+    supported = ", ".join(_shown(v) for v in valid)
+    return FieldError(
+        "FieldValueNotSupported", field, f"Unsupported value: {_shown(value)}: supported values: {supported}"
+    )
+
+
+def duplicate(field: str, value: Any) -> FieldError:
+    return FieldError("FieldValueDuplicate", field, f"Duplicate value: {_shown(value)}")
+
+
+def not_found(field: str, value: Any) -> FieldError:
+    return FieldError("FieldValueNotFound", field, f"Not found: {_shown(value)}")
+
+
+def forbidden(field: str, detail: str) -> FieldError:
+    return FieldError("FieldValueForbidden", field, f"Forbidden: {detail}")
+
+
+def too_long(field: str, maximum: int) -> FieldError:
+    return FieldError("FieldValueTooLong", field, f"Too long: may not be more than {maximum} bytes")
+
+
+def too_many(field: str, actual: int, maximum: int) -> FieldError:
+    return FieldError("FieldValueTooMany", field, f"Too many: {actual}: must have at most {maximum} items")
+
+
+def internal(field: str, detail: str) -> FieldError:
+    return FieldError("InternalError", field, f"Internal error: {detail}")

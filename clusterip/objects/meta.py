@@ -1,0 +1,124 @@
+"""Metadata that every object carries, and the shapes shared by all API groups (``meta/v1``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from clusterip.objects.base import ListMap, ListSet, Struct
+
+
+class Condition(Struct):
+    type: str = ""
+    status: str = ""
+    observedGeneration: int = 0
+    lastTransitionTime: str | None = None
+    reason: str = ""
+    message: str = ""
+
+
+class Preconditions(Struct):
+    uid: str | None = None
+    resourceVersion: str | None = None
+
+
+class DeleteOptions(Struct):
+    gracePeriodSeconds: int | None = None
+    preconditions: Preconditions | None = None
+    orphanDependents: bool | None = None
+    propagationPolicy: str | None = None
+    dryRun: list[str] = []
+    ignoreStoreReadErrorWithClusterBreakingPotential: bool | None = None
+
+
+class LabelSelectorRequirement(Struct):
+    key: str = ""
+    operator: str = ""
+    values: list[str] = []
+
+
+class LabelSelector(Struct):
+    matchLabels: dict[str, str] = {}
+    matchExpressions: list[LabelSelectorRequirement] = []
+
+
+class ShardInfo(Struct):
+    selector: str = ""
+
+
+class ListMeta(Struct):
+    selfLink: str = ""
+    resourceVersion: str = ""
+    continue_: str = msgspec.field(name="continue", default="")
+    remainingItemCount: int | None = None
+    shardInfo: ShardInfo | None = None
+
+
+class ManagedFieldsEntry(Struct):
+    manager: str = ""
+    operation: str = ""
+    apiVersion: str = ""
+    time: str | None = None
+    fieldsType: str = ""
+    fieldsV1: dict[str, Any] | None = None
+    subresource: str = ""
+
+
+class OwnerReference(Struct):
+    apiVersion: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+    blockOwnerDeletion: bool | None = None
+
+
+class ObjectMeta(Struct):
+    name: str = ""
+    generateName: str = ""
+    namespace: str = ""
+    selfLink: str = ""
+    uid: str = ""
+    resourceVersion: str = ""
+    generation: int = 0
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    deletionGracePeriodSeconds: int | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    ownerReferences: Annotated[list[OwnerReference], ListMap(("uid",), merge="uid")] = []
+    finalizers: Annotated[list[str], ListSet(merge=True)] = []
+    managedFields: list[ManagedFieldsEntry] = []
+
+
+class StatusCause(Struct):
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
+class StatusDetails(Struct):
+    name: str = ""
+    group: str = ""
+    kind: str = ""
+    uid: str = ""
+    causes: list[StatusCause] = []
+    retryAfterSeconds: int = 0
+
+
+class Status(Struct):
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+    status: str = ""
+    message: str = ""
+    reason: str = ""
+    details: StatusDetails | None = None
+    code: int = 0
+
+
+class Object(Struct):
+    """The base of every kind: what it is and who it is."""
+
+    kind: str = ""
+    apiVersion: str = ""
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)

@@ -1,0 +1,23 @@
+"""ServiceCIDR: its fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clusterip.objects.base import ListMap, Struct
+from clusterip.objects.meta import Condition, Object
+
+
+class ServiceCIDRSpec(Struct):
+    cidrs: list[str] = []
+
+
+class ServiceCIDRStatus(Struct):
+    conditions: Annotated[list[Condition], ListMap(("type",), merge="type")] = []
+
+
+class ServiceCIDR(Object):
+    spec: ServiceCIDRSpec = msgspec.field(default_factory=ServiceCIDRSpec)
+    status: ServiceCIDRStatus = msgspec.field(default_factory=ServiceCIDRStatus)
