@@ -27,7 +27,7 @@ def always(default: T) -> T:
 
 def always_list() -> Any:
     """A list field that is written even when it is empty."""
-    return msgspec.field(default_factory=lambda: [])
+    return msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import msgspec
 
 
 class Path(str):
-    """Where a field is: ``Path("spec").child("ports").index(0)`` is ``spec.ports[0]``."""
+    """Where a field is: ``Path("spec").child("ports").item(0)`` is ``spec.ports[0]``."""
 
     __slots__ = ()
 
     def child(self, *names: str) -> Path:
         return Path(".".join((self, *names)) if self else ".".join(names))
 
-    def index(self, i: int) -> Path:
+    def item(self, i: int) -> Path:
         return Path(f"{self}[{i}]")
 
     def key(self, key: str) -> Path:
@@ -52,7 +52,9 @@ def _shown(value: Any) -> str:
 
 
 def required(field: str, detail: str = "") -> FieldError:
-    return FieldError("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
+    return FieldError(
+        "FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value"
+    )
 
 
 def invalid(field: str, value: Any, detail: str) -> FieldError:

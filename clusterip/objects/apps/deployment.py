@@ -1,4 +1,4 @@
-"""Deployment: its fields."""
+"""Deployment: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from clusterip.objects.base import IntOrString, ListMap, RetainKeys, Struct
 from clusterip.objects.core.pod_spec import PodTemplateSpec
 from clusterip.objects.meta import LabelSelector, Object
+from clusterip.objects.registry import Resource, register
 
 
 class RollingUpdateDeployment(Struct):
@@ -56,3 +57,18 @@ class DeploymentStatus(Struct):
 class Deployment(Object):
     spec: DeploymentSpec = msgspec.field(default_factory=DeploymentSpec)
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
+
+
+DEPLOYMENTS = register(
+    Resource(
+        type=Deployment,
+        group="apps",
+        version="v1",
+        plural="deployments",
+        namespaced=True,
+        singular="deployment",
+        short_names=("deploy",),
+        categories=("all",),
+        status=True,
+    )
+)

@@ -1,4 +1,4 @@
-"""ReplicaSet: its fields."""
+"""ReplicaSet: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from clusterip.objects.base import ListMap, Struct, always
 from clusterip.objects.core.pod_spec import PodTemplateSpec
 from clusterip.objects.meta import LabelSelector, Object
+from clusterip.objects.registry import Resource, register
 
 
 class ReplicaSetSpec(Struct):
@@ -39,3 +40,18 @@ class ReplicaSetStatus(Struct):
 class ReplicaSet(Object):
     spec: ReplicaSetSpec = msgspec.field(default_factory=ReplicaSetSpec)
     status: ReplicaSetStatus = msgspec.field(default_factory=ReplicaSetStatus)
+
+
+REPLICASETS = register(
+    Resource(
+        type=ReplicaSet,
+        group="apps",
+        version="v1",
+        plural="replicasets",
+        namespaced=True,
+        singular="replicaset",
+        short_names=("rs",),
+        categories=("all",),
+        status=True,
+    )
+)

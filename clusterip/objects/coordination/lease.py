@@ -1,4 +1,4 @@
-"""Lease: its fields."""
+"""Lease: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import msgspec
 
 from clusterip.objects.base import Struct
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class LeaseSpec(Struct):
@@ -20,3 +21,15 @@ class LeaseSpec(Struct):
 
 class Lease(Object):
     spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
+
+
+LEASES = register(
+    Resource(
+        type=Lease,
+        group="coordination.k8s.io",
+        version="v1",
+        plural="leases",
+        namespaced=True,
+        singular="lease",
+    )
+)

@@ -7,7 +7,13 @@ from typing import Annotated
 import msgspec
 
 from clusterip.objects.base import IntOrString, ListMap, ListSet, Quantity, Struct, always
-from clusterip.objects.core.references import ConfigMapKeySelector, FileKeySelector, ObjectFieldSelector, ResourceFieldSelector, SecretKeySelector
+from clusterip.objects.core.references import (
+    ConfigMapKeySelector,
+    FileKeySelector,
+    ObjectFieldSelector,
+    ResourceFieldSelector,
+    SecretKeySelector,
+)
 from clusterip.objects.core.security import SecurityContext
 
 

@@ -1,10 +1,11 @@
-"""Endpoints: its fields."""
+"""Endpoints: its fields and its place in the API."""
 
 from __future__ import annotations
 
 from clusterip.objects.base import Struct, always
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class EndpointAddress(Struct):
@@ -29,3 +30,16 @@ class EndpointSubset(Struct):
 
 class Endpoints(Object):
     subsets: list[EndpointSubset] = []
+
+
+ENDPOINTS = register(
+    Resource(
+        type=Endpoints,
+        group="",
+        version="v1",
+        plural="endpoints",
+        namespaced=True,
+        singular="endpoints",
+        short_names=("ep",),
+    )
+)

@@ -1,4 +1,4 @@
-"""Event: its fields."""
+"""Event: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import msgspec
 from clusterip.objects.base import Struct
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class EventSeries(Struct):
@@ -34,3 +35,16 @@ class Event(Object):
     related: ObjectReference | None = None
     reportingComponent: str = ""
     reportingInstance: str = ""
+
+
+EVENTS = register(
+    Resource(
+        type=Event,
+        group="",
+        version="v1",
+        plural="events",
+        namespaced=True,
+        singular="event",
+        short_names=("ev",),
+    )
+)

@@ -1,4 +1,4 @@
-"""Namespace: its fields."""
+"""Namespace: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from clusterip.objects.base import ListMap, Struct
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class NamespaceSpec(Struct):
@@ -30,3 +31,17 @@ class NamespaceStatus(Struct):
 class Namespace(Object):
     spec: NamespaceSpec = msgspec.field(default_factory=NamespaceSpec)
     status: NamespaceStatus = msgspec.field(default_factory=NamespaceStatus)
+
+
+NAMESPACES = register(
+    Resource(
+        type=Namespace,
+        group="",
+        version="v1",
+        plural="namespaces",
+        namespaced=False,
+        singular="namespace",
+        short_names=("ns",),
+        status=True,
+    )
+)

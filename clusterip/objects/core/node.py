@@ -1,4 +1,4 @@
-"""Node: its fields."""
+"""Node: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from clusterip.objects.base import ListMap, ListSet, Quantity, Struct, always, always_list
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class AttachedVolume(Struct):
@@ -130,3 +131,17 @@ class NodeStatus(Struct):
 class Node(Object):
     spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+NODES = register(
+    Resource(
+        type=Node,
+        group="",
+        version="v1",
+        plural="nodes",
+        namespaced=False,
+        singular="node",
+        short_names=("no",),
+        status=True,
+    )
+)

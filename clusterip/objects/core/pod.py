@@ -1,4 +1,4 @@
-"""Pod: its fields."""
+"""Pod: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from clusterip.objects.base import Atomic, ListMap, ListSet, Quantity, RetainKey
 from clusterip.objects.core.containers import ResourceRequirements
 from clusterip.objects.core.pod_spec import PodSpec
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class ContainerExtendedResourceRequest(Struct):
@@ -149,7 +150,9 @@ class PodStatus(Struct):
     qosClass: str = ""
     ephemeralContainerStatuses: list[ContainerStatus] = []
     resize: str = ""
-    resourceClaimStatuses: Annotated[list[PodResourceClaimStatus], ListMap(("name",), merge="name"), RetainKeys()] = []
+    resourceClaimStatuses: Annotated[
+        list[PodResourceClaimStatus], ListMap(("name",), merge="name"), RetainKeys()
+    ] = []
     extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
     allocatedResources: dict[str, Quantity] = {}
     resources: ResourceRequirements | None = None
@@ -159,3 +162,18 @@ class PodStatus(Struct):
 class Pod(Object):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+
+PODS = register(
+    Resource(
+        type=Pod,
+        group="",
+        version="v1",
+        plural="pods",
+        namespaced=True,
+        singular="pod",
+        short_names=("po",),
+        categories=("all",),
+        status=True,
+    )
+)

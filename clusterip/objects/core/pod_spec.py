@@ -87,7 +87,9 @@ class PodSpec(Struct):
     enableServiceLinks: bool | None = None
     preemptionPolicy: str | None = None
     overhead: dict[str, Quantity] = {}
-    topologySpreadConstraints: Annotated[list[TopologySpreadConstraint], ListMap(("topologyKey", "whenUnsatisfiable"), merge="topologyKey")] = []
+    topologySpreadConstraints: Annotated[
+        list[TopologySpreadConstraint], ListMap(("topologyKey", "whenUnsatisfiable"), merge="topologyKey")
+    ] = []
     setHostnameAsFQDN: bool | None = None
     os: PodOS | None = None
     hostUsers: bool | None = None

@@ -5,7 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from clusterip.objects.base import Quantity, Struct, always, always_list
-from clusterip.objects.core.references import LocalObjectReference, ObjectFieldSelector, ResourceFieldSelector, TypedLocalObjectReference
+from clusterip.objects.core.references import (
+    LocalObjectReference,
+    ObjectFieldSelector,
+    ResourceFieldSelector,
+    TypedLocalObjectReference,
+)
 from clusterip.objects.meta import LabelSelector, ObjectMeta
 
 

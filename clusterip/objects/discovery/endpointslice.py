@@ -1,4 +1,4 @@
-"""EndpointSlice: its fields."""
+"""EndpointSlice: its fields and its place in the API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from clusterip.objects.base import ListSet, Struct, always_list
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.meta import Object
+from clusterip.objects.registry import Resource, register
 
 
 class EndpointConditions(Struct):
@@ -52,3 +53,15 @@ class EndpointSlice(Object):
     addressType: str = ""
     endpoints: list[Endpoint] = always_list()
     ports: list[EndpointPort] = always_list()
+
+
+ENDPOINTSLICES = register(
+    Resource(
+        type=EndpointSlice,
+        group="discovery.k8s.io",
+        version="v1",
+        plural="endpointslices",
+        namespaced=True,
+        singular="endpointslice",
+    )
+)
