@@ -8,7 +8,7 @@ documentation and in the code is the same text. Absent fields hold Go's zero val
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -16,7 +16,13 @@ T = TypeVar("T")
 
 
 class Struct(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A part of an object. Fields that hold their default are left out of its JSON."""
+    """A part of an object. Fields that hold their default are left out of its JSON.
+
+    A subclass with ``owned_whole`` is one value to server-side apply, whose fields cannot have
+    different owners (``x-kubernetes-map-type: atomic``).
+    """
+
+    owned_whole: ClassVar[bool] = False
 
 
 def always(default: T) -> T:

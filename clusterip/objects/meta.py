@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -39,6 +39,8 @@ class LabelSelectorRequirement(Struct):
 
 
 class LabelSelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     matchLabels: dict[str, str] = {}
     matchExpressions: list[LabelSelectorRequirement] = []
 
@@ -66,6 +68,8 @@ class ManagedFieldsEntry(Struct):
 
 
 class OwnerReference(Struct):
+    owned_whole: ClassVar[bool] = True
+
     apiVersion: str = ""
     kind: str = ""
     name: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from clusterip.objects.base import Struct, always
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.meta import Object
@@ -9,6 +11,8 @@ from clusterip.objects.registry import Resource, register
 
 
 class EndpointAddress(Struct):
+    owned_whole: ClassVar[bool] = True
+
     ip: str = ""
     hostname: str = ""
     nodeName: str | None = None
@@ -16,6 +20,8 @@ class EndpointAddress(Struct):
 
 
 class EndpointPort(Struct):
+    owned_whole: ClassVar[bool] = True
+
     name: str = ""
     port: int = always(0)
     protocol: str = ""

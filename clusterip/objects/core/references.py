@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from clusterip.objects.base import Quantity, Struct
 
 
 class ConfigMapKeySelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     name: str = ""
     key: str = ""
     optional: bool | None = None
 
 
 class FileKeySelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     volumeName: str = ""
     path: str = ""
     key: str = ""
@@ -19,15 +25,21 @@ class FileKeySelector(Struct):
 
 
 class LocalObjectReference(Struct):
+    owned_whole: ClassVar[bool] = True
+
     name: str = ""
 
 
 class ObjectFieldSelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     apiVersion: str = ""
     fieldPath: str = ""
 
 
 class ObjectReference(Struct):
+    owned_whole: ClassVar[bool] = True
+
     kind: str = ""
     namespace: str = ""
     name: str = ""
@@ -38,23 +50,31 @@ class ObjectReference(Struct):
 
 
 class ResourceFieldSelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     containerName: str = ""
     resource: str = ""
     divisor: Quantity | None = None
 
 
 class SecretKeySelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     name: str = ""
     key: str = ""
     optional: bool | None = None
 
 
 class SecretReference(Struct):
+    owned_whole: ClassVar[bool] = True
+
     name: str = ""
     namespace: str = ""
 
 
 class TypedLocalObjectReference(Struct):
+    owned_whole: ClassVar[bool] = True
+
     apiGroup: str | None = None
     kind: str = ""
     name: str = ""

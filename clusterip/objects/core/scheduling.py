@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from clusterip.objects.base import Struct, always, always_list
@@ -15,11 +17,15 @@ class NodeSelectorRequirement(Struct):
 
 
 class NodeSelectorTerm(Struct):
+    owned_whole: ClassVar[bool] = True
+
     matchExpressions: list[NodeSelectorRequirement] = []
     matchFields: list[NodeSelectorRequirement] = []
 
 
 class NodeSelector(Struct):
+    owned_whole: ClassVar[bool] = True
+
     nodeSelectorTerms: list[NodeSelectorTerm] = always_list()
 
 

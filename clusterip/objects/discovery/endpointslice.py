@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -43,6 +43,8 @@ class Endpoint(Struct):
 
 
 class EndpointPort(Struct):
+    owned_whole: ClassVar[bool] = True
+
     name: str | None = None
     protocol: str | None = None
     port: int | None = None
