@@ -129,7 +129,7 @@ def names() -> list[str]:
 
 def join(namespace: Namespace) -> None:
     """Move the calling thread (in a process with one thread: the process) into a namespace for good."""
-    with _opened(namespace) as descriptor:
+    with opened(namespace) as descriptor:
         _check(_libc.setns(descriptor, CLONE_NEWNET), "setns", str(namespace))
 
 
@@ -140,7 +140,7 @@ def enter(namespace: Namespace) -> Iterator[None]:
     Only for code that does not yield to other tasks: a coroutine that awaits in here takes the whole
     event loop into the namespace.
     """
-    with _opened(_OWN) as own:
+    with opened(_OWN) as own:
         join(namespace)
         try:
             yield
@@ -185,7 +185,8 @@ def _sysctl_path(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _opened(namespace: Namespace) -> Iterator[int]:
+def opened(namespace: Namespace) -> Iterator[int]:
+    """An open descriptor of a namespace, closed afterwards (a descriptor given stays open)."""
     if isinstance(namespace, int):
         yield namespace
         return
