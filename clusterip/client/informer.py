@@ -1,0 +1,249 @@
+"""A local copy of a collection that follows the API server, and tells of every change once.
+
+Objects are decoded straight from the wire into the given type, so a process that needs three fields
+of a Service holds three fields of a Service. While the API server is away the copy stays as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import msgspec
+
+from clusterip.client.backoff import Backoff
+from clusterip.client.credentials import CredentialsError
+from clusterip.client.errors import ApiError, Unreachable
+from clusterip.client.index import Index
+from clusterip.client.rest import Client, selection, watch_query
+from clusterip.client.watching import Bookmark, LineSplitter, RawEvent, parse_event
+from clusterip.objects import codec
+from clusterip.objects.meta import ListMeta
+from clusterip.objects.registry import Resource
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Namespace ("" if the kind has none) and name."""
+
+
+class Metadata(Protocol):
+    """What an informer must know of an object; a slim type has at least this."""
+
+    name: str
+    namespace: str
+    resourceVersion: str
+
+
+class Watched(Protocol):
+    """Any struct with ``metadata``."""
+
+    @property
+    def metadata(self) -> Any: ...
+
+
+O = TypeVar("O", bound=Watched)  # noqa: E741
+
+
+class _RawList(msgspec.Struct):
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+    items: list[msgspec.Raw] | None = None
+
+
+class Informer(Generic[O]):
+    """Follows one collection. ``run`` does the work; everything else looks at what it has found so far.
+
+    ``synced`` is set once the first list is in; ``connected`` says whether a watch is open now, and
+    ``last_error`` why not. Handlers run in the event loop and must not block; one that raises ends
+    ``run``, since a copy that only some have seen cannot be trusted.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource[Any],
+        type_: type[O] | None = None,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        self.objects: dict[Key, O] = {}
+        self.synced = asyncio.Event()
+        self.connected = False
+        self.last_error = ""
+        self.resource = resource
+        self._client = client
+        self._type = cast("type[O]", type_ or resource.type)
+        self._path = resource.path(namespace)
+        self._selectors = (label_selector, field_selector)
+        self._handlers: list[Callable[[O | None, O | None], None]] = []
+        self._batch_handlers: list[Callable[[], None]] = []
+        self._indexes: dict[str, Index[O]] = {}
+        self._version = ""
+
+    def on_change(self, handler: Callable[[O | None, O | None], None]) -> None:
+        """Call ``handler(old, new)`` for every change, in order; ``old`` None: added, ``new`` None: gone.
+
+        A handler that comes late is told of everything that is already there.
+        """
+        self._handlers.append(handler)
+        for obj in list(self.objects.values()):
+            handler(None, obj)
+
+    def on_batch(self, callback: Callable[[], None]) -> None:
+        """Call back once after all changes that arrived together, and after every full list."""
+        self._batch_handlers.append(callback)
+
+    def add_index(self, name: str, key_of: Callable[[O], Iterable[Hashable]]) -> None:
+        """Keep objects findable by the keys that ``key_of`` gives for each."""
+        index = self._indexes[name] = Index(key_of)
+        for key, obj in self.objects.items():
+            index.change(key, None, obj)
+
+    def by_index(self, name: str, key: Hashable) -> list[O]:
+        """The objects with that key, oldest key first. Raises KeyError for an index never added."""
+        return [self.objects[found] for found in self._indexes[name].find(key)]
+
+    def get(self, namespace: str, name: str) -> O | None:
+        return self.objects.get((namespace, name))
+
+    async def run(self) -> None:
+        """List, then watch for ever, through restarts of the API server and lost history."""
+        backoff = Backoff()
+        while True:
+            started = time.monotonic()
+            try:
+                if not self._version:
+                    await self._relist()
+                await self._watch(backoff)
+                if time.monotonic() - started > 1:
+                    continue  # the server ended it in due time; carry on at once
+                self.last_error = "the watch ended as soon as it began"
+            except ApiError as error:
+                if error.is_gone and self._version:
+                    self._note(f"history is gone, listing again: {error}")
+                    self._version = ""
+                    continue
+                self._note(f"{error.code} {error}")
+            except (Unreachable, CredentialsError, msgspec.DecodeError) as error:
+                self._note(str(error))
+            finally:
+                self.connected = False
+            await asyncio.sleep(backoff.next())
+
+    def _note(self, text: str) -> None:
+        # An API server that is away for an hour is one line, not thousands.
+        if text != self.last_error:
+            logger.warning(
+                'event="watch interrupted" resource=%s error=%r', self.resource.group_resource, text
+            )
+        self.last_error = text
+
+    async def _relist(self) -> None:
+        # As client-go: any cached state will do to begin with, but never one older than what we had.
+        query = selection(*self._selectors)
+        if not self.synced.is_set():
+            query["resourceVersion"] = "0"
+        body = await self._client.request("GET", self._path, query=query)
+        listed = msgspec.json.decode(body, type=_RawList)
+        del body
+        found: dict[Key, O] = {}
+        for raw in listed.items or ():
+            obj = self._decode(raw)
+            if obj is not None:
+                found[obj.metadata.namespace, obj.metadata.name] = obj
+        for key in [key for key in self.objects if key not in found]:
+            self._apply(key, None)
+        for key, obj in found.items():
+            self._apply(key, obj)
+        self._version = listed.metadata.resourceVersion
+        self.synced.set()
+        self._batch()
+
+    async def _watch(self, backoff: Backoff) -> None:
+        # Spread over time, so that a fleet's watches do not all end in the same second.
+        query = watch_query(self._version, *self._selectors, seconds=random.randint(300, 600))
+        async with self._client.stream(self._path, query=query) as content:
+            self.connected = True
+            self.last_error = ""
+            lines = LineSplitter()
+            while chunk := await content.readany():
+                backoff.reset()
+                self._follow(lines.feed(chunk))
+
+    def _follow(self, lines: list[bytes]) -> None:
+        """Take all events of one chunk, then say so once. Raises as ``parse_event`` does."""
+        changed = False
+        try:
+            for line in lines:
+                changed |= self._take(parse_event(line))
+        except (ApiError, msgspec.DecodeError):
+            if changed:
+                self._batch()  # what came before the bad line has been told already
+            raise
+        if changed:
+            self._batch()
+
+    def _take(self, event: RawEvent) -> bool:
+        """Follow one event; whether an object changed."""
+        if event.type == "BOOKMARK":
+            self._version = codec.decode(event.object, Bookmark).metadata.resourceVersion
+            return False
+        obj = self._decode(event.object)
+        if obj is None:
+            self._version = codec.decode(event.object, Bookmark).metadata.resourceVersion
+            return False
+        meta = obj.metadata
+        self._apply((meta.namespace, meta.name), None if event.type == "DELETED" else obj)
+        self._version = meta.resourceVersion
+        return True
+
+    def _apply(self, key: Key, new: O | None) -> None:
+        old = self.objects.get(key)
+        if new is None:
+            if old is None:
+                return
+            del self.objects[key]
+        elif old is not None:
+            if old.metadata.resourceVersion == new.metadata.resourceVersion:
+                return
+            if getattr(old.metadata, "uid", "") != getattr(new.metadata, "uid", ""):
+                # Deleted and made again while we were not looking: two changes, not one.
+                self._apply(key, None)
+                self._apply(key, new)
+                return
+            self.objects[key] = new
+        else:
+            self.objects[key] = new
+        for index in self._indexes.values():
+            index.change(key, old, new)
+        for handler in self._handlers:
+            handler(old, new)
+
+    def _batch(self) -> None:
+        for callback in self._batch_handlers:
+            callback()
+
+    def _decode(self, raw: msgspec.Raw) -> O | None:
+        try:
+            return codec.decode(raw, self._type)
+        except msgspec.ValidationError as error:
+            # One object from a newer or broken writer must not stop all others from being served.
+            logger.error(
+                'event="object not understood" resource=%s error=%r object=%r',
+                self.resource.group_resource,
+                str(error),
+                bytes(raw)[:300],
+            )
+            return None
+
+
+async def wait_synced(*informers: Informer[Any]) -> None:
+    """Return when every informer has its first list."""
+    for informer in informers:
+        await informer.synced.wait()

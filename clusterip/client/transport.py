@@ -1,0 +1,181 @@
+"""HTTP to one API server: connections, credentials, retries the server asks for, errors for people."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from clusterip.client.config import Config
+from clusterip.client.errors import ApiError, Unreachable, error_of
+
+Query = Mapping[str, str | list[str]]
+
+_JSON = "application/json"
+_REQUEST_SECONDS = 60.0
+_CONNECT_SECONDS = 5.0
+_DEAD_PEER_SECONDS = 30
+_MAX_RETRIES = 10  # as client-go
+
+
+class Transport:
+    """An async context manager around one HTTP session; connections are kept and reused."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Transport:
+        self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Every informer holds a connection for its watch, so there is no limit to them.
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=self.config.ssl_context or True, socket_factory=_socket, keepalive_timeout=60
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector, headers={"User-Agent": self.config.user_agent}, auto_decompress=True
+            )
+        return self._session
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: bytes | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        seconds: float = _REQUEST_SECONDS,
+    ) -> bytes:
+        """Send one request and read the whole answer.
+
+        Raises:
+            ApiError: the server refused; it is asked again as often as it says ``Retry-After``.
+            Unreachable: no answer came within ``seconds``.
+            CredentialsError: there is no token to send.
+        """
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=_CONNECT_SECONDS)
+        for attempt in range(_MAX_RETRIES + 1):
+            async with self._send(method, path, query, headers, body, timeout) as response:
+                answer = await response.read()
+                if response.status < 400:
+                    return answer
+                delay = _retry_after(response)
+                if delay is None or attempt == _MAX_RETRIES:
+                    raise error_of(response.status, answer)
+            await asyncio.sleep(delay)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, query: Query | None = None, accept: str = _JSON
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """A GET whose answer never has to end, such as a watch or a followed log. Raises as ``request``."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=None)
+        async with self._send("GET", path, query, {"Accept": accept}, None, timeout) as response:
+            if response.status >= 400:
+                raise error_of(response.status, await response.read())
+            yield response.content
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, *, query: Query | None = None, protocols: tuple[str, ...] = ()
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket, as ``exec``, ``attach`` and ``portforward`` want it. Raises as ``request``."""
+        headers = await self._headers({})
+        try:
+            async with self._open().ws_connect(
+                self._url(path, query), protocols=protocols, headers=headers, max_msg_size=0, autoping=True
+            ) as connection:
+                yield connection
+        except aiohttp.WSServerHandshakeError as error:
+            raise error_of(error.status, error.message.encode()) from error
+        except aiohttp.ClientConnectionError as error:
+            raise self._unreachable(error) from error
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        headers: dict[str, str],
+        body: bytes | None,
+        limits: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        options: dict[str, Any] = {}
+        if self.config.server_hostname:
+            options["server_hostname"] = self.config.server_hostname
+        if self.config.proxy:
+            options["proxy"] = self.config.proxy
+        headers = await self._headers(headers)
+        try:
+            async with self._open().request(
+                method,
+                self._url(path, query),
+                headers=headers,
+                data=body,
+                timeout=limits,
+                allow_redirects=False,
+                **options,
+            ) as response:
+                yield response
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+
+    async def _headers(self, headers: dict[str, str]) -> dict[str, str]:
+        authorization = await self.config.credentials.authorization()
+        return {**headers, "Authorization": authorization} if authorization else headers
+
+    def _url(self, path: str, query: Query | None) -> URL:
+        url = URL(self.config.server + path, encoded=True)
+        return url.with_query(query) if query else url
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        why = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)
+        return Unreachable(f"cannot reach the API server at {self.config.server}: {why}")
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices a peer that is gone without a word, which a silent watch never would."""
+    family, kind, protocol = address[0], address[1], address[2]
+    connection = socket.socket(family, kind, protocol)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _DEAD_PEER_SECONDS // 2)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _DEAD_PEER_SECONDS // 6)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_SECONDS * 1000)
+    return connection
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds to wait before asking again, if the server wants to be asked again."""
+    text = response.headers.get("Retry-After", "")
+    if text.isdecimal() and (response.status == 429 or response.status >= 500):
+        return float(text)
+    return None
+
+
+__all__ = ["ApiError", "Query", "Transport", "Unreachable"]
