@@ -48,6 +48,7 @@ _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
 
 _NLMSGERR_ATTR_MSG = 1
+_NLMSGERR_ATTR_OFFS = 2
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERRNO = struct.Struct("=i")
@@ -60,12 +61,14 @@ class NetlinkError(OSError):
 
     ``errno`` is the usual error number; ``message`` the kernel's own explanation where it gave one
     (the "extended acknowledgement"), else the error number's text. ``index`` is the place of the
-    refused request in a batch (0 for a single request).
+    refused request in a batch (0 for a single request). ``offset`` is where in the request, counted
+    from its header, the attribute stands that the kernel dislikes; 0 if it did not say.
     """
 
-    def __init__(self, errno: int, message: str = "", index: int = 0) -> None:
+    def __init__(self, errno: int, message: str = "", index: int = 0, offset: int = 0) -> None:
         self.message = message or os.strerror(errno)
         self.index = index
+        self.offset = offset
         super().__init__(errno, self.message)
 
 
@@ -185,7 +188,7 @@ def error_of(message: Message, index: int = 0) -> NetlinkError | None:
     (code,) = _ERRNO.unpack_from(message.payload) if len(message.payload) >= 4 else (0,)
     if code == 0:
         return None
-    explanation = ""
+    explanation, place = "", 0
     if message.flags & NLM_F_ACK_TLVS:
         offset = 4
         if message.type == NLMSG_ERROR:
@@ -193,8 +196,10 @@ def error_of(message: Message, index: int = 0) -> NetlinkError | None:
             if not message.flags & NLM_F_CAPPED:
                 (echoed,) = struct.unpack_from("=I", message.payload, 4)
                 offset += ((echoed + 3) & ~3) - 16
-        explanation = text(parse_attributes(message.payload, offset).get(_NLMSGERR_ATTR_MSG, b""))
-    return NetlinkError(-code, explanation, index)
+        details = parse_attributes(message.payload, offset)
+        explanation = text(details.get(_NLMSGERR_ATTR_MSG, b""))
+        place = number(details.get(_NLMSGERR_ATTR_OFFS, b""))
+    return NetlinkError(-code, explanation, index, place)
 
 
 class NetlinkSocket:
@@ -250,6 +255,12 @@ class NetlinkSocket:
     def fileno(self) -> int:
         """For ``loop.add_reader`` and ``select``."""
         return self._socket.fileno()
+
+    @property
+    def port(self) -> int:
+        """The socket's address; events of changes made through it carry it as their sender."""
+        address: tuple[int, int] = self._socket.getsockname()
+        return address[0]
 
     def subscribe(self, group: int) -> None:
         """Receive the events of a multicast group (its number). Raises OSError if it does not exist."""
