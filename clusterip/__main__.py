@@ -1,0 +1,5 @@
+"""``python -m clusterip``."""
+
+from clusterip.cli.main import main
+
+main(prog_name="clusterip")

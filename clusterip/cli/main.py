@@ -1,0 +1,81 @@
+"""The ``clusterip`` program: one command per file, imported only when it is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+
+import click
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "A cluster on this machine": {
+        "up": "Start a cluster on this machine, or see that it runs.",
+        "down": "Stop it and remove everything it made.",
+        "status": "Say what runs and what is wrong.",
+        "kubeconfig": "Print the administrator's kubeconfig.",
+        "env": "Print shell commands that make kubectl and clusterip use the cluster.",
+    },
+    "Objects": {
+        "get": "List objects as tables, or print them as YAML or JSON.",
+        "apply": "Create or change objects as a manifest says.",
+        "delete": "Delete objects.",
+        "logs": "Print what a Pod's container wrote.",
+        "exec": "Run a command in a Pod's container.",
+        "image": "Import, list and remove container images.",
+    },
+    "Parts, each also a program of its own": {
+        "apiserver": "Serve the Kubernetes API.",
+        "controllers": "Run the controllers and the scheduler.",
+        "proxy": "Program this node's kernel so that Services work.",
+        "dns": "Answer DNS queries for Services.",
+        "node": "Run the Pods of this node.",
+    },
+    "Other": {
+        "version": "Print the version.",
+    },
+}
+"""Every command with its one line of help, so that ``--help`` imports none of them."""
+
+HIDDEN = {"supervise": "Run and watch a cluster's processes (what `up` starts)."}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are the modules of ``clusterip.cli``, found by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for commands in COMMANDS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx) and cmd_name not in HIDDEN:
+            return None
+        module = importlib.import_module(f"clusterip.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+            ctx.fail(f"There is no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, commands in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(commands.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def main() -> None:
+    """Kubernetes Services on any Linux machine: stable virtual IPs, DNS names, load balancing."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
