@@ -69,9 +69,7 @@ class EventRecorder:
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
-            logger.warning(
-                'event="event dropped" object=%s/%s reason=%s', about.namespace, about.name, reason
-            )
+            _log_lost("event dropped", event, "too many wait to be sent")
 
     async def run(self) -> None:
         """Send Events for ever."""
@@ -86,7 +84,7 @@ class EventRecorder:
                 except ApiError as error:
                     # A namespace that is gone or going takes no Events any more; that is no problem.
                     if not (error.is_not_found or error.is_namespace_terminating):
-                        logger.warning('event="event refused" reason=%s error=%r', event.reason, str(error))
+                        _log_lost("event refused", event, str(error))
                     break
 
     async def _send(self, event: Event) -> None:
@@ -143,3 +141,13 @@ def reference(obj: Object) -> ObjectReference:
         apiVersion=resource.api_version,
         resourceVersion=meta.resourceVersion,
     )
+
+
+def _log_lost(what: str, event: Event, error: str) -> None:
+    about = event.involvedObject
+    fields = {
+        "object": f"{about.kind}/{about.namespace}/{about.name}",
+        "reason": event.reason,
+        "error": error,
+    }
+    logger.warning(what, extra={"fields": fields})

@@ -139,9 +139,8 @@ class Informer(Generic[O]):
     def _note(self, text: str) -> None:
         # An API server that is away for an hour is one line, not thousands.
         if text != self.last_error:
-            logger.warning(
-                'event="watch interrupted" resource=%s error=%r', self.resource.group_resource, text
-            )
+            fields = {"resource": self.resource.group_resource, "error": text}
+            logger.warning("watch interrupted", extra={"fields": fields})
         self.last_error = text
 
     async def _relist(self) -> None:
@@ -234,12 +233,9 @@ class Informer(Generic[O]):
             return codec.decode(raw, self._type)
         except msgspec.ValidationError as error:
             # One object from a newer or broken writer must not stop all others from being served.
-            logger.error(
-                'event="object not understood" resource=%s error=%r object=%r',
-                self.resource.group_resource,
-                str(error),
-                bytes(raw)[:300],
-            )
+            shown = bytes(raw)[:300].decode(errors="replace")
+            fields = {"resource": self.resource.group_resource, "error": str(error), "object": shown}
+            logger.error("object not understood", extra={"fields": fields})
             return None
 
 

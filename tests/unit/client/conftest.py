@@ -24,10 +24,8 @@ class Exchange:
 
     async def answer(self, tree: object, code: int = 200, headers: str = "") -> None:
         body = msgspec.json.encode(tree)
-        self._writer.write(
-            f"HTTP/1.1 {code} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
+        head = f"HTTP/1.1 {code} X\r\nContent-Type: application/json\r\n{headers}"
+        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await self._writer.drain()
 
     async def refuse(self, code: int, reason: str, message: str, headers: str = "") -> None:
