@@ -33,6 +33,10 @@ class Event(msgspec.Struct, frozen=True):
     previous: KeyValue | None = None
 
 
+Events = list[Event]
+"""Changes in the order of their revisions."""
+
+
 class Compare(msgspec.Struct, frozen=True):
     """A condition of a transaction: ``key`` was last changed at ``mod_revision`` (0: it does not exist)."""
 
@@ -162,7 +166,7 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
+    def watch(self, prefix: str, after: int) -> AsyncIterator[Events]:
         """Every change with a revision above ``after`` to a key that begins with ``prefix``.
 
         Changes come in order, once each, in batches, and only once they are durable. The events of
