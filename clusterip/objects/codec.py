@@ -42,6 +42,18 @@ def to_tree(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
+def copy(value: T) -> T:
+    """An independent copy of a struct, list or map, at any depth.
+
+    Through MessagePack, which for these structs is several times faster than ``copy.deepcopy``.
+    """
+    decoder = _copiers.get(type(value))
+    if decoder is None:
+        decoder = _copiers[type(value)] = msgspec.msgpack.Decoder(type(value))
+    result: T = decoder.decode(_copy_encoder.encode(value))
+    return result
+
+
 def without_nulls(tree: Any) -> Any:
     """``tree`` with every null member of an object left out, at any depth."""
     if isinstance(tree, dict):
@@ -53,3 +65,5 @@ def without_nulls(tree: Any) -> Any:
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_copy_encoder = msgspec.msgpack.Encoder()
+_copiers: dict[Any, msgspec.msgpack.Decoder[Any]] = {}

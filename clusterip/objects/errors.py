@@ -48,7 +48,7 @@ def _shown(value: Any) -> str:
     """A bad value as Go prints it in an error: strings quoted, structures as JSON."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def required(field: str, detail: str = "") -> FieldError:
@@ -86,6 +86,15 @@ def too_long(field: str, maximum: int) -> FieldError:
 
 def too_many(field: str, actual: int, maximum: int) -> FieldError:
     return FieldError("FieldValueTooMany", field, f"Too many: {actual}: must have at most {maximum} items")
+
+
+def too_few(field: str, actual: int, minimum: int) -> FieldError:
+    return FieldError("FieldValueTooFew", field, f"Too few: {actual}: must have at least {minimum} items")
+
+
+def invalid_each(field: str, value: Any, details: Iterable[str]) -> ErrorList:
+    """An ``invalid`` error for each message of a rule in ``names``."""
+    return [invalid(field, value, detail) for detail in details]
 
 
 def internal(field: str, detail: str) -> FieldError:

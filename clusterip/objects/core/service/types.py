@@ -1,4 +1,4 @@
-"""Service: its fields and its place in the API."""
+"""The fields of a Service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import msgspec
 
 from clusterip.objects.base import Atomic, IntOrString, ListMap, Struct, always
 from clusterip.objects.meta import Condition, Object
-from clusterip.objects.registry import Resource, register
 
 
 class ClientIPConfig(Struct):
@@ -76,18 +75,3 @@ class ServiceStatus(Struct):
 class Service(Object):
     spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
     status: ServiceStatus = msgspec.field(default_factory=ServiceStatus)
-
-
-SERVICES = register(
-    Resource(
-        type=Service,
-        group="",
-        version="v1",
-        plural="services",
-        namespaced=True,
-        singular="service",
-        short_names=("svc",),
-        categories=("all",),
-        status=True,
-    )
-)
