@@ -85,6 +85,7 @@ class Informer(Generic[O]):
         self._batch_handlers: list[Callable[[], None]] = []
         self._indexes: dict[str, Index[O]] = {}
         self._version = ""
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     def on_change(self, handler: Callable[[O | None, O | None], None]) -> None:
         """Call ``handler(old, new)`` for every change, in order; ``old`` None: added, ``new`` None: gone.
@@ -111,6 +112,18 @@ class Informer(Generic[O]):
 
     def get(self, namespace: str, name: str) -> O | None:
         return self.objects.get((namespace, name))
+
+    async def reached(self, version: str) -> None:
+        """Return once the copy includes what the server had at a resource version.
+
+        So somebody who wrote an object can wait to see the own write here. Resource versions are
+        ordered numbers (KEP-5504); one that is not a number counts as seen.
+        """
+        if not version.isdecimal() or self._number() >= int(version):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((int(version), future))
+        await future
 
     async def run(self) -> None:
         """List, then watch for ever, through restarts of the API server and lost history."""
@@ -163,6 +176,7 @@ class Informer(Generic[O]):
         self._version = listed.metadata.resourceVersion
         self.synced.set()
         self._batch()
+        self._tell_waiting()
 
     async def _watch(self, backoff: Backoff) -> None:
         # Spread over time, so that a fleet's watches do not all end in the same second.
@@ -174,6 +188,7 @@ class Informer(Generic[O]):
             while chunk := await content.readany():
                 backoff.reset()
                 self._follow(lines.feed(chunk))
+                self._tell_waiting()
 
     def _follow(self, lines: list[bytes]) -> None:
         """Take all events of one chunk, then say so once. Raises as ``parse_event`` does."""
@@ -223,6 +238,18 @@ class Informer(Generic[O]):
             index.change(key, old, new)
         for handler in self._handlers:
             handler(old, new)
+
+    def _number(self) -> int:
+        return int(self._version) if self._version.isdecimal() else -1
+
+    def _tell_waiting(self) -> None:
+        if not self._waiting:
+            return
+        number = self._number()
+        for version, future in self._waiting:
+            if version <= number and not future.done():
+                future.set_result(None)
+        self._waiting = [entry for entry in self._waiting if not entry[1].done()]
 
     def _batch(self) -> None:
         for callback in self._batch_handlers:

@@ -238,3 +238,18 @@ async def test_a_late_handler_hears_of_what_is_there(server: Any, watched: Watch
     heard: list[str] = []
     watched.informer.on_change(lambda _old, new: heard.append(new.metadata.name if new else "-"))
     assert heard == ["a"]
+
+
+async def test_waiting_for_the_own_write(server: Any, watched: Watched, until: Until) -> None:
+    await (await server.next()).answer(listing(10))
+    watch = await server.next()
+    await watch.begin()
+    await until(lambda: watched.informer.connected)
+    await watched.informer.reached("10")
+    waiting = asyncio.create_task(watched.informer.reached("12"))
+    await watch.chunk(line("ADDED", thing("a", 11)))
+    await until(lambda: watched.batches == 2)
+    assert not waiting.done()
+    await watch.chunk(line("BOOKMARK", {"metadata": {"resourceVersion": "12"}}))
+    async with asyncio.timeout(5):
+        await waiting
