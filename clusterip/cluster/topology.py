@@ -1,0 +1,109 @@
+"""The cluster's network on one machine, as a list of steps.
+
+::
+
+    machine ── clusterip0 ──┐
+    node-1  ── eth0 ────────┤ br0 in the namespace clusterip-switch
+    node-2  ── eth0 ────────┤
+    node-3  ── eth0 ────────┘
+
+The bridge has a namespace to itself, so that the machine's own firewall and connection tracking (Docker
+drops what it does not forward itself, and ``bridge-nf-call-iptables`` shows it bridged frames) have no
+say in traffic between nodes, just as they would not between real machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Interface, IPv4Network
+
+from clusterip.cluster.config import ClusterConfig
+from clusterip.cluster.steps import (
+    Address,
+    Bridge,
+    Masquerade,
+    Namespace,
+    NamespaceDirectory,
+    Route,
+    Step,
+    Sysctl,
+    Up,
+    Veth,
+)
+from clusterip.kernel import namespaces
+
+_BRIDGE = "br0"
+_NODE_LINK = "eth0"
+_MACHINE = ""
+
+
+def plan(config: ClusterConfig, uplinks: Sequence[str] = ()) -> list[Step]:
+    """The steps that build the network.
+
+    Args:
+        config: the cluster's shape.
+        uplinks: the machine's interfaces that lead outside; answers coming in there for nodes and Pods
+            must be forwarded.
+    """
+    return [
+        NamespaceDirectory(),
+        *_switch(config),
+        *(step for node in config.node_names for step in _node(config, node)),
+        *_machine(config, uplinks),
+    ]
+
+
+def pod_route(config: ClusterConfig, node: str, pod_cidr: IPv4Network) -> Step:
+    """The machine's route to a node's Pods."""
+    return Route(_MACHINE, pod_cidr, config.address_of(node), config.link)
+
+
+def _switch(config: ClusterConfig) -> list[Step]:
+    switch = config.switch_namespace
+    return [
+        Namespace(switch),
+        Up(switch, "lo"),
+        Bridge(switch, _BRIDGE),
+        Sysctl(switch, "net.ipv6.conf.all.disable_ipv6", "1"),
+        *_without_bridge_netfilter(switch),
+    ]
+
+
+def _without_bridge_netfilter(namespace: str) -> list[Step]:
+    """Frames pass a bridge unseen by IP netfilter, where the kernel would show them (br_netfilter)."""
+    name = "net.bridge.bridge-nf-call-iptables"
+    try:
+        namespaces.read_sysctl(name)
+    except FileNotFoundError:
+        return []
+    return [Sysctl(namespace, name, "0")]
+
+
+def _node(config: ClusterConfig, node: str) -> list[Step]:
+    namespace = config.namespace_of(node)
+    address = IPv4Interface((config.address_of(node), config.subnet.prefixlen))
+    return [
+        Namespace(namespace),
+        Up(namespace, "lo"),
+        Sysctl(namespace, "net.ipv4.ip_forward", "1"),
+        # A reply may take another way than its request did: the client's node, then the Service's.
+        Sysctl(namespace, "net.ipv4.conf.all.rp_filter", "0"),
+        Sysctl(namespace, "net.ipv4.conf.default.rp_filter", "0"),
+        Veth(namespace, _NODE_LINK, config.switch_namespace, _BRIDGE, node),
+        Sysctl(namespace, f"net.ipv4.conf.{_NODE_LINK}.rp_filter", "0"),
+        Address(namespace, _NODE_LINK, address),
+        Route(namespace, None, config.machine_address, _NODE_LINK),
+    ]
+
+
+def _machine(config: ClusterConfig, uplinks: Sequence[str]) -> list[Step]:
+    address = IPv4Interface((config.machine_address, config.subnet.prefixlen))
+    first = config.address_of(config.node_names[0])
+    return [
+        Veth(_MACHINE, config.link, config.switch_namespace, _BRIDGE, "machine"),
+        Address(_MACHINE, config.link, address),
+        Route(_MACHINE, config.service_cidr, first, config.link),
+        # Per interface: writing net.ipv4.ip_forward itself would reset other settings of every one.
+        *(Sysctl(_MACHINE, f"net/ipv4/conf/{link}/forwarding", "1") for link in (config.link, *uplinks)),
+        Masquerade(config.table, (config.subnet, config.pod_cidr), config.link),
+    ]
