@@ -1,0 +1,40 @@
+#!/bin/sh
+# Runs one container and writes down how it ended. The node agent starts it, but may die and come back
+# while it runs: everything it knows is in the container's directory, and nothing here waits for the agent.
+#
+# usage: unshare --mount --propagation slave monitor.sh DIRECTORY ID CRUN CRUN-STATE null|fifo|terminal
+#
+# The mounts are made in a mount namespace of this process, so they end with it, whatever happens.
+directory=$1 id=$2 crun=$3 state=$4 stdin=$5
+cd "$directory" || exit 1
+trap '' HUP INT
+
+note() { # FILE VALUE: whole or not at all
+    echo "$2" >"$1.new" && mv "$1.new" "$1"
+}
+
+# Opened for reading and writing, a FIFO never breaks: while no agent reads, output waits in it.
+exec 3<>stdout 4<>stderr
+if [ "$stdin" = null ]; then
+    exec 5</dev/null
+else
+    exec 5<>stdin
+fi
+note monitor $$
+
+# crun up to 1.8 refuses machines with both cgroup versions mounted, even when told to use neither.
+umount /sys/fs/cgroup/unified 2>/dev/null
+
+if ! sh -e ./mount.sh 2>crun.log; then
+    note exitcode 128
+    exit
+fi
+
+set -- "$crun" --root "$state" --log crun.log --cgroup-manager=disabled run --bundle . --pid-file pid "$id"
+if [ "$stdin" = terminal ]; then
+    # script(1) makes a terminal for crun to be at, and copies between it and the FIFOs.
+    SHELL=/bin/sh script --quiet --return --flush --command "exec $*" /dev/null <&5 5<&- >&3 3>&- 2>&4 4>&-
+else
+    "$@" <&5 5<&- >&3 3>&- 2>&4 4>&-
+fi
+note exitcode $?

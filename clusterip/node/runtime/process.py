@@ -1,0 +1,56 @@
+"""Processes that are watched and signalled by descriptor, so that a reused PID is never mistaken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+
+
+class Process:
+    """A running process, a child of ours or not. Make it inside the event loop that follows it."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises ProcessLookupError if there is no such process."""
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def on_exit(self, callback: Callable[[], None]) -> None:
+        """Call back once, when the process has ended."""
+        self._loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            self.close()
+            callback()
+
+        self._loop.add_reader(self._descriptor, ended)
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send a signal. Harmless if the process has ended."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
+
+    def close(self) -> None:
+        """Stop following the process, and reap it if it is an ended child of ours."""
+        if self._descriptor < 0:
+            return
+        if self._loop:
+            self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+
+
+def command_line(pid: int) -> list[str]:
+    """The arguments a process was started with; empty if there is none (any more)."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            data = file.read()
+    except OSError:
+        return []
+    return [argument.decode(errors="surrogateescape") for argument in data.rstrip(b"\0").split(b"\0")]
