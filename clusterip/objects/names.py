@@ -192,6 +192,13 @@ def http_header(value: str) -> list[str]:
     return [_mismatch(rule, _HEADER, "X-Header-Name")]
 
 
+def path_segment(value: str) -> list[str]:
+    """A name that may stand between two slashes of a URL; what every kind's names must be."""
+    if value in (".", ".."):
+        return [f"may not be '{value}'"]
+    return [f"may not contain '{character}'" for character in "/%" if character in value]
+
+
 def as_prefix(name: str) -> str:
     """A ``generateName`` as the name rules judge it: a trailing dash may stand, something follows it.
 

@@ -55,7 +55,8 @@ class Resource(Generic[O]):
     ``validate`` judges a new object, ``validate_update(new, old)`` a changed one (it includes
     whatever of ``validate`` still applies), ``validate_status_update(new, old)`` a changed status.
     ``row`` gives a table row's cells in the order of ``columns``. ``fields`` are the field
-    selectors beside ``metadata.name`` and ``metadata.namespace``.
+    selectors beside ``metadata.name`` and ``metadata.namespace``. ``deprecation`` is a warning that
+    goes with every answer.
     """
 
     type: type[O]
@@ -79,6 +80,7 @@ class Resource(Generic[O]):
     columns: Sequence[Column] = ()
     row: Callable[[O], list[Any]] | None = None
     fields: Mapping[str, Callable[[O], str]] = field(default_factory=dict)
+    deprecation: str = ""
 
     @property
     def kind(self) -> str:

@@ -13,6 +13,7 @@ from clusterip.objects.registry import Column
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
+UNSET = "<unset>"
 
 NAME_COLUMN = Column("Name", format="name", description="The name, unique within its namespace.")
 AGE_COLUMN = Column("Age", description="How long ago the object was created.")

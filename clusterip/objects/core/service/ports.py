@@ -13,11 +13,9 @@ from clusterip.objects.errors import (
     duplicate,
     forbidden,
     invalid_each,
-    not_supported,
     required,
 )
-
-PROTOCOLS = ("SCTP", "TCP", "UDP")
+from clusterip.objects.rules import PROTOCOLS, one_of
 
 
 class _PortKey(msgspec.Struct):
@@ -78,10 +76,7 @@ def _port(port: ServicePort, name_required: bool, seen: set[str], path: Path) ->
     elif name_required:
         errors.append(required(where))
     errors += invalid_each(path.child("port"), port.port, names.port_number(port.port))
-    if not port.protocol:
-        errors.append(required(path.child("protocol")))
-    elif port.protocol not in PROTOCOLS:
-        errors.append(not_supported(path.child("protocol"), port.protocol, PROTOCOLS))
+    errors += one_of(path.child("protocol"), port.protocol, PROTOCOLS)
     target = 0 if port.targetPort is None else port.targetPort
     rule = names.port_number(target) if isinstance(target, int) else names.port_name(target)
     errors += invalid_each(path.child("targetPort"), target, rule)

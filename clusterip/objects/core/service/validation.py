@@ -22,13 +22,14 @@ from clusterip.objects.core.service.traffic import (
     validate_traffic_distribution,
 )
 from clusterip.objects.core.service.types import Service
-from clusterip.objects.errors import ErrorList, Path, invalid, not_supported, required
+from clusterip.objects.errors import ErrorList, Path, invalid
 from clusterip.objects.metadata import (
     METADATA,
     validate_labels,
     validate_object_meta,
     validate_object_meta_update,
 )
+from clusterip.objects.rules import one_of
 
 TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 TOPOLOGY_AWARE_HINTS = "service.kubernetes.io/topology-aware-hints"
@@ -73,7 +74,7 @@ def _validate(service: Service, old: Service | None) -> ErrorList:
         + validate_session_affinity(service)
         + validate_cluster_ips(service, old)
         + validate_external_ips(service, old)
-        + _type(service)
+        + one_of(_SPEC.child("type"), service.spec.type, TYPES)
         + validate_unique_ports(service, _PORTS)
         + validate_source_ranges(service, old)
         + validate_load_balancer_fields(service)
@@ -99,12 +100,4 @@ def _type_fields(service: Service) -> ErrorList:
     if predicates.needs_node_ports(service) and predicates.is_headless(service):
         message = f"may not be set to 'None' for {kind} services"
         return [invalid(_SPEC.child("clusterIPs").item(0), predicates.HEADLESS, message)]
-    return []
-
-
-def _type(service: Service) -> ErrorList:
-    if not service.spec.type:
-        return [required(_SPEC.child("type"))]
-    if service.spec.type not in TYPES:
-        return [not_supported(_SPEC.child("type"), service.spec.type, TYPES)]
     return []
