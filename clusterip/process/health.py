@@ -104,7 +104,7 @@ class HealthServer:
         ):
             page, keep = Page(400, b"GET only, without a body\n"), False
         else:
-            page = self._page(words[0], words[1])
+            page = self.page(words[0], words[1])
             keep = words[2] == "HTTP/1.1" and "connection:close" not in lowered
         answer = (
             f"HTTP/1.1 {page.status} {_reasons.get(page.status, 'Internal Server Error')}\r\n"
@@ -116,7 +116,8 @@ class HealthServer:
         await writer.drain()
         return keep
 
-    def _page(self, method: str, target: str) -> Page:
+    def page(self, method: str, target: str) -> Page:
+        """The answer to a request, for parts that serve these paths on a server of their own."""
         if method not in ("GET", "HEAD"):
             return Page(405, b"GET only\n")
         url = urlsplit(target)
