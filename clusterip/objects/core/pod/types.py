@@ -1,4 +1,4 @@
-"""Pod: its fields and its place in the API."""
+"""The fields of a Pod and of what its node reports of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from clusterip.objects.base import Atomic, ListMap, ListSet, Quantity, RetainKey
 from clusterip.objects.core.containers import ResourceRequirements
 from clusterip.objects.core.pod_spec import PodSpec
 from clusterip.objects.meta import Object
-from clusterip.objects.registry import Resource, register
 
 
 class ContainerExtendedResourceRequest(Struct):
@@ -162,18 +161,3 @@ class PodStatus(Struct):
 class Pod(Object):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
-
-
-PODS = register(
-    Resource(
-        type=Pod,
-        group="",
-        version="v1",
-        plural="pods",
-        namespaced=True,
-        singular="pod",
-        short_names=("po",),
-        categories=("all",),
-        status=True,
-    )
-)
