@@ -1,0 +1,102 @@
+"""``clusterip dns``: the DNS server."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command("dns")
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    help="How to reach the API server. Default: $KUBECONFIG, then "
+    "~/.kube/config, then the Pod's service account.",
+)
+@click.option(
+    "--bind",
+    multiple=True,
+    default=(":53",),
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help="Where to answer over UDP and TCP. May be repeated.",
+)
+@click.option(
+    "--cluster-domain",
+    default="cluster.local",
+    show_default=True,
+    metavar="NAME",
+    help="The domain of the cluster's names.",
+)
+@click.option(
+    "--forward",
+    multiple=True,
+    default=("/etc/resolv.conf",),
+    show_default=True,
+    metavar="ADDRESS[:PORT]|FILE",
+    help="Name servers to ask for all other names, in order, or a file "
+    'that lists them. May be repeated. "none" refuses all other names.',
+)
+@click.option(
+    "--ttl",
+    type=click.IntRange(0, 3600),
+    default=5,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a client may keep an answer about the cluster.",
+)
+@click.option(
+    "--max-udp-size",
+    type=click.IntRange(512, 4096),
+    default=1232,
+    show_default=True,
+    metavar="BYTES",
+    help="The largest answer over UDP; longer ones are asked again over TCP.",
+)
+@click.option(
+    "--healthz-bind-address",
+    default=":8080",
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help='Where to serve /healthz, /readyz, /health and /ready. "0": nowhere.',
+)
+@click.option(
+    "--metrics-bind-address",
+    default=":9153",
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help='Where to serve /metrics. "0": nowhere.',
+)
+@click.option(
+    "-v", "--v", "verbosity", type=int, default=0, metavar="N", help="Log verbosity; 4 shows debug lines."
+)
+def command(
+    kubeconfig: str | None,
+    bind: tuple[str, ...],
+    cluster_domain: str,
+    forward: tuple[str, ...],
+    ttl: int,
+    max_udp_size: int,
+    healthz_bind_address: str,
+    metrics_bind_address: str,
+    verbosity: int,
+) -> None:
+    """Answer DNS questions about Services and Pods, and forward all others."""
+    from clusterip import process
+    from clusterip.dns.main import main
+    from clusterip.dns.options import Options
+    from clusterip.process import log
+
+    log.setup(verbosity)
+    options = Options(
+        kubeconfig=kubeconfig,
+        bind=bind,
+        cluster_domain=cluster_domain,
+        forward=() if forward == ("none",) else forward,
+        ttl=ttl,
+        max_udp_size=max_udp_size,
+        healthz_bind_address=healthz_bind_address,
+        metrics_bind_address=metrics_bind_address,
+    )
+    sys.exit(process.run(lambda: main(options)))

@@ -1,0 +1,99 @@
+"""From what the API server has to what the zone says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusterip.client.informer import Informer
+from clusterip.dns import names
+from clusterip.dns.message import AAAA, A
+from clusterip.dns.records import Node, Records, records_of, service_name
+from clusterip.dns.wire import EndpointSlice, Namespace, Service
+from clusterip.dns.zone import Zone
+from clusterip.process import log
+
+Key = tuple[str, str]
+"""Namespace and name of a Service."""
+
+_DNS_SERVICE: Key = ("kube-system", "kube-dns")
+"""The Service in front of the DNS servers has this name in every cluster, whoever serves it."""
+
+_log = log.get("dns")
+
+
+class Follower:
+    """Keeps a zone in step with informers.
+
+    A change costs the recomputation of one Service. EndpointSlices of Services with a ClusterIP are
+    not looked at: their records do not depend on them.
+    """
+
+    def __init__(
+        self,
+        zone: Zone,
+        namespaces: Informer[Namespace],
+        services: Informer[Service],
+        slices: Informer[EndpointSlice],
+    ) -> None:
+        self._zone = zone
+        self._informers = (namespaces, services, slices)
+        self._services = services
+        self._slices = slices
+        self._changed: dict[Key, None] = {}
+        slices.add_index("service", _service_keys)
+        namespaces.on_change(self._namespace_changed)
+        services.on_change(self._service_changed)
+        slices.on_change(self._slice_changed)
+        for informer in self._informers:
+            informer.on_batch(self._flush)
+
+    def _namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
+        if old is not None and new is not None:
+            return
+        name = (new or old).metadata.name  # type: ignore[union-attr]  # one of them is there
+        try:
+            self._zone.put_namespace(name, new is not None)
+        except names.BadName as error:
+            _log.warning("namespace has no name in DNS", namespace=name, why=error)
+
+    def _service_changed(self, old: Service | None, new: Service | None) -> None:
+        for service in (old, new):
+            if service is not None:
+                self._changed[service.metadata.namespace, service.metadata.name] = None
+
+    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        for each in (old, new):
+            if each is None:
+                continue
+            for key in _service_keys(each):
+                service = self._services.objects.get(key)
+                if service is not None and service.headless:
+                    self._changed[key] = None
+
+    def _flush(self) -> None:
+        changed = list(self._changed)
+        self._changed.clear()
+        for key in changed:
+            self._update(key)
+        if not self._zone.synced and all(informer.synced.is_set() for informer in self._informers):
+            self._zone.synced = True
+            _log.info("synced", services=len(self._services.objects), slices=len(self._slices.objects))
+
+    def _update(self, key: Key) -> None:
+        service = self._services.objects.get(key)
+        slices = self._slices.by_index("service", key) if service is not None and service.headless else ()
+        try:
+            records = Records() if service is None else records_of(service, slices, self._zone.domain)
+        except names.BadName as error:
+            _log.warning("service has no name in DNS", service="/".join(key), why=error)
+            records = Records()
+        self._zone.put(key, records)
+        if key == _DNS_SERVICE:
+            node: Node = records.nodes.get(service_name(key[1], key[0], self._zone.domain), {})
+            addresses = {type_: data for type_, data in node.items() if type_ in (A, AAAA)}
+            self._zone.put_server_addresses(addresses)
+
+
+def _service_keys(each: EndpointSlice) -> Iterable[Key]:
+    service = each.metadata.labels.service
+    return ((each.metadata.namespace, service),) if service else ()

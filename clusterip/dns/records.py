@@ -1,0 +1,163 @@
+"""The records of one Service, as the Kubernetes DNS specification 1.1 has them (kubernetes/dns).
+
+A node is everything known of one name: record type to the data of its records. The functions here are
+pure: a Service and its slices in, nodes out.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from clusterip.dns import names
+from clusterip.dns.message import AAAA, CNAME, SRV, TXT, A
+from clusterip.dns.wire import EndpointPort, EndpointSlice, Service
+
+Node = dict[int, tuple[bytes, ...]]
+
+SCHEMA_VERSION = "1.1.0"
+
+_srv = struct.Struct("!HHH")
+_WEIGHTS = 100
+"""Shared by the records of an SRV answer, as CoreDNS does it."""
+
+
+@dataclass(slots=True)
+class Records:
+    """What one Service adds to DNS."""
+
+    nodes: dict[bytes, Node] = field(default_factory=dict)
+    reverse: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Names below ``in-addr.arpa`` and ``ip6.arpa``, each with the name it points to."""
+
+
+def service_name(service: str, namespace: str, domain: bytes) -> bytes:
+    """``SERVICE.NAMESPACE.svc.DOMAIN`` in wire format. Raises BadName."""
+    return names.to_wire(f"{service}.{namespace}.svc")[:-1] + domain
+
+
+def records_of(service: Service, slices: Iterable[EndpointSlice], domain: bytes) -> Records:
+    """The records of ``service``; ``slices`` count only for a headless one.
+
+    A Service of type ExternalName whose target is no domain name (such as an IP address, which
+    validation does not forbid) exists, but has no records.
+
+    Raises:
+        BadName: the Service's or its namespace's name cannot be a part of a domain name.
+    """
+    name = service_name(service.metadata.name, service.metadata.namespace, domain)
+    if service.spec.type == "ExternalName":
+        return Records({name: _external(service.spec.externalName)})
+    if service.headless:
+        return _headless(name, slices)
+    return _with_cluster_ip(name, service)
+
+
+def version_node() -> Node:
+    """``dns-version.DOMAIN``: section 2.2 of the specification."""
+    text = SCHEMA_VERSION.encode()
+    return {TXT: (bytes((len(text),)) + text,)}
+
+
+def pod_node(label: bytes) -> Node | None:
+    """The deprecated record of ``1-2-3-4.NAMESPACE.pod.DOMAIN`` (section 2.6), or None if it is no address.
+
+    The Pod need not exist (what CoreDNS calls ``pods insecure``).
+    """
+    text = label.decode("latin-1")
+    dotted = text.count("-") == 3 and "--" not in text
+    address = names.pack_address(text.replace("-", "." if dotted else ":"))
+    if address is None:
+        return None
+    return {A if len(address) == 4 else AAAA: (address,)}
+
+
+def _external(target: str) -> Node:
+    try:
+        wire = names.to_wire(target)
+    except names.BadName:
+        return {}
+    if names.pack_address(target) is not None or wire == b"\0":
+        return {}
+    return {CNAME: (wire,)}
+
+
+def _with_cluster_ip(name: bytes, service: Service) -> Records:
+    """Sections 2.3.1 to 2.3.3. Nothing while no address has been allocated yet."""
+    texts = service.spec.clusterIPs or [service.spec.clusterIP]
+    addresses = [packed for text in texts if (packed := names.pack_address(text)) is not None]
+    records = Records()
+    if not addresses:
+        return records
+    node = _address_node(addresses)
+    weight = _WEIGHTS // len(addresses)
+    data = [_srv.pack(0, weight, port.port & 0xFFFF) + name for port in service.spec.ports]
+    if data:
+        node[SRV] = tuple(data)  # beyond the specification, but peers find each other by it
+    records.nodes[name] = node
+    for port, each in zip(service.spec.ports, data, strict=True):
+        if port.name:
+            records.nodes[_port_name(port.name, port.protocol, name)] = {SRV: (each,)}
+    records.reverse = [(names.reverse_name(address), name) for address in addresses]
+    return records
+
+
+def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
+    """Sections 2.4.1 to 2.4.3. Without ready endpoints there is not even the name."""
+    records = Records()
+    hosts: dict[bytes, dict[bytes, None]] = {}  # ordered sets: endpoints may be in several slices
+    srv: dict[bytes, dict[tuple[int, bytes], None]] = {}
+    for each in slices:
+        if each.addressType not in ("IPv4", "IPv6"):
+            continue
+        for endpoint in each.endpoints or ():
+            if not endpoint.ready:
+                continue
+            for text in endpoint.addresses:
+                address = names.pack_address(text)
+                if address is None:
+                    continue
+                host = names.label_of(endpoint.hostname or text.replace(".", "-").replace(":", "-")) + name
+                hosts.setdefault(host, {})[address] = None
+                for port in each.ports or ():
+                    _collect_srv(srv, port, host, name)
+    if not hosts:
+        return records
+    for host, addresses in hosts.items():
+        records.nodes[host] = _address_node(addresses)
+        records.reverse += [(names.reverse_name(address), host) for address in addresses]
+    everything = dict.fromkeys(address for addresses in hosts.values() for address in addresses)
+    records.nodes[name] = _address_node(everything)
+    for owner, targets in srv.items():
+        weight = max(1, _WEIGHTS // len(targets))
+        data = tuple(_srv.pack(0, weight, port) + host for port, host in targets)
+        records.nodes.setdefault(owner, {})[SRV] = data
+    return records
+
+
+def _collect_srv(
+    srv: dict[bytes, dict[tuple[int, bytes], None]], port: EndpointPort, host: bytes, name: bytes
+) -> None:
+    number = (port.port or 0) & 0xFFFF
+    if not number:
+        return
+    srv.setdefault(name, {})[(number, host)] = None
+    if port.name:
+        srv.setdefault(_port_name(port.name, port.protocol or "TCP", name), {})[(number, host)] = None
+
+
+def _port_name(port: str, protocol: str, name: bytes) -> bytes:
+    """``_PORT._PROTOCOL.`` before ``name``."""
+    return names.label_of("_" + port) + names.label_of("_" + protocol.lower()) + name
+
+
+def _address_node(addresses: Iterable[bytes]) -> Node:
+    node: Node = {}
+    four = tuple(address for address in addresses if len(address) == 4)
+    six = tuple(address for address in addresses if len(address) == 16)
+    if four:
+        node[A] = four
+    if six:
+        node[AAAA] = six
+    return node

@@ -1,0 +1,173 @@
+"""From a packet to the packet that answers it, as fast as it can be said.
+
+Most questions are asked over and over in the very same bytes but for the ID. So finished answers are kept
+by the bytes of the query after its ID: answering one again is a dictionary lookup and a concatenation.
+Two such dictionaries exist:
+
+* ``lasting``: answers about names that have records. The zone tells when a name changes, and only that
+  name's answers are dropped.
+* ``fleeting``: everything else (names that do not exist, forwarded names, chains across names). Dropped
+  each second, so no TTL is ever off by more, and at every change of the zone.
+
+Queries that vary each time (random letter case, EDNS cookies) are answered, but not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import cycle
+
+from clusterip.dns import message
+from clusterip.dns.forward import Forwarder
+from clusterip.dns.lookup import Found, look_up
+from clusterip.dns.message import AAAA, A, Malformed, Query, Reply, encode, parse_query
+from clusterip.dns.zone import Zone
+from clusterip.process import log
+
+Answer = bytes | Iterator[bytes]
+"""An answer without its ID, or one after the other of its rotations for ever."""
+Send = Callable[[bytes], None]
+
+_LASTING_SIZE = 65_536
+_FLEETING_SIZE = 16_384
+_MAX_ROTATIONS = 16
+_FLEETING_SECONDS = 1.0
+_TCP_LIMIT = 65_535
+
+_log = log.get("dns")
+
+
+class Responder:
+    """Answers packets from a zone and, for other names, a forwarder."""
+
+    def __init__(self, zone: Zone, forwarder: Forwarder, *, max_udp_size: int = 1232) -> None:
+        self.zone = zone
+        self.forwarder = forwarder
+        self.max_udp_size = max_udp_size
+        self.lasting: dict[bytes, Answer] = {}
+        self.fleeting: dict[bytes, Answer] = {}
+        self.malformed = 0
+        """Packets that were no query."""
+        self.errors = 0
+        """Queries that met a bug here, and got SERVFAIL."""
+        self._keys: dict[bytes, list[bytes]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._expiry: asyncio.TimerHandle | None = None
+        zone.changed = self.forget
+
+    def forget(self, changed: Iterable[bytes]) -> None:
+        """Drop the answers that a change of the zone may have made wrong."""
+        self.fleeting.clear()
+        for name in changed:
+            for key in self._keys.pop(name, ()):
+                self.lasting.pop(key, None)
+
+    def respond(self, packet: bytes, send: Send, *, tcp: bool = False) -> bool:
+        """Answer ``packet`` by calling ``send`` once, now or later; False if it deserves no answer.
+
+        Never raises: a packet must not be able to stop the server.
+        """
+        try:
+            query = parse_query(packet)
+        except Malformed as error:
+            self.malformed += 1
+            if error.answer is not None:
+                send(error.answer)
+            return error.answer is not None
+        except Exception:  # noqa: BLE001 - see above
+            self.errors += 1
+            _log.exception("query could not be read", packet=packet.hex())
+            return False
+        try:
+            self._respond(packet, query, send, tcp)
+        except Exception:  # noqa: BLE001 - see above
+            self._failed(query, send)
+        return True
+
+    async def close(self) -> None:
+        """Give up what waits for upstreams."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.forwarder.close()
+
+    def _respond(self, packet: bytes, query: Query, send: Send, tcp: bool) -> None:
+        limit = _TCP_LIMIT if tcp else min(query.udp_size, self.max_udp_size)
+        limit = max(limit, message.PLAIN_UDP_SIZE)
+        found = look_up(self.zone, query)
+        if found.elsewhere is not None:
+            known = self.forwarder.cached(found.elsewhere, query)
+            if known is None:
+                task = asyncio.get_running_loop().create_task(
+                    self._forward(packet, query, found, send, limit, tcp)
+                )
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return
+            found.reply = _joined(found.reply, known, query)
+        self._finish(packet, query, found, send, limit, tcp)
+
+    async def _forward(
+        self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool
+    ) -> None:
+        try:
+            assert found.elsewhere is not None
+            found.reply = _joined(found.reply, await self.forwarder.resolve(found.elsewhere, query), query)
+            self._finish(packet, query, found, send, limit, tcp)
+        except Exception:  # noqa: BLE001 - see respond
+            self._failed(query, send)
+
+    def _finish(self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool) -> None:
+        answer = _answer(query, found.reply, limit)
+        if query.plain and not tcp:
+            self._keep(packet[2:], query.name, answer, found)
+        send(query.id + (answer if isinstance(answer, bytes) else next(answer)))
+
+    def _keep(self, key: bytes, name: bytes, answer: Answer, found: Found) -> None:
+        if found.lasting:
+            if len(self.lasting) >= _LASTING_SIZE:
+                self.lasting.clear()
+                self._keys.clear()
+            self.lasting[key] = answer
+            self._keys.setdefault(name, []).append(key)
+            return
+        if found.reply.rcode not in (message.NOERROR, message.NXDOMAIN):
+            return
+        if len(self.fleeting) >= _FLEETING_SIZE:
+            self.fleeting.clear()
+        self.fleeting[key] = answer
+        if self._expiry is None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(_FLEETING_SECONDS, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        self.fleeting.clear()
+
+    def _failed(self, query: Query, send: Send) -> None:
+        self.errors += 1
+        _log.exception("query could not be answered", question=query.question.hex())
+        send(encode(query, Reply(message.SERVFAIL), message.PLAIN_UDP_SIZE))
+
+
+def _joined(first: Reply, rest: Reply, query: Query) -> Reply:
+    """A chain that starts in the zone with what the upstreams say to its end."""
+    authentic = rest.authentic and not first.answer and bool(query.dnssec_ok or query.flags & message.AD)
+    return replace(rest, answer=[*first.answer, *rest.answer], authentic=authentic)
+
+
+def _answer(query: Query, reply: Reply, limit: int) -> Answer:
+    """A reply without its ID; if it holds several addresses, in one order after the other."""
+    records = reply.answer
+    count = len(records)
+    if count < 2 or query.type not in (A, AAAA) or records[0].type != query.type:
+        return encode(query, reply, limit)[2:]
+    starts = range(0, count, -(-count // _MAX_ROTATIONS))
+    return cycle(
+        encode(query, replace(reply, answer=[*records[start:], *records[:start]]), limit)[2:]
+        for start in starts
+    )

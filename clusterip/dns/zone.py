@@ -1,0 +1,145 @@
+"""The cluster's names: what exists, what records it has, who put it there.
+
+A name exists if something was put at it or below it; whether an answer is NXDOMAIN or merely empty
+(NODATA) follows from that (RFC 8020, RFC 2308).
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Hashable, Iterable
+
+from clusterip.dns import names
+from clusterip.dns.message import NS, SOA, Record
+from clusterip.dns.records import Node, Records, pod_node, version_node
+
+_EMPTY: Node = {}
+_VERSION_TTL = 28800  # as in the specification's example, and CoreDNS
+
+
+class Zone:
+    """The records of a cluster domain and of the addresses in it.
+
+    ``changed`` is called after each change with the names whose answers may differ from before.
+    """
+
+    def __init__(self, domain: str, ttl: int) -> None:
+        """Raises BadName if ``domain`` is no domain name."""
+        self.domain = names.to_wire(domain)
+        self.ttl = ttl
+        self.synced = False
+        """Whether everything has been put in once; before, absence means nothing."""
+        self.changed: Callable[[Iterable[bytes]], None] = lambda _names: None
+        self._nodes: dict[bytes, Node] = {}
+        self._children: dict[bytes, int] = {}
+        self._reverse: dict[bytes, list[tuple[Hashable, bytes]]] = {}
+        self._owned: dict[Hashable, Records] = {}
+        self._pod = names.label_of("pod") + self.domain
+        self._services = names.label_of("svc") + self.domain
+        self._server = names.to_wire("ns.dns")[:-1] + self.domain
+        self._version = names.label_of("dns-version") + self.domain
+        self._hostmaster = names.label_of("hostmaster") + self.domain
+        self._serial = int(time.time())
+        self._put(self.domain, {NS: (self._server,)})
+        self._put(self._pod, _EMPTY)
+        self._put(self._services, _EMPTY)
+        self._put(self._version, version_node())
+
+    def covers(self, name: bytes) -> bool:
+        """Whether ``name`` (lower case) is in the cluster domain."""
+        return name.endswith(self.domain) and names.is_below(name, self.domain)
+
+    def find(self, name: bytes) -> Node | None:
+        """What is at a name of the cluster domain: nothing but its existence (empty), or None."""
+        node = self._nodes.get(name)
+        if node is not None:
+            return node
+        if name in self._children:
+            return _EMPTY
+        namespace = names.parent(name)
+        if namespace in self._nodes and names.parent(namespace) == self._pod:
+            return pod_node(name[1 : 1 + name[0]])
+        return None
+
+    def ttl_of(self, name: bytes) -> int:
+        """Seconds for which what is at a name may be remembered."""
+        return _VERSION_TTL if name == self._version else self.ttl
+
+    def find_reverse(self, name: bytes) -> tuple[bytes, ...]:
+        """The names that a name below ``in-addr.arpa`` or ``ip6.arpa`` points to."""
+        return tuple(dict.fromkeys(target for _, target in self._reverse.get(name, ())))
+
+    def soa(self) -> Record:
+        """The zone's SOA record: what says how long a name's absence may be remembered."""
+        numbers = struct.pack("!5I", self._serial & 0xFFFFFFFF, 7200, 1800, 86400, self.ttl)
+        return Record(self.domain, SOA, self.ttl, self._server + self._hostmaster + numbers)
+
+    def put(self, owner: Hashable, records: Records) -> None:
+        """Let ``owner`` have exactly ``records``; empty ones end its presence."""
+        old = self._owned.get(owner)
+        if old == records or (old is None and not records.nodes):
+            return
+        before = old if old is not None else Records()
+        for name in before.nodes.keys() - records.nodes.keys():
+            self._drop(name)
+        for name, node in records.nodes.items():
+            self._put(name, node)
+        for name, target in before.reverse:
+            self._drop_reverse(name, owner, target)
+        for name, target in records.reverse:
+            self._reverse.setdefault(name, []).append((owner, target))
+        if records.nodes:
+            self._owned[owner] = records
+        else:
+            self._owned.pop(owner, None)
+        self._serial = max(self._serial, int(time.time()))
+        touched = before.nodes.keys() | records.nodes.keys()
+        touched.update(name for name, _ in before.reverse)
+        touched.update(name for name, _ in records.reverse)
+        self.changed(touched)
+
+    def put_namespace(self, namespace: str, exists: bool) -> None:
+        """Let a namespace exist, also without Services, or not. Raises BadName."""
+        label = names.label_of(namespace)
+        touched = [label + self._services, label + self._pod]
+        for name in touched:
+            if exists:
+                self._put(name, _EMPTY)
+            else:
+                self._drop(name)
+        self.changed(touched)
+
+    def put_server_addresses(self, node: Node) -> None:
+        """The addresses of ``ns.dns.DOMAIN``, which the SOA and NS records name; empty for none."""
+        self.put("name server", Records({self._server: node} if node else {}))
+
+    def __len__(self) -> int:
+        return len(self._owned)
+
+    def _put(self, name: bytes, node: Node) -> None:
+        known = name in self._nodes or name in self._children
+        self._nodes[name] = node
+        # Count children upwards until a name that existed already.
+        while not known and name != self.domain:
+            above = names.parent(name)
+            count = self._children.get(above, 0)
+            self._children[above] = count + 1
+            known = count > 0 or above in self._nodes
+            name = above
+
+    def _drop(self, name: bytes) -> None:
+        if self._nodes.pop(name, None) is None:
+            return
+        while name not in self._nodes and name not in self._children and name != self.domain:
+            name = names.parent(name)
+            self._children[name] -= 1
+            if not self._children[name]:
+                del self._children[name]
+
+    def _drop_reverse(self, name: bytes, owner: Hashable, target: bytes) -> None:
+        left = [entry for entry in self._reverse[name] if entry != (owner, target)]
+        if left:
+            self._reverse[name] = left
+        else:
+            del self._reverse[name]
