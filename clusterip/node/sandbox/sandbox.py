@@ -1,0 +1,189 @@
+"""A Pod's sandbox: its namespaces, its link to the node's bridge, its addresses and its /etc files."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
+
+from clusterip.kernel import namespaces as kernel_namespaces
+from clusterip.kernel.netlink import NetlinkError
+from clusterip.kernel.rtnetlink import RouteSocket
+from clusterip.node.files import write_atomic
+from clusterip.node.layout import PodDirectory
+from clusterip.node.network.bridge import BRIDGE, link_address
+from clusterip.node.network.ipam import Address, AddressPools, gateway_of
+from clusterip.node.sandbox import namespaces
+from clusterip.node.sandbox.dns import read_host, resolver_for
+from clusterip.node.sandbox.hosts import hosts_file, kernel_hostname
+from clusterip.objects import times
+from clusterip.objects.core.pod import Pod
+
+
+class Record(msgspec.Struct):
+    """``sandbox.json``. ``network`` is the name of the network namespace, "" for the node's own."""
+
+    network: str
+    link: str
+    addresses: list[str]
+    hostname: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all sandboxes of a node share."""
+
+    node_name: str
+    cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    mtu: int = 0
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that is there. ``addresses`` are the Pod's own; none in the node's network."""
+
+    directory: PodDirectory
+    record: Record
+
+    @property
+    def addresses(self) -> list[str]:
+        return self.record.addresses
+
+    def namespaces(self) -> dict[str, str]:
+        """Kind -> path of the namespaces the Pod's containers join."""
+        kinds = {kind: str(self.directory.namespace(kind)) for kind in ("uts", "ipc")}
+        if self.record.network:
+            kinds["network"] = str(kernel_namespaces.path_of(self.record.network))
+        return kinds
+
+
+def load(directory: PodDirectory) -> Sandbox | None:
+    """The sandbox an earlier agent made, or None if there is none or a reboot took it away."""
+    try:
+        record = msgspec.json.decode(directory.sandbox.read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    exists = namespaces.exist(record.network, directory.namespace("uts"), directory.namespace("ipc"))
+    return Sandbox(directory, record) if exists else None
+
+
+def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Settings) -> Sandbox:
+    """Make a Pod's sandbox, from nothing or from what is left of one.
+
+    Raises:
+        Exhausted: the podCIDR has no free address.
+        OSError: the kernel refused something; what was made of the network is removed again.
+    """
+    host_network = pod.spec.hostNetwork
+    digest = hashlib.sha256(directory.uid.encode()).hexdigest()
+    record = Record(
+        network="" if host_network else f"clusterip-pod-{digest[:12]}",
+        link="" if host_network else f"veth{digest[:8]}",
+        addresses=[],
+        hostname=kernel_hostname(pod, settings.cluster_domain, settings.node_name),
+        created_at=times.now_micro(),
+    )
+    uts, ipc = directory.namespace("uts"), directory.namespace("ipc")
+    namespaces.create(record.network, uts, ipc, record.hostname)
+    if not host_network:
+        addresses = pools.take()
+        record.addresses = [str(address) for address in addresses]
+        try:
+            _connect(record, addresses, pools, settings.mtu)
+        except BaseException:
+            pools.free(addresses)
+            namespaces.delete(record.network, uts, ipc)
+            raise
+    write_etc(pod, directory, record.addresses, record.hostname, settings)
+    # Last: an agent that finds this file may rely on all the rest.
+    write_atomic(directory.sandbox, msgspec.json.encode(record))
+    return Sandbox(directory, record)
+
+
+def delete(directory: PodDirectory, pools: AddressPools | None) -> None:
+    """Remove a sandbox and free its addresses. Harmless if there is none."""
+    try:
+        record = msgspec.json.decode(directory.sandbox.read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return
+    if record.link:
+        with RouteSocket() as route:
+            route.delete_link(record.link)
+    namespaces.delete(record.network, directory.namespace("uts"), directory.namespace("ipc"))
+    directory.sandbox.unlink()
+    if pools is not None:
+        pools.free(ip_address(address) for address in record.addresses)
+
+
+def write_etc(
+    pod: Pod, directory: PodDirectory, addresses: list[str], hostname: str, settings: Settings
+) -> None:
+    """Write the files that are mounted into all the Pod's containers."""
+    directory.etc("hosts").parent.mkdir(parents=True, exist_ok=True)
+    resolver = resolver_for(
+        pod,
+        servers=settings.cluster_dns,
+        domain=settings.cluster_domain,
+        host=read_host(settings.resolv_conf),
+    )
+    directory.etc("resolv.conf").write_text(str(resolver))
+    directory.etc("hosts").write_text(hosts_file(pod, addresses, settings.cluster_domain))
+    directory.etc("hostname").write_text(f"{hostname}\n")
+
+
+def _connect(record: Record, addresses: list[Address], pools: AddressPools, mtu: int) -> None:
+    inside_namespace = kernel_namespaces.path_of(record.network)
+    with RouteSocket() as node, RouteSocket(inside_namespace) as inside:
+        node.delete_link(record.link)  # of an attempt that was cut off
+        node.add_veth(
+            record.link,
+            "eth0",
+            peer_namespace=inside_namespace,
+            peer_address=link_address(addresses[0]),
+            mtu=mtu,
+            master=BRIDGE,
+        )
+        inside.set_link("lo", up=True)
+        with kernel_namespaces.enter(inside_namespace):
+            _tune()
+        eth0 = inside.index("eth0")
+        for address in addresses:
+            inside.add_address(eth0, f"{address}/{address.max_prefixlen}")
+        inside.set_link(eth0, up=True)
+        node.set_link(record.link, up=True)
+        for pool in pools.pools:
+            gateway = gateway_of(pool.network).ip
+            inside.replace_route(f"{gateway}/{gateway.max_prefixlen}", link=eth0)
+            inside.replace_route(None, gateway=gateway, link=eth0)
+        _announce(node, addresses)
+
+
+def _announce(node: RouteSocket, addresses: list[Address]) -> None:
+    # The node may remember that nobody answered for this address, or who had it before.
+    for neighbour in node.neighbours(BRIDGE):
+        if neighbour.address in addresses and neighbour.address is not None:
+            try:
+                node.delete_neighbour(BRIDGE, neighbour.address)
+            except NetlinkError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+
+
+def _tune() -> None:
+    """Settings of the Pod's own network: those of containerd, and no heed to redirects."""
+    for name, value in (
+        ("net/ipv4/ping_group_range", "0 2147483647"),
+        ("net/ipv4/ip_unprivileged_port_start", "0"),
+        ("net/ipv4/conf/all/accept_redirects", "0"),
+        ("net/ipv4/conf/eth0/accept_redirects", "0"),
+    ):
+        path = Path("/proc/sys") / name
+        if path.exists():
+            path.write_text(value)
