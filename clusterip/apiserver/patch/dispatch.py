@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from clusterip.apiserver.patch.errors import malformed
 from clusterip.apiserver.patch.json_patch import apply_json_patch
 from clusterip.apiserver.patch.merge_patch import apply_merge_patch
 from clusterip.apiserver.patch.strategic import apply_strategic_merge_patch
@@ -18,28 +15,27 @@ STRATEGIC = "application/strategic-merge-patch+json"
 CONTENT_TYPES = (JSON, MERGE, STRATEGIC)
 
 
-def apply_patch(content_type: str, tree: dict[str, Any], patch: bytes, type_: Any) -> Any:
-    """The result of a patch's text on an object, as plain dicts and lists.
+def apply_patch(content_type: str, tree: dict[str, Any], patch: Any, type_: Any) -> Any:
+    """The result of a patch on an object, as plain dicts and lists.
 
     Args:
         content_type: one of ``CONTENT_TYPES``, without parameters.
-        tree: the object as it is (``codec.to_tree``), which is not modified. The result may share
-            parts with it.
-        patch: the request's body.
+        tree: the object as it is (``codec.to_tree``).
+        patch: the request's body, decoded.
         type_: the object's type, which says how its lists merge.
+
+    Returns:
+        The object as it should become. Neither ``tree`` nor ``patch`` is modified, so a patch can be
+        tried again on a newer object; the result may share parts with both.
 
     Raises:
         PatchError: the patch is malformed or does not apply.
         ValueError: there is no such content type.
     """
-    if content_type not in CONTENT_TYPES:
-        raise ValueError(f"no patch has the content type {content_type!r}")
-    try:
-        decoded = msgspec.json.decode(patch)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(f"error decoding patch: {error}") from error
     if content_type == JSON:
-        return apply_json_patch(tree, decoded)
+        return apply_json_patch(tree, patch)
     if content_type == MERGE:
-        return apply_merge_patch(tree, decoded)
-    return apply_strategic_merge_patch(tree, decoded, type_)
+        return apply_merge_patch(tree, patch)
+    if content_type == STRATEGIC:
+        return apply_strategic_merge_patch(tree, patch, type_)
+    raise ValueError(f"no patch has the content type {content_type!r}")

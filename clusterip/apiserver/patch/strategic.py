@@ -172,7 +172,7 @@ def _apply_item_directives(current: list[Tree], patch: list[Tree], key: str) -> 
 
 
 def _merge_ordered_list(merged: Tree, patch: Tree, name: str, type_: Any) -> None:
-    """Merge a list whose order ``$setElementOrder`` gives. It also covers items that the patch leaves alone."""
+    """Merge a list whose order ``$setElementOrder`` gives, also for items that the patch leaves alone."""
     order, wanted, current = patch[f"{ORDER}/{name}"], patch.get(name, []), merged.get(name)
     for value in (order, wanted, [] if current is None else current):
         if not isinstance(value, list):
@@ -200,10 +200,8 @@ def _check_order(wanted: list[Any], order: list[Any], key_of: Callable[[Any], An
     places = iter([key_of(item) for item in order])
     for item in wanted:
         if not _is_directive(item) and key_of(item) not in places:  # `in` moves the iterator on
-            raise PatchError(
-                500,
-                f"The order in patch list:\n{go_value(wanted)}\n doesn't match {ORDER} list:\n{go_value(order)}\n",
-            )
+            lists = f"patch list:\n{go_value(wanted)}\n doesn't match {ORDER} list:\n{go_value(order)}\n"
+            raise PatchError(500, f"The order in {lists}")
 
 
 def _in_order(
