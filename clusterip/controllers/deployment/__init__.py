@@ -1,0 +1,1 @@
+"""Deployments: ReplicaSets of one application, rolled from one version to the next."""

@@ -1,0 +1,1 @@
+"""ReplicaSets: as many Pods as wanted, no more and no fewer."""
