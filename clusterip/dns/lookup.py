@@ -5,7 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clusterip.dns import message, names
-from clusterip.dns.message import AAAA, ANY, AXFR, CNAME, HINFO, IN, IXFR, OPT, PTR, SRV, Query, Record, Reply
+from clusterip.dns.message import (
+    AAAA,
+    ANY,
+    AXFR,
+    CNAME,
+    HINFO,
+    IN,
+    IXFR,
+    NS,
+    OPT,
+    PTR,
+    SOA,
+    SRV,
+    A,
+    Query,
+    Record,
+    Reply,
+)
 from clusterip.dns.records import Node
 from clusterip.dns.zone import Zone
 
@@ -83,21 +100,25 @@ def _forward(zone: Zone, query: Query) -> Found:
     if query.type == ANY:
         refused = [Record(name, HINFO, zone.ttl, _NO_ANY)]
         return Found(Reply(authoritative=True, answer=refused), lasting=lasting)
+    if query.type == SOA and name == zone.domain:
+        return Found(Reply(authoritative=True, answer=[zone.soa()]))
     data = node.get(query.type)
     if not data:
         return Found(Reply(authoritative=True, answer=chain, authority=[zone.soa()]), lasting=lasting)
     ttl = zone.ttl_of(name)
     answer = [*chain, *(Record(name, query.type, ttl, each) for each in data)]
-    additional = _addresses(zone, data) if query.type == SRV else []
+    additional = _addresses(zone, query.type, data)
     return Found(Reply(authoritative=True, answer=answer, additional=additional), lasting=lasting)
 
 
-def _addresses(zone: Zone, data: tuple[bytes, ...]) -> list[Record]:
-    """The addresses of the targets of SRV records."""
-    targets = dict.fromkeys(each[6:] for each in data)
+def _addresses(zone: Zone, type_: int, data: tuple[bytes, ...]) -> list[Record]:
+    """The addresses of what SRV and NS records point to."""
+    if type_ not in (SRV, NS):
+        return []
+    targets = dict.fromkeys(each[6:] if type_ == SRV else each for each in data)
     found: list[Record] = []
     for target in targets:
         node: Node = zone.find(target) or {}
-        for type_ in (message.A, AAAA):
-            found += [Record(target, type_, zone.ttl, address) for address in node.get(type_, ())]
+        for family in (A, AAAA):
+            found += [Record(target, family, zone.ttl, address) for address in node.get(family, ())]
     return found

@@ -157,7 +157,10 @@ class Responder:
 def _joined(first: Reply, rest: Reply, query: Query) -> Reply:
     """A chain that starts in the zone with what the upstreams say to its end."""
     authentic = rest.authentic and not first.answer and bool(query.dnssec_ok or query.flags & message.AD)
-    return replace(rest, answer=[*first.answer, *rest.answer], authentic=authentic)
+    # A name of ours whose target cannot be followed: that is a failure, not a refusal.
+    refused = rest.rcode == message.REFUSED and first.answer
+    rcode = message.SERVFAIL if refused else rest.rcode
+    return replace(rest, rcode=rcode, answer=[*first.answer, *rest.answer], authentic=authentic)
 
 
 def _answer(query: Query, reply: Reply, limit: int) -> Answer:

@@ -124,7 +124,7 @@ class HealthServer:
         try:
             if url.path in self._pages:
                 return self._pages[url.path]()
-            _, endpoint, *one = url.path.split("/")
+            endpoint, *one = url.path.removeprefix("/").split("/")
             if endpoint not in ("healthz", "livez", "readyz") or len(one) > 1:
                 return Page(404, b"404 page not found\n")
             checks = self._live | self._ready if endpoint == "readyz" else self._live
