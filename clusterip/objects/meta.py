@@ -112,6 +112,8 @@ class StatusDetails(Struct):
 
 
 class Status(Struct):
+    kind: str = ""
+    apiVersion: str = ""
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
     status: str = ""
     message: str = ""
