@@ -17,11 +17,13 @@ class Paths:
         state: what must survive a reboot: the database, certificates, images.
         run: what a reboot makes void: process records, the journal of changes to the machine.
         logs: a file for each process.
+        base: the directory that holds all three, if they were put in one.
     """
 
     state: Path
     run: Path
     logs: Path
+    base: Path | None = None
 
     @classmethod
     def of(cls, name: str = DEFAULT_NAME, state_dir: str | None = None) -> Paths:
@@ -29,7 +31,7 @@ class Paths:
         base = state_dir or os.environ.get("CLUSTERIP_STATE_DIR")
         if base:
             root = Path(base).absolute()
-            return cls(root / "lib", root / "run", root / "log")
+            return cls(root / "lib", root / "run", root / "log", root)
         return cls(Path("/var/lib") / name, Path("/run") / name, Path("/var/log") / name)
 
     @property

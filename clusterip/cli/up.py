@@ -1,0 +1,98 @@
+"""``clusterip up``."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterip.cli.cluster_options import cluster_options
+
+if TYPE_CHECKING:
+    from clusterip.cluster.paths import Paths
+    from clusterip.cluster.up import Result
+
+
+class Network(click.ParamType[IPv4Network]):
+    """An IPv4 network such as 10.96.0.0/16."""
+
+    name = "network"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Network:
+        try:
+            return IPv4Network(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("up")
+@click.option("--nodes", type=int, help="How many nodes.  [default: 3]")
+@click.option("--subnet", type=Network(), help="Addresses of nodes.  [default: a free 172.30.N.0/24]")
+@click.option("--cluster-cidr", type=Network(), help="Addresses of Pods.  [default: 10.244.0.0/16]")
+@click.option(
+    "--service-cluster-ip-range", type=Network(), help="Addresses of Services.  [default: 10.96.0.0/16]"
+)
+@click.option("-v", "--v", "verbosity", type=int, default=0, help="How much the parts log.")
+@cluster_options
+def command(
+    nodes: int | None,
+    subnet: IPv4Network | None,
+    cluster_cidr: IPv4Network | None,
+    service_cluster_ip_range: IPv4Network | None,
+    verbosity: int,
+    name: str,
+    paths: Paths,
+) -> None:
+    """Start a cluster on this machine, or see that it runs. Harmless to repeat."""
+    from clusterip.cluster.up import Request, up
+
+    request = Request(
+        name=name,
+        nodes=nodes,
+        subnet=subnet,
+        pod_cidr=cluster_cidr,
+        service_cidr=service_cluster_ip_range,
+        verbosity=verbosity,
+    )
+    result = up(request, paths, lambda line: click.echo(f"  {line}"))
+    verb = "runs already" if result.was_running else "is ready"
+    click.echo(f"The cluster {verb} ({result.seconds:.2f} s).\n")
+    click.echo(f"kubeconfig: {result.paths.admin_kubeconfig}\n")
+    click.echo("Try:")
+    for line in _next_steps(result):
+        click.echo(f"  {line}")
+
+
+def _next_steps(result: Result) -> list[str]:
+    program = _program()
+    options = [] if result.config.name == "clusterip" else [f"--name={result.config.name}"]
+    if result.paths.base is not None:
+        options.append(f"--state-dir={result.paths.base}")
+    kubectl = "kubectl" if shutil.which("kubectl") else "clusterip"
+    return [
+        f'eval "$({shlex.join([program, "env", *options])})"',
+        f"{kubectl} apply -f {_example()}",
+        f"{kubectl} get services,pods -o wide",
+        f"{kubectl} exec deploy/my-app -- curl -s http://my-service",
+        shlex.join(["clusterip", "status", *options]),
+        shlex.join(["clusterip", "down", *options]),
+    ]
+
+
+def _program() -> str:
+    """How to call us: by name where the shell finds us, else by path."""
+    found = shutil.which("clusterip")
+    own = Path(sys.argv[0])
+    return "clusterip" if found and own.exists() and Path(found).samefile(own) else str(own)
+
+
+def _example() -> str:
+    path = Path(__file__).parents[2] / "examples" / "my-service.yaml"
+    if not path.exists():
+        return "my-service.yaml"
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,75 @@
+"""The objects every cluster has from its start: the cluster's DNS as a Service."""
+
+from __future__ import annotations
+
+from clusterip.client.errors import ApiError
+from clusterip.client.rest import Client
+from clusterip.cluster.config import ClusterConfig
+from clusterip.objects.core.service import Service, ServicePort, ServiceSpec
+from clusterip.objects.discovery.endpointslice import (
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
+from clusterip.objects.meta import Object, ObjectMeta
+
+NAMESPACE = "kube-system"
+DNS_NAME = "kube-dns"  # what clients of any cluster look for, whatever serves it
+_LABELS = {
+    "k8s-app": "kube-dns",
+    "kubernetes.io/cluster-service": "true",
+    "kubernetes.io/name": "CoreDNS",
+}
+
+
+def dns_service(config: ClusterConfig) -> Service:
+    """``kube-system/kube-dns``. It has no selector: the DNS servers are no Pods but parts of the nodes."""
+    return Service(
+        metadata=ObjectMeta(name=DNS_NAME, namespace=NAMESPACE, labels=_LABELS),
+        spec=ServiceSpec(
+            clusterIP=str(config.dns_address),
+            ports=[
+                ServicePort(name="dns", protocol="UDP", port=53, targetPort=53),
+                ServicePort(name="dns-tcp", protocol="TCP", port=53, targetPort=53),
+            ],
+        ),
+    )
+
+
+def dns_endpoints(config: ClusterConfig) -> EndpointSlice:
+    """The DNS servers of all nodes."""
+    return EndpointSlice(
+        metadata=ObjectMeta(
+            name=DNS_NAME,
+            namespace=NAMESPACE,
+            labels={
+                "kubernetes.io/service-name": DNS_NAME,
+                "endpointslice.kubernetes.io/managed-by": "clusterip",
+            },
+        ),
+        addressType="IPv4",
+        endpoints=[
+            Endpoint(
+                addresses=[str(config.address_of(node))],
+                conditions=EndpointConditions(ready=True, serving=True, terminating=False),
+                nodeName=node,
+            )
+            for node in config.node_names
+        ],
+        ports=[
+            EndpointPort(name="dns", protocol="UDP", port=53),
+            EndpointPort(name="dns-tcp", protocol="TCP", port=53),
+        ],
+    )
+
+
+async def create_objects(client: Client, config: ClusterConfig) -> None:
+    """Create what is not there yet; what is there, and perhaps changed since, stays."""
+    wanted: list[Object] = [dns_service(config), dns_endpoints(config)]
+    for obj in wanted:
+        try:
+            await client.create(obj)
+        except ApiError as error:
+            if not error.is_already_exists:
+                raise
