@@ -1,0 +1,1 @@
+"""Admission: what is checked and filled in across kinds before an object is validated."""

@@ -1,0 +1,1 @@
+"""ClusterIPs and node ports, taken in the same transaction that writes the Service."""

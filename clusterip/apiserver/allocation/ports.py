@@ -1,0 +1,58 @@
+"""Node ports: each is a key of its own, created and deleted with the Service that has it.
+
+A number is taken for all protocols at once, as upstream does it; the ports of one Service may share it.
+"""
+
+from __future__ import annotations
+
+from clusterip.apiserver.allocation.addresses import AllocationError
+from clusterip.apiserver.allocation.ranges import port_range
+from clusterip.apiserver.cache import PREFIX, WatchCache
+from clusterip.apiserver.transaction import Transaction
+from clusterip.objects.codec import encode
+from clusterip.objects.core.service import Service
+
+_KEY = "nodeports/"
+
+
+class PortAllocator:
+    """Takes node ports for Services and gives them back."""
+
+    def __init__(self, cache: WatchCache, first: int, last: int) -> None:
+        self._cache = cache
+        self._range = port_range(first, last)
+        self._reserved: set[int] = set()
+
+    def allocate(self, service: Service, wanted: int, transaction: Transaction) -> int:
+        """Take ``wanted``, or any port if it is 0.
+
+        Raises:
+            AllocationError: it is taken or outside the range, or there is none left.
+        """
+        if wanted:
+            if wanted not in self._range:
+                valid = f"{self._range.first}-{self._range.last}"
+                raise AllocationError(
+                    f"provided port is not in the valid range. The range of valid ports is {valid}"
+                )
+            if not self._is_free(wanted):
+                raise AllocationError("provided port is already allocated")
+        else:
+            wanted = self._range.pick(self._is_free) or 0
+            if not wanted:
+                raise AllocationError("range is full", full=True)
+        port = wanted
+        self._reserved.add(port)
+        transaction.on_end(lambda: self._reserved.discard(port))
+        if not transaction.dry_run:
+            meta = service.metadata
+            owner = {"namespace": meta.namespace, "name": meta.name}
+            transaction.create(f"{PREFIX}{_KEY}{port}", encode(owner))
+        return port
+
+    def release(self, port: int, transaction: Transaction) -> None:
+        if not transaction.dry_run:
+            transaction.delete(f"{PREFIX}{_KEY}{port}")
+
+    def _is_free(self, port: int) -> bool:
+        return port not in self._reserved and f"{_KEY}{port}" not in self._cache.extra

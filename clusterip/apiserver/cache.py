@@ -1,0 +1,321 @@
+"""The watch cache: the whole store in memory, and everyone who watches it.
+
+One watch of the store feeds all resources, so the cache's revision is the store's as soon as the last
+transaction has been seen, whatever it changed. A consistent read therefore waits until the cache has
+reached the store's revision and is then answered from memory (upstream's "consistent reads from
+cache", without its progress notifications).
+
+At start the cache loads the store as it was a little while ago and replays what came since, so that
+watchers from before a restart find their place again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from clusterip.apiserver import status
+from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.watching import Change, Watcher
+from clusterip.objects import times
+from clusterip.objects.registry import Resource, resources
+from clusterip.process import log
+from clusterip.storage.store import Compacted, Event, KeyValue, Put, Store
+
+PREFIX = "/registry/"
+MARKER = PREFIX + "apiserver-started"
+HISTORY = 2000
+"""How many changes of each resource are kept in memory for watchers that come back."""
+
+BOOKMARK_SECONDS = 60.0
+FRESH_SECONDS = 3.0
+"""How long a read waits for a resource version that has not been seen yet (as upstream)."""
+
+_log = log.get("apiserver")
+
+
+def key_of(resource: Resource[Any], namespace: str, name: str) -> str:
+    """Where the store keeps an object."""
+    if resource.namespaced:
+        return f"{PREFIX}{resource.group_resource}/{namespace}/{name}"
+    return f"{PREFIX}{resource.group_resource}/{name}"
+
+
+class ResourceCache:
+    """The objects of one resource, its last changes and its watchers."""
+
+    def __init__(self, resource: Resource[Any]) -> None:
+        self.resource = resource
+        self.namespaces: dict[str, dict[str, Entry]] = {}
+        self.history: deque[Change] = deque(maxlen=HISTORY)
+        self.watchers: set[Watcher] = set()
+        self.forgotten = 0
+        """The revision of the newest change that is no longer in ``history``."""
+        self._sorted: dict[str, list[Entry]] = {}
+
+    def get(self, namespace: str, name: str) -> Entry | None:
+        objects = self.namespaces.get(namespace)
+        return objects.get(name) if objects else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        for objects in self.namespaces.values():
+            yield from objects.values()
+
+    def __len__(self) -> int:
+        return sum(map(len, self.namespaces.values()))
+
+    def entries(self, namespace: str = "") -> list[Entry]:
+        """The objects of a namespace (empty: of all) in the store's order. Not to be changed."""
+        ordered = self._sorted.get(namespace)
+        if ordered is None:
+            if namespace:
+                objects = self.namespaces.get(namespace, {})
+                ordered = [objects[name] for name in sorted(objects)]
+            else:
+                ordered = (
+                    [e for ns in sorted(self.namespaces) for e in self.entries(ns)]
+                    if (self.resource.namespaced)
+                    else [e for _, e in sorted(self.namespaces.get("", {}).items())]
+                )
+            self._sorted[namespace] = ordered
+        return ordered
+
+    def apply(self, namespace: str, name: str, event: Event) -> Change | None:
+        """Take in one event of the store."""
+        objects = self.namespaces.setdefault(namespace, {})
+        previous = objects.get(name)
+        entry = Entry(self.resource, namespace, name, event.revision, event.value)
+        deleted = event.type == "DELETE"
+        if deleted:
+            if previous is None:
+                return None
+            del objects[name]
+            if not objects:
+                del self.namespaces[namespace]
+        else:
+            objects[name] = entry
+        self._sorted.pop(namespace, None)
+        self._sorted.pop("", None)
+        change = Change(entry, previous, deleted=deleted)
+        if len(self.history) == HISTORY:
+            self.forgotten = self.history[0].revision
+        self.history.append(change)
+        return change
+
+    def since(self, revision: int) -> list[Change]:
+        """The changes after ``revision``, which must not be below ``forgotten``."""
+        found: list[Change] = []
+        for change in reversed(self.history):
+            if change.revision <= revision:
+                break
+            found.append(change)
+        found.reverse()
+        return found
+
+
+class WatchCache:
+    """All resources' caches, fed by one watch of the store.
+
+    Keys that belong to no resource (such as reserved node ports) are kept as ``extra``: what comes
+    after the prefix -> the revision that wrote it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.revision = 0
+        self.extra: dict[str, int] = {}
+        self.ready = asyncio.Event()
+        self.failure = "the watch cache is not loaded yet"
+        self._caches = {r.group_resource: ResourceCache(r) for r in resources()}
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waits = 0
+
+    def of(self, resource: Resource[Any]) -> ResourceCache:
+        return self._caches[resource.group_resource]
+
+    def counts(self) -> Iterator[tuple[Resource[Any], int]]:
+        """How many objects there are of each resource."""
+        for cache in self._caches.values():
+            yield cache.resource, len(cache)
+
+    async def run(self) -> None:
+        """Load and follow the store until cancelled; starts over if the store has forgotten the place."""
+        bookmarks = asyncio.create_task(self._bookmark())
+        try:
+            while True:
+                await self._load()
+                try:
+                    await self._follow()
+                except Compacted:
+                    _log.warning("the store was compacted past the watch cache; loading it anew")
+                self.ready.clear()
+                self.failure = "the watch cache is being loaded anew"
+                self._drop_watchers()
+        finally:
+            bookmarks.cancel()
+            self._drop_watchers()
+
+    async def _load(self) -> None:
+        self._caches = {name: ResourceCache(c.resource) for name, c in self._caches.items()}
+        self.extra.clear()
+        # A change of our own, so that the watch surely comes to a point known to be the present.
+        newest = await self.store.transact((), (Put(MARKER, times.now().encode()),))
+        start = max(0, newest - HISTORY)
+        items: Sequence[KeyValue] = ()
+        try:
+            if start:
+                items = (await self.store.list(PREFIX, revision=start)).items
+        except Compacted as compacted:
+            start = compacted.revision
+            items = (await self.store.list(PREFIX, revision=start)).items
+        for cache in self._caches.values():
+            cache.forgotten = start
+        for item in items:
+            self._load_item(item)
+        self.revision = start
+        self._target = newest
+        self._reached()
+
+    def _load_item(self, item: KeyValue) -> None:
+        cache, namespace, name = self._place(item.key)
+        if cache is None:
+            self.extra[item.key[len(PREFIX) :]] = item.mod_revision
+            return
+        entry = Entry(cache.resource, namespace, name, item.mod_revision, item.value)
+        cache.namespaces.setdefault(namespace, {})[name] = entry
+
+    async def _follow(self) -> None:
+        async for events in self.store.watch(PREFIX, self.revision):
+            self._apply(events)
+
+    def _place(self, key: str) -> tuple[ResourceCache | None, str, str]:
+        parts = key[len(PREFIX) :].split("/", 2)
+        cache = self._caches.get(parts[0])
+        if cache is None:
+            return None, "", ""
+        if cache.resource.namespaced:
+            return (cache, parts[1], parts[2]) if len(parts) == 3 else (None, "", "")
+        return cache, "", parts[1]
+
+    def _apply(self, events: Sequence[Event]) -> None:
+        changes: dict[ResourceCache, list[Change]] = {}
+        for event in events:
+            cache, namespace, name = self._place(event.key)
+            if cache is not None:
+                change = cache.apply(namespace, name, event)
+                if change is not None:
+                    changes.setdefault(cache, []).append(change)
+            elif event.type == "PUT":
+                self.extra[event.key[len(PREFIX) :]] = event.revision
+            else:
+                self.extra.pop(event.key[len(PREFIX) :], None)
+        if events:
+            self.revision = events[-1].revision
+        self._reached()
+        for cache, changed in changes.items():
+            for watcher in tuple(cache.watchers):
+                watcher.deliver(changed)
+            for change in changed:
+                change.frames.clear()  # only worth keeping while many watchers are told the same
+
+    def _reached(self) -> None:
+        if not self.ready.is_set() and self.revision >= self._target:
+            self.failure = ""
+            self.ready.set()
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= self.revision:
+            future = heapq.heappop(waiting)[2]
+            if not future.done():
+                future.set_result(None)
+
+    async def reach(self, revision: int) -> None:
+        """Wait until every change up to ``revision`` has been taken in.
+
+        Raises:
+            StatusError: 504, that revision did not come in time.
+        """
+        if self.revision >= revision and self.ready.is_set():
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waits += 1
+        heapq.heappush(self._waiting, (revision, self._waits, future))
+        try:
+            async with asyncio.timeout(FRESH_SECONDS):
+                await future
+        except TimeoutError:
+            raise status.too_large_version(revision, self.revision) from None
+
+    async def current(self) -> int:
+        """Wait until the cache holds everything that was written before this call; its revision."""
+        newest = await self.store.revision()
+        if self.revision < newest or not self.ready.is_set():
+            await self.reach(newest)
+        return self.revision
+
+    async def watch(self, resource: Resource[Any], watcher: Watcher, after: int) -> None:
+        """Let ``watcher`` see every change after ``after``, from history if need be, then live.
+
+        Raises:
+            StatusError: 410, the changes after ``after`` are no longer all kept.
+        """
+        cache = self.of(resource)
+        watcher.revision = after
+        if after >= cache.forgotten:
+            watcher.deliver(cache.since(after))
+            cache.watchers.add(watcher)
+            return
+        upto = self.revision
+        watcher.pending = []
+        cache.watchers.add(watcher)
+        try:
+            missed = await self._replay(resource, after, upto)
+        except Compacted as compacted:
+            cache.watchers.discard(watcher)
+            raise status.gone_version(after, compacted.revision) from None
+        pending, watcher.pending = watcher.pending, None
+        watcher.deliver(missed)
+        watcher.revision = max(watcher.revision, upto)
+        watcher.deliver(pending)
+
+    async def _replay(self, resource: Resource[Any], after: int, upto: int) -> list[Change]:
+        """The changes of a resource in ``(after, upto]``, read from the store."""
+        missed: list[Change] = []
+        batches = self.store.watch(PREFIX, after)
+        async with contextlib.aclosing(batches) as events_of:  # type: ignore[type-var]
+            async for events in events_of:
+                missed.extend(self._missed(resource, events, upto))
+                if events and events[-1].revision >= upto:
+                    break
+        return missed
+
+    def _missed(self, resource: Resource[Any], events: Sequence[Event], upto: int) -> Iterator[Change]:
+        for event in events:
+            cache, namespace, name = self._place(event.key)
+            if event.revision > upto or cache is None or cache.resource is not resource:
+                continue
+            old = event.previous
+            previous = Entry(resource, namespace, name, old.mod_revision, old.value) if old else None
+            entry = Entry(resource, namespace, name, event.revision, event.value)
+            yield Change(entry, previous, deleted=event.type == "DELETE")
+
+    def unwatch(self, resource: Resource[Any], watcher: Watcher) -> None:
+        self.of(resource).watchers.discard(watcher)
+
+    def _drop_watchers(self) -> None:
+        for cache in self._caches.values():
+            for watcher in tuple(cache.watchers):
+                watcher.close()
+            cache.watchers.clear()
+
+    async def _bookmark(self) -> None:
+        """Tell watchers who asked for it, once a minute, how far they have got."""
+        while True:
+            await asyncio.sleep(BOOKMARK_SECONDS)
+            for cache in self._caches.values():
+                for watcher in tuple(cache.watchers):
+                    if watcher.bookmarks and watcher.pending is None:
+                        watcher.bookmark(self.revision)

@@ -1,0 +1,100 @@
+"""One request on its way through the server, and the answer to it."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from clusterip.apiserver import negotiation, status
+from clusterip.apiserver.authn import User
+from clusterip.apiserver.negotiation import YAML, Form
+from clusterip.apiserver.router import RequestInfo, is_true
+from clusterip.objects.codec import encode
+
+if TYPE_CHECKING:
+    from clusterip.apiserver.server import ApiServer
+
+BODY_LIMIT = 3 * 1024 * 1024
+"""Bytes; larger requests get 413 (upstream's ``MaxRequestBodyBytes``)."""
+
+_GZIP_FROM = 128 * 1024
+_TYPES = {negotiation.JSON: "application/json", YAML: "application/yaml"}
+
+
+class Call:
+    """A request, who makes it, and what the handlers need to answer it."""
+
+    __slots__ = ("_form", "info", "request", "server", "user", "warnings")
+
+    def __init__(self, server: ApiServer, request: web.BaseRequest, info: RequestInfo, user: User) -> None:
+        self.server = server
+        self.request = request
+        self.info = info
+        self.user = user
+        self.warnings: list[str] = []
+        self._form: Form | None = None
+
+    @property
+    def form(self) -> Form:
+        """How the client wants its answer. Raises StatusError (406) if that cannot be had."""
+        if self._form is None:
+            form = negotiation.accept(self.request.headers.get("Accept", ""))
+            query = self.info.query
+            if query:
+                if form.shape == "table" and "includeObject" in query:
+                    form = Form(form.media_type, form.shape, _include_object(query["includeObject"]))
+                if "pretty" in query and is_true(query, "pretty"):
+                    form = Form(form.media_type, form.shape, form.include_object, True)
+            self._form = form
+        return self._form
+
+    @property
+    def content_type(self) -> str:
+        return self.request.headers.get("Content-Type", "")
+
+    async def body(self) -> bytes:
+        """The request's body. Raises StatusError (413) if it is too large."""
+        length = self.request.content_length
+        if length is not None and length > BODY_LIMIT:
+            raise status.too_large(BODY_LIMIT)
+        try:
+            return await self.request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise status.too_large(BODY_LIMIT) from None
+
+    def reply(self, body: bytes, code: int = 200) -> web.Response:
+        """An answer in the client's form, with the warnings gathered so far."""
+        return self.respond(body, code, _TYPES[self.form.media_type])
+
+    def respond(self, body: bytes, code: int, content_type: str) -> web.Response:
+        headers = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-cache, private"})
+        for warning in self.warnings:
+            headers.add("Warning", f"299 - {_quoted(warning)}")
+        if len(body) > _GZIP_FROM and "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            headers["Vary"] = "Accept-Encoding"
+            body = gzip.compress(body, 1)
+        return web.Response(body=body, status=code, headers=headers)
+
+    def reply_status(self, answer: Any, headers: dict[str, str] | None = None) -> web.Response:
+        """A ``Status``, always as JSON."""
+        response = self.respond(encode(answer) + b"\n", answer.code, "application/json")
+        if headers:
+            response.headers.update(headers)
+        return response
+
+
+def _include_object(value: str) -> str:
+    if value in ("None", "Metadata", "Object"):
+        return value
+    if not value:
+        return "Metadata"
+    raise status.bad_request(f'unrecognized includeObject value: "{value}"')
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+    return f'"{escaped.encode("ascii", "replace").decode()}"'

@@ -1,0 +1,124 @@
+"""What is served beside objects: discovery, OpenAPI, the version, health and metrics."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from aiohttp import web
+
+from clusterip.apiserver import status
+from clusterip.apiserver.call import Call
+from clusterip.apiserver.encoding import encode_any
+from clusterip.apiserver.negotiation import JSON, accept
+from clusterip.objects.codec import encode
+
+_HEALTH = ("/healthz", "/livez", "/readyz", "/metrics")
+_AGGREGATED = "apidiscovery.k8s.io"
+
+VERSION = {
+    "major": "1",
+    "minor": "37",
+    "emulationMajor": "1",
+    "emulationMinor": "37",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "36",
+    "gitVersion": "v1.37.0+clusterip",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": f"python{platform.python_version()}",
+    "compiler": platform.python_implementation().lower(),
+    "platform": f"{platform.system().lower()}/{platform.machine().replace('x86_64', 'amd64')}",
+}
+
+_cache: dict[str, bytes] = {}
+
+
+def serve(call: Call) -> web.Response:
+    """The document at a path outside the resources."""
+    info = call.info
+    path = info.path.rstrip("/") or "/"
+    if path.startswith(_HEALTH):
+        page = call.server.health.page(info.method, call.request.raw_path)
+        return call.respond(page.body, page.status, page.content_type)
+    if info.method not in ("GET", "HEAD"):
+        raise status.method_not_allowed()
+    if path == "/version":
+        return call.reply(encode_any(VERSION, call.form))
+    if path == "/openapi/v2":
+        return _openapi_v2(call)
+    if path.startswith("/openapi/v3"):
+        return _openapi_v3(call, path)
+    if path in ("/api", "/apis") and _AGGREGATED in call.request.headers.get("Accept", ""):
+        return _aggregated(call, legacy=path == "/api")
+    document = _discovery(path)
+    if document is None:
+        return not_found(call)
+    return call.reply(encode_any(document, accept(call.request.headers.get("Accept", ""), shapes=False)))
+
+
+def not_found(call: Call) -> web.Response:
+    """What Go's mux answers where nothing is: plain text, from which clients make a Status."""
+    return call.respond(b"404 page not found\n", 404, "text/plain; charset=utf-8")
+
+
+def _discovery(path: str) -> Any:
+    from clusterip.apiserver import discovery
+
+    parts = path.split("/")[1:]
+    match parts:
+        case [""]:
+            return {"paths": ["/api", "/api/v1", "/apis", *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]}
+        case ["api"]:
+            return discovery.api_versions()
+        case ["apis"]:
+            return discovery.api_groups()
+        case ["api", version]:
+            return discovery.group_version("", version)
+        case ["apis", group]:
+            return discovery.group(group)
+        case ["apis", group, version]:
+            return discovery.group_version(group, version)
+    return None
+
+
+def _aggregated(call: Call, *, legacy: bool) -> web.Response:
+    """All groups, versions and resources in one document (``apidiscovery.k8s.io/v2``)."""
+    from clusterip.apiserver import discovery
+
+    header = call.request.headers.get("Accept", "")
+    for clause in header.split(","):
+        if _AGGREGATED not in clause:
+            break
+        if clause.strip().startswith(JSON) and "v=v2;" in clause.replace(" ", "") + ";":
+            body = _once(f"aggregated {legacy}", lambda: discovery.aggregated(legacy))
+            content_type = f"{JSON};g={_AGGREGATED};v=v2;as=APIGroupDiscoveryList"
+            return call.respond(body, 200, content_type)
+    document = discovery.api_versions() if legacy else discovery.api_groups()
+    return call.respond(encode(document), 200, JSON)
+
+
+def _openapi_v2(call: Call) -> web.Response:
+    from clusterip.apiserver import openapi
+
+    return call.respond(_once("v2", openapi.v2), 200, JSON)
+
+
+def _openapi_v3(call: Call, path: str) -> web.Response:
+    from clusterip.apiserver import openapi
+
+    rest = path[len("/openapi/v3") :].strip("/")
+    if not rest:
+        return call.respond(_once("v3", openapi.v3_index), 200, JSON)
+    if rest not in _cache and openapi.v3(rest) is None:
+        return not_found(call)
+    return call.respond(_once(rest, lambda: openapi.v3(rest)), 200, JSON)
+
+
+def _once(key: str, make: Any) -> bytes:
+    """A document encoded at its first request; none of them changes while the server runs."""
+    body = _cache.get(key)
+    if body is None:
+        body = _cache[key] = encode(make())
+    return body

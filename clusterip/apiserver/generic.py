@@ -1,0 +1,337 @@
+"""Creating, changing and deleting objects of any kind, on top of the store and the watch cache.
+
+The order of things is that of ``k8s.io/apiserver/pkg/registry/generic/registry/store.go``: fill in,
+let the kind prepare the object, let it allocate, validate, write with optimistic concurrency.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clusterip.apiserver import deletion, status
+from clusterip.apiserver.admission.chain import Admission
+from clusterip.apiserver.cache import WatchCache, key_of
+from clusterip.apiserver.deletion import Outcome
+from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.transaction import Hooks, Transaction
+from clusterip.objects import names, times
+from clusterip.objects.codec import decode, encode
+from clusterip.objects.coordination.lease import LEASES
+from clusterip.objects.core.endpoints import ENDPOINTS
+from clusterip.objects.core.event import EVENTS
+from clusterip.objects.core.service import SERVICES
+from clusterip.objects.errors import invalid
+from clusterip.objects.meta import DeleteOptions
+from clusterip.objects.registry import Resource
+from clusterip.storage.store import Conflict, KeyValue, Store
+
+ATTEMPTS = 8
+"""How often a write is tried again after someone else was quicker."""
+
+CREATED_BY_UPDATE = frozenset((EVENTS, SERVICES, ENDPOINTS, LEASES))
+"""Kinds of which a PUT may create an object (upstream's ``AllowCreateOnUpdate``)."""
+
+NEEDS_VERSION = frozenset((LEASES,))
+"""Kinds that cannot be replaced without saying which version is meant (``AllowUnconditionalUpdate``)."""
+
+Changing = Callable[[Any], Any]
+"""Makes the new object from the current one (None: there is none), which it must not change."""
+
+
+class Objects:
+    """All objects of all kinds."""
+
+    def __init__(
+        self,
+        store: Store,
+        cache: WatchCache,
+        admission: Admission,
+        hooks: Mapping[Resource[Any], Hooks],
+    ) -> None:
+        self.store = store
+        self.cache = cache
+        self.admission = admission
+        self.hooks = hooks
+
+    async def get(self, resource: Resource[Any], namespace: str, name: str) -> Entry:
+        """An object as it is now. Raises StatusError (404) if there is none."""
+        await self.cache.current()
+        entry = self.cache.of(resource).get(namespace, name)
+        if entry is None:
+            raise status.not_found(resource, name)
+        return entry
+
+    async def create(
+        self, resource: Resource[Any], namespace: str, obj: Any, *, dry_run: bool = False
+    ) -> Entry:
+        """Create ``obj``.
+
+        Raises:
+            StatusError: why not: 409 it exists, 422 it is invalid, 403, 404 its namespace is not there.
+        """
+        meta = obj.metadata
+        if resource.namespaced:
+            if meta.namespace and meta.namespace != namespace:
+                raise status.bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+            meta.namespace = namespace
+        else:
+            meta.namespace = ""
+        if meta.resourceVersion:
+            raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
+        generated = not meta.name and bool(meta.generateName)
+        meta.uid = str(uuid.uuid4())
+        meta.creationTimestamp = times.now()
+        meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
+        meta.selfLink = ""
+        resource.set_defaults(obj)
+        resource.prepare_create(obj)
+        await self.admission.create(resource, obj)
+        hooks = self.hooks.get(resource)
+        asked = encode(obj) if hooks is not None else b""
+        for attempt in range(ATTEMPTS):
+            if attempt and hooks is not None:
+                obj = decode(asked, resource.type)
+            if generated:
+                obj.metadata.name = names.generate(meta.generateName)
+            transaction = Transaction(dry_run=dry_run)
+            try:
+                if hooks is not None:
+                    hooks.create(obj, transaction)
+                errors = resource.validate(obj)
+                if errors:
+                    raise status.invalid(resource, obj.metadata.name, errors)
+                key = key_of(resource, namespace, obj.metadata.name)
+                value = encode(obj)
+                transaction.create(key, value)
+                if dry_run:
+                    await self._must_be_new(resource, namespace, obj.metadata.name)
+                    return Entry(resource, namespace, obj.metadata.name, 0, value)
+                revision = await self.store.transact(transaction.compares, transaction.changes)
+                return Entry(resource, namespace, obj.metadata.name, revision, value)
+            except Conflict as conflict:
+                if conflict.key == key and not generated:
+                    raise self._exists(resource, conflict.current, obj.metadata.name) from None
+                if conflict.key != key:
+                    await self.cache.current()  # so that the next attempt allocates something else
+            finally:
+                transaction.end()
+        raise status.conflict(resource, meta.name)
+
+    def _exists(self, resource: Resource[Any], current: KeyValue | None, name: str) -> status.StatusError:
+        if current is not None:
+            existing = decode(current.value, resource.type)
+            if existing.metadata.deletionTimestamp is not None:
+                error = status.already_exists(resource, name)
+                error.status.message = f"object is being deleted: {error.status.message}"
+                return error
+        return status.already_exists(resource, name)
+
+    async def _must_be_new(self, resource: Resource[Any], namespace: str, name: str) -> None:
+        await self.cache.current()
+        if self.cache.of(resource).get(namespace, name) is not None:
+            raise status.already_exists(resource, name)
+
+    async def update(
+        self,
+        resource: Resource[Any],
+        namespace: str,
+        name: str,
+        changing: Changing,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        may_create: bool = False,
+    ) -> tuple[Entry, bool]:
+        """Replace an object by what ``changing`` makes of it; whether that created it.
+
+        ``changing`` is called again with the newer object if someone else was quicker and the result
+        does not insist on a resource version.
+
+        Raises:
+            StatusError: 404, 409, 422, or what ``changing`` raises.
+        """
+        await self.cache.current()
+        entry = self.cache.of(resource).get(namespace, name)
+        for _ in range(ATTEMPTS):
+            if entry is None:
+                if not may_create or subresource:
+                    raise status.not_found(resource, name)
+                new = changing(None)
+                new.metadata.resourceVersion = ""
+                return await self.create(resource, namespace, new, dry_run=dry_run), True
+            old = entry.decode()
+            new = changing(old)
+            _check_identity(resource, new, namespace, name)
+            self._carry_over(resource, new, old, subresource)
+            asked_version = new.metadata.resourceVersion
+            if asked_version and asked_version != old.metadata.resourceVersion:
+                raise status.conflict(resource, name)
+            if not asked_version and resource in NEEDS_VERSION and not subresource:
+                raise _version_needed(resource, name)
+            new.metadata.resourceVersion = old.metadata.resourceVersion
+            transaction = Transaction(dry_run=dry_run)
+            try:
+                written = await self._write(resource, entry, new, old, subresource, transaction)
+            except Conflict as conflict:
+                if conflict.key != key_of(resource, namespace, name):
+                    await self.cache.current()
+                    continue
+                if conflict.current is None:
+                    entry = None
+                    may_create = False
+                    continue
+                if asked_version and asked_version != str(conflict.current.mod_revision):
+                    raise status.conflict(resource, name) from None
+                entry = Entry(
+                    resource, namespace, name, conflict.current.mod_revision, conflict.current.value
+                )
+            else:
+                return written, False
+            finally:
+                transaction.end()
+        raise status.conflict(resource, name)
+
+    def _carry_over(self, resource: Resource[Any], new: Any, old: Any, subresource: str) -> None:
+        """Keep what a client cannot change."""
+        meta, before = new.metadata, old.metadata
+        if meta.uid and meta.uid != before.uid:
+            raise status.conflict(
+                resource,
+                before.name,
+                f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {before.uid}",
+            )
+        meta.uid = before.uid
+        meta.namespace = before.namespace
+        meta.generateName = before.generateName
+        meta.generation = before.generation
+        meta.selfLink = ""
+        if meta.creationTimestamp is None:
+            meta.creationTimestamp = before.creationTimestamp
+        if meta.deletionTimestamp is None:
+            meta.deletionTimestamp = before.deletionTimestamp
+        if meta.deletionGracePeriodSeconds is None:
+            meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
+        if subresource == "status":
+            for field in resource.type.__struct_fields__:
+                if field not in ("kind", "apiVersion", "metadata", "status"):
+                    setattr(new, field, getattr(old, field))
+        elif not subresource and resource.status:
+            new.status = old.status
+
+    async def _write(
+        self,
+        resource: Resource[Any],
+        entry: Entry,
+        new: Any,
+        old: Any,
+        subresource: str,
+        transaction: Transaction,
+    ) -> Entry:
+        hooks = self.hooks.get(resource)
+        if subresource == "status":
+            resource.prepare_status_update(new, old)
+            errors = resource.validate_status_update(new, old)
+        elif subresource in ("finalize", "binding"):
+            errors = []
+        else:
+            resource.set_defaults(new)
+            resource.prepare_update(new, old)
+            if hooks is not None:
+                hooks.update(new, old, transaction)
+            errors = resource.validate_update(new, old)
+        if errors:
+            raise status.invalid(resource, entry.name, errors)
+        new.metadata.resourceVersion = ""
+        value = encode(new)
+        key = key_of(resource, entry.namespace, entry.name)
+        if deletion.may_go(new):
+            return await self._remove(resource, entry, new, transaction)
+        if value == entry.stored and not transaction.changes:
+            return entry
+        if transaction.dry_run:
+            return Entry(resource, entry.namespace, entry.name, entry.revision, value)
+        transaction.update(key, value, entry.revision)
+        revision = await self.store.transact(transaction.compares, transaction.changes)
+        return Entry(resource, entry.namespace, entry.name, revision, value)
+
+    async def _remove(
+        self, resource: Resource[Any], entry: Entry, obj: Any, transaction: Transaction
+    ) -> Entry:
+        obj.metadata.resourceVersion = ""
+        value = encode(obj)
+        if transaction.dry_run:
+            return Entry(resource, entry.namespace, entry.name, entry.revision, value)
+        removal = Transaction()
+        hooks = self.hooks.get(resource)
+        if hooks is not None:
+            hooks.delete(entry.decode(), removal)
+        removal.delete(key_of(resource, entry.namespace, entry.name), entry.revision)
+        revision = await self.store.transact(removal.compares, removal.changes)
+        return Entry(resource, entry.namespace, entry.name, revision, value)
+
+    async def delete(
+        self, resource: Resource[Any], namespace: str, name: str, options: DeleteOptions
+    ) -> tuple[Entry, bool]:
+        """Delete an object, or begin to; its last state, and whether it is gone.
+
+        Raises:
+            StatusError: 404, 409 if it is not the one meant, 403 if it may not be deleted.
+        """
+        deletion.check_options(options)
+        self.admission.delete(resource, namespace, name)
+        await self.cache.current()
+        entry = self.cache.of(resource).get(namespace, name)
+        transaction = Transaction(dry_run=bool(options.dryRun))
+        for _ in range(ATTEMPTS):
+            if entry is None:
+                raise status.not_found(resource, name)
+            obj = entry.decode()
+            deletion.check_preconditions(resource, obj, options)
+            outcome = deletion.mark(obj, options)
+            try:
+                if outcome is Outcome.NOTHING:
+                    return entry, False
+                if outcome is Outcome.DELETE and not obj.metadata.finalizers:
+                    return await self._remove(resource, entry, obj, transaction), True
+                obj.metadata.resourceVersion = ""
+                value = encode(obj)
+                if transaction.dry_run:
+                    return Entry(resource, namespace, name, entry.revision, value), False
+                marking = Transaction()
+                marking.update(key_of(resource, namespace, name), value, entry.revision)
+                revision = await self.store.transact(marking.compares, marking.changes)
+                return Entry(resource, namespace, name, revision, value), False
+            except Conflict as conflict:
+                current = conflict.current
+                if conflict.key != key_of(resource, namespace, name):
+                    await self.cache.current()
+                    continue
+                entry = (
+                    Entry(resource, namespace, name, current.mod_revision, current.value) if current else None
+                )
+        raise status.conflict(resource, name)
+
+
+def _check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str) -> None:
+    meta = obj.metadata
+    if not meta.name:
+        meta.name = name
+    if meta.name != name:
+        raise status.bad_request(
+            f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
+        )
+    if resource.namespaced and meta.namespace and meta.namespace != namespace:
+        raise status.bad_request(
+            f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL "
+            f"({namespace})"
+        )
+
+
+def _version_needed(resource: Resource[Any], name: str) -> status.StatusError:
+    return status.invalid(
+        resource, name, [invalid("metadata.resourceVersion", "", "must be specified for an update")]
+    )

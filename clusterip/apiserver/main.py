@@ -1,0 +1,174 @@
+"""Putting an API server together and running it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from clusterip.apiserver import subresources, tls
+from clusterip.apiserver.admission.chain import Admission
+from clusterip.apiserver.allocation.addresses import AddressAllocator
+from clusterip.apiserver.allocation.ports import PortAllocator
+from clusterip.apiserver.allocation.ranges import Network
+from clusterip.apiserver.allocation.services import ServiceHooks
+from clusterip.apiserver.authn import Authenticator, TokenFile, Tokens
+from clusterip.apiserver.authz import authorizer
+from clusterip.apiserver.bootstrap import bootstrap
+from clusterip.apiserver.cache import WatchCache
+from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.options import Options
+from clusterip.apiserver.server import ApiServer, HttpServer
+from clusterip.objects import kinds
+from clusterip.objects.core.service import SERVICES
+from clusterip.process import log
+from clusterip.process.health import HealthServer
+from clusterip.process.run import Fatal
+from clusterip.process.sockets import listen_tcp
+from clusterip.storage.open import open_store
+from clusterip.storage.store import Store
+
+_log = log.get("apiserver")
+_ = kinds  # importing it registers every kind
+
+
+async def main(options: Options) -> None:
+    """Serve the API until cancelled.
+
+    Raises:
+        Fatal: a setting is wrong, or something it names cannot be used.
+        OSError: an address cannot be listened on.
+    """
+    sockets = [_listen(address, options.secure_port) for address in options.bind_addresses]
+    store = await open_store(options.store)
+    try:
+        async with serving(options, store, sockets):
+            await asyncio.get_running_loop().create_future()
+    finally:
+        await store.close()
+        for each in sockets:
+            each.close()
+
+
+@asynccontextmanager
+async def serving(options: Options, store: Store, sockets: list[socket.socket]) -> AsyncIterator[ApiServer]:
+    """An API server on listening sockets, for as long as the context lasts."""
+    ranges = service_ranges(options)
+    address = advertised(options, sockets)
+    port = sockets[0].getsockname()[1]
+    context = tls.server_context(options, ["127.0.0.1", "::1", address, str(ranges[0][1])])
+    authenticator = _authenticator(options)
+    try:
+        allow = authorizer(options.authorization_mode)
+    except ValueError as error:
+        raise Fatal(str(error)) from None
+    cache = WatchCache(store)
+    hooks = ServiceHooks(
+        cache,
+        AddressAllocator(cache, ranges),
+        PortAllocator(cache, *options.service_node_port_range),
+    )
+    objects = Objects(store, cache, Admission(cache), {SERVICES: hooks})
+    health = HealthServer("apiserver")
+    health.add_check("watch-cache", lambda: cache.failure or None)
+    started = asyncio.Event()
+    health.ready_check("poststarthook/bootstrap", lambda: None if started.is_set() else "not finished yet")
+    api = ApiServer(options, cache, objects, authenticator, allow, health, subresources.handlers())
+    http = HttpServer(api)
+    following = asyncio.create_task(cache.run())
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.Server] = []
+    try:
+        await _until_loaded(cache, following)
+        await bootstrap(objects, ranges, address, port)
+        started.set()
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: later collections need not look at it
+        for each in sockets:
+            servers.append(await loop.create_server(http, sock=each, ssl=context, backlog=4096))
+            host, number = each.getsockname()[:2]
+            _log.info("serving", address=f"[{host}]:{number}" if ":" in host else f"{host}:{number}")
+        stopped = asyncio.create_task(_fail_with(following))
+        try:
+            yield api
+        finally:
+            stopped.cancel()
+    finally:
+        for server in servers:
+            server.close()
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await http.shutdown(1.0)
+        api.close()
+
+
+async def _until_loaded(cache: WatchCache, following: asyncio.Task[None]) -> None:
+    ready = asyncio.create_task(cache.ready.wait())
+    await asyncio.wait((ready, following), return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        ready.cancel()
+        following.result()
+
+
+async def _fail_with(following: asyncio.Task[None]) -> None:
+    """Without its watch of the store the server would answer from the past: better to stop."""
+    await asyncio.wait((following,))
+    if not following.cancelled() and following.exception() is not None:
+        _log.error("lost the store", error=repr(following.exception()))
+
+
+def service_ranges(options: Options) -> list[Network]:
+    """The ranges that ClusterIPs come from.
+
+    Raises:
+        Fatal: one is no CIDR, or two are of the same family.
+    """
+    ranges: list[Network] = []
+    for text in options.service_cluster_ip_ranges:
+        try:
+            ranges.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise Fatal(f"--service-cluster-ip-range {text}: {error}") from None
+    if not 1 <= len(ranges) <= 2 or len({network.version for network in ranges}) != len(ranges):
+        raise Fatal("--service-cluster-ip-range takes one range, or one IPv4 and one IPv6 range")
+    return ranges
+
+
+def advertised(options: Options, sockets: list[socket.socket]) -> str:
+    """The address that clients inside the cluster reach this server by."""
+    if options.advertise_address:
+        return options.advertise_address
+    bound = [ipaddress.ip_address(each.getsockname()[0]) for each in sockets]
+    for address in sorted(bound, key=lambda a: a.is_loopback):
+        if not address.is_unspecified:
+            return str(address)
+    return _outgoing_address()
+
+
+def _outgoing_address() -> str:
+    """The address of the interface with the default route; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    return listen_tcp(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def _authenticator(options: Options) -> Authenticator:
+    tokens: list[Tokens] = []
+    if options.token_auth_file:
+        try:
+            tokens.append(TokenFile.read(options.token_auth_file))
+        except (OSError, ValueError) as error:
+            raise Fatal(f"--token-auth-file: {error}") from None
+    return Authenticator(tokens, certificates=bool(options.client_ca_file))

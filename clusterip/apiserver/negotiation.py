@@ -1,0 +1,86 @@
+"""Content negotiation: in which form a client wants its answer, and in which form it sends."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from clusterip.apiserver import status
+
+JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPTED = (JSON, YAML)
+
+Shape = Literal["object", "table", "metadata", "metadata-list"]
+
+
+class Form(msgspec.Struct, frozen=True):
+    """How to answer: the media type, and whether as the object itself, a table or only its metadata."""
+
+    media_type: str = JSON
+    shape: Shape = "object"
+    include_object: str = "Metadata"
+    pretty: bool = False
+
+
+PLAIN = Form()
+_SHAPES: dict[str, Shape] = {
+    "Table": "table",
+    "PartialObjectMetadata": "metadata",
+    "PartialObjectMetadataList": "metadata-list",
+}
+_cache: dict[tuple[str, bool], Form] = {("", True): PLAIN}
+
+
+def accept(header: str, *, shapes: bool = True) -> Form:
+    """The first alternative of an ``Accept`` header that can be served.
+
+    ``shapes`` says whether tables and metadata are among what can be served. Alternatives are taken
+    in the client's order, as upstream does it; ``q`` values are not looked at.
+
+    Raises:
+        StatusError: 406, nothing the client accepts can be served.
+    """
+    key = (header, shapes)
+    form = _cache.get(key)
+    if form is None:
+        form = _parse(header, shapes)
+        if len(_cache) < 1000:  # clients send a handful of headers; someone else's noise must not pile up
+            _cache[key] = form
+    return form
+
+
+def _parse(header: str, shapes: bool) -> Form:
+    for clause in header.split(",") if header.strip() else ["*/*"]:
+        media_type, *pairs = (part.strip() for part in clause.split(";"))
+        parameters = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        if media_type in ("*/*", "application/*", JSON):
+            media_type = JSON
+        elif media_type != YAML:
+            continue
+        pretty = parameters.get("pretty") == "1"
+        wanted = parameters.get("as")
+        if wanted is None:
+            return Form(media_type, pretty=pretty)
+        group, version = parameters.get("g", ""), parameters.get("v", "")
+        if shapes and wanted in _SHAPES and group == "meta.k8s.io" and version == "v1":
+            return Form(media_type, _SHAPES[wanted], pretty=pretty)
+    raise status.not_acceptable((JSON, YAML, PROTOBUF))
+
+
+def is_yaml(content_type: str) -> bool:
+    """Whether a request's body is YAML rather than JSON.
+
+    Raises:
+        StatusError: 415, the body is in a form that cannot be read.
+    """
+    if not content_type or content_type == JSON or content_type == "*/*":
+        return False
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in ("", JSON):
+        return False
+    if media_type == YAML:
+        return True
+    raise status.unsupported_media_type((JSON, YAML, PROTOBUF))

@@ -1,0 +1,48 @@
+"""What an API server can be told. Names are those of kube-apiserver's flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """An API server's settings.
+
+    Attributes:
+        store: where objects live: ``sqlite:///ABSOLUTE/PATH``.
+        bind_addresses: addresses to listen on.
+        secure_port: the port on each of them; 0 takes a free one.
+        advertise_address: where the ``kubernetes`` Service sends its clients; by default the first
+            bind address that is not a wildcard or loopback.
+        service_cluster_ip_ranges: one range, or two of different families for dual-stack.
+        service_node_port_range: first and last node port.
+        cert_dir: where self-signed certificates and the token signing key are kept if none are given.
+        token_auth_file: a CSV file: token,user,uid,"group1,group2".
+        kubelet_client_certificate: the certificate shown to kubelets, with its key.
+        kubelet_certificate_authority: the CA that kubelets' certificates are checked against; without
+            one they are not checked.
+        authorization_mode: ``AlwaysAllow``: whoever is authenticated may do everything.
+        default_watch_timeout: seconds, the least time after which a watch without ``timeoutSeconds``
+            ends (each gets up to twice that, so that not all come back at once).
+    """
+
+    store: str
+    bind_addresses: tuple[str, ...] = ("0.0.0.0",)
+    secure_port: int = 6443
+    advertise_address: str = ""
+    service_cluster_ip_ranges: tuple[str, ...] = ("10.0.0.0/24",)
+    service_node_port_range: tuple[int, int] = (30000, 32767)
+    cert_dir: str = "/var/run/kubernetes"
+    tls_cert_file: str = ""
+    tls_private_key_file: str = ""
+    client_ca_file: str = ""
+    token_auth_file: str = ""
+    kubelet_client_certificate: str = ""
+    kubelet_client_key: str = ""
+    kubelet_certificate_authority: str = ""
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    service_account_signing_key_file: str = ""
+    service_account_key_files: tuple[str, ...] = ()
+    authorization_mode: str = "AlwaysAllow"
+    default_watch_timeout: int = 1800

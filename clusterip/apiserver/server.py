@@ -1,0 +1,186 @@
+"""The HTTP server: every request comes through ``ApiServer.handle``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from clusterip.apiserver import documents, router, status, verbs
+from clusterip.apiserver.authn import ANONYMOUS, Authenticator, User
+from clusterip.apiserver.authz import PUBLIC, Authorizer
+from clusterip.apiserver.cache import WatchCache
+from clusterip.apiserver.call import BODY_LIMIT, Call
+from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.metrics import Metrics
+from clusterip.apiserver.options import Options
+from clusterip.apiserver.patching import Patcher, patcher
+from clusterip.apiserver.router import RequestInfo
+from clusterip.apiserver.watch import watch
+from clusterip.objects.registry import Resource
+from clusterip.process import log
+from clusterip.process.health import HealthServer
+from clusterip.storage.store import Closed
+
+Handler = Callable[[Call, Resource[Any]], Awaitable[web.StreamResponse]]
+
+_VERBS: Mapping[str, Handler] = {
+    "get": verbs.get,
+    "list": verbs.list_,
+    "watch": watch,
+    "create": verbs.create,
+    "update": verbs.update,
+    "patch": verbs.patch,
+    "delete": verbs.delete,
+    "deletecollection": verbs.delete_collection,
+}
+_OF_COLLECTIONS = frozenset(("list", "create", "deletecollection"))
+_log = log.get("apiserver")
+
+
+class ApiServer:
+    """Answers requests. ``subresources`` are handlers by plural and subresource."""
+
+    def __init__(
+        self,
+        options: Options,
+        cache: WatchCache,
+        objects: Objects,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        health: HealthServer,
+        subresources: Mapping[tuple[str, str], Handler],
+    ) -> None:
+        self.options = options
+        self.cache = cache
+        self.objects = objects
+        self.health = health
+        self.metrics = Metrics(cache)
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._subresources = subresources
+        self._lost: dict[RequestHandler, Callable[[], None]] = {}
+
+    def close(self) -> None:
+        self.metrics.close()
+
+    def patcher(
+        self, content_type: str, document: Any, resource: Resource[Any], info: RequestInfo
+    ) -> Patcher:
+        return patcher(content_type, document, resource, info)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; whatever goes wrong becomes a ``Status``."""
+        began = time.perf_counter()
+        info = router.parse(request.method, request.raw_path)
+        call = Call(self, request, info, ANONYMOUS)
+        try:
+            call.user = self._admit(request, info)
+            response = await self._dispatch(call)
+        except status.StatusError as error:
+            response = call.reply_status(error.status, error.headers)
+        except Closed as error:
+            response = call.reply_status(status.unavailable(str(error)).status)
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request: log it and say so
+            _log.exception("request failed", method=info.method, path=info.path)
+            response = call.reply_status(status.internal(f"{type(error).__name__}: {error}").status)
+        self.metrics.observe(info, response.status, time.perf_counter() - began)
+        return response
+
+    def _admit(self, request: web.BaseRequest, info: RequestInfo) -> User:
+        user = self._authenticator.authenticate(request)
+        if (user is None or user is ANONYMOUS) and not _is_public(info.path):
+            raise status.unauthorized()
+        user = user or ANONYMOUS
+        if user is not ANONYMOUS:
+            why = self._authorizer.reason_to_deny(user, info)
+            if why is not None:
+                raise status.forbidden(info.resource, info.name, why)
+        return user
+
+    async def _dispatch(self, call: Call) -> web.StreamResponse:
+        info = call.info
+        if not info.plural:
+            return documents.serve(call)
+        resource = info.resource
+        if resource is None:
+            return documents.not_found(call)
+        if info.subresource:
+            return await self._subresource(call, resource)
+        handler = _VERBS.get(info.verb)
+        if handler is None or (bool(info.name) == (info.verb in _OF_COLLECTIONS)):
+            raise status.method_not_allowed()
+        if info.namespace and not resource.namespaced and info.namespace != info.name:
+            return documents.not_found(call)
+        if resource.namespaced and info.name and not info.namespace:
+            return documents.not_found(call)
+        return await handler(call, resource)
+
+    async def _subresource(self, call: Call, resource: Resource[Any]) -> web.StreamResponse:
+        info = call.info
+        handler = self._subresources.get((info.plural, info.subresource))
+        if handler is None and info.subresource == "status" and resource.status and not info.rest:
+            handler = _VERBS.get(info.verb) if info.verb in ("get", "update", "patch") else None
+            if handler is None:
+                raise status.method_not_allowed()
+        if handler is None and info.subresource == "scale" and resource.scale is not None:
+            handler = self._subresources.get(("*", "scale"))
+        if handler is None:
+            return documents.not_found(call)
+        return await handler(call, resource)
+
+    def on_lost(self, request: web.BaseRequest, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when the request's connection is lost."""
+        self._lost[request.protocol] = callback
+
+    def forget_lost(self, request: web.BaseRequest) -> None:
+        self._lost.pop(request.protocol, None)
+
+    def connection_lost(self, connection: RequestHandler) -> None:
+        callback = self._lost.get(connection)
+        if callback is not None:
+            callback()
+
+
+class HttpServer(web.Server):
+    """aiohttp's low-level server: no routes, no middlewares, no access log."""
+
+    def __init__(self, api: ApiServer) -> None:
+        super().__init__(
+            api.handle,
+            request_factory=self._request,
+            access_log=None,
+            max_line_size=64 * 1024,
+            max_field_size=64 * 1024,
+            lingering_time=1.0,
+        )
+        self._api = api
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._api.connection_lost(handler)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._loop, client_max_size=BODY_LIMIT
+        )
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(("/livez/", "/readyz/", "/healthz/"))

@@ -1,0 +1,211 @@
+"""The verbs on resources: from a call to the objects and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from clusterip.apiserver import status
+from clusterip.apiserver.call import Call
+from clusterip.apiserver.decoding import read_object, read_options, read_tree, to_json, yaml_to_json
+from clusterip.apiserver.encoding import encode_entry, encode_list
+from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.generic import CREATED_BY_UPDATE
+from clusterip.apiserver.listing import list_entries
+from clusterip.apiserver.selection import selection_of
+from clusterip.objects.core.namespace import NAMESPACES
+from clusterip.objects.core.pod import PODS
+from clusterip.objects.core.service import SERVICES
+from clusterip.objects.core.serviceaccount import SERVICEACCOUNTS
+from clusterip.objects.meta import DeleteOptions, StatusDetails
+from clusterip.objects.registry import Resource
+
+RETURNED_WHEN_DELETED = frozenset((NAMESPACES, PODS, SERVICES, SERVICEACCOUNTS))
+"""Kinds whose deletion answers with the object rather than with a Status (``ReturnDeletedObject``)."""
+
+APPLY = "application/apply-patch+yaml"
+PATCHES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    APPLY,
+)
+
+
+async def get(call: Call, resource: Resource[Any]) -> web.Response:
+    info = call.info
+    version = info.query.get("resourceVersion", "")
+    if version == "0":
+        entry = call.server.cache.of(resource).get(_namespace(call, resource), info.name)
+        if entry is None:
+            raise status.not_found(resource, info.name)
+    else:
+        entry = await call.server.objects.get(resource, _namespace(call, resource), info.name)
+    return call.reply(encode_entry(entry, call.form))
+
+
+async def list_(call: Call, resource: Resource[Any]) -> web.Response:
+    form = call.form
+    listing = await list_entries(call.server.cache, resource, selection_of(call.info), call.info.query)
+    body = encode_list(
+        resource,
+        listing.entries,
+        listing.revision,
+        form,
+        continue_=listing.continue_,
+        remaining=listing.remaining,
+    )
+    return call.reply(body)
+
+
+async def create(call: Call, resource: Resource[Any]) -> web.Response:
+    form = call.form
+    _check_dry_run(call)
+    if resource.namespaced and not call.info.namespace:
+        raise status.method_not_allowed()
+    body = to_json(await call.body(), call.content_type)
+    obj, call.warnings = read_object(body, resource, call.info.query)
+    call.warnings += resource.warnings(obj)
+    entry = await call.server.objects.create(
+        resource, _namespace(call, resource), obj, dry_run=call.info.dry_run
+    )
+    return call.reply(encode_entry(entry, form), 201)
+
+
+async def update(call: Call, resource: Resource[Any]) -> web.Response:
+    form, info = call.form, call.info
+    _check_dry_run(call)
+    body = to_json(await call.body(), call.content_type)
+    obj, call.warnings = read_object(body, resource, info.query)
+    if not info.subresource:
+        call.warnings += resource.warnings(obj)
+    attempts = 0
+
+    def replace(_current: Any) -> Any:
+        nonlocal attempts, obj
+        attempts += 1
+        if attempts > 1:  # a failed attempt may have filled things in
+            obj, _ = read_object(body, resource, info.query)
+        return obj
+
+    entry, created = await call.server.objects.update(
+        resource,
+        _namespace(call, resource),
+        info.name,
+        replace,
+        subresource=info.subresource,
+        dry_run=info.dry_run,
+        may_create=resource in CREATED_BY_UPDATE,
+    )
+    return call.reply(encode_entry(entry, form), 201 if created else 200)
+
+
+async def patch(call: Call, resource: Resource[Any]) -> web.Response:
+    form, info = call.form, call.info
+    _check_dry_run(call)
+    content_type = call.content_type.partition(";")[0].strip().lower()
+    if content_type not in PATCHES:
+        raise status.unsupported_media_type(PATCHES)
+    body = await call.body()
+    document = _read_patch(body, content_type)
+    patcher = call.server.patcher(content_type, document, resource, info)
+    warnings: list[str] = []
+
+    def apply(current: Any) -> Any:
+        obj, found = read_tree(patcher(current), resource, info.query)
+        warnings[:] = found
+        return obj
+
+    entry, created = await call.server.objects.update(
+        resource,
+        _namespace(call, resource),
+        info.name,
+        apply,
+        subresource=info.subresource,
+        dry_run=info.dry_run,
+        may_create=content_type == APPLY,
+    )
+    call.warnings = warnings
+    return call.reply(encode_entry(entry, form), 201 if created else 200)
+
+
+def _read_patch(body: bytes, content_type: str) -> Any:
+    if content_type == APPLY:
+        return msgspec.json.decode(yaml_to_json(body))
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise status.bad_request(f"error decoding patch: {error}") from None
+
+
+async def delete(call: Call, resource: Resource[Any]) -> web.Response:
+    form, info = call.form, call.info
+    options = await _delete_options(call)
+    entry, gone = await call.server.objects.delete(resource, _namespace(call, resource), info.name, options)
+    if gone and resource not in RETURNED_WHEN_DELETED:
+        return call.reply_status(status.success(_deleted(resource, entry)))
+    code = 202 if not gone and options.orphanDependents is False else 200
+    return call.reply(encode_entry(entry, form), code)
+
+
+async def delete_collection(call: Call, resource: Resource[Any]) -> web.Response:
+    form, info = call.form, call.info
+    options = await _delete_options(call)
+    options.preconditions = None
+    if resource.namespaced and not info.namespace:
+        raise status.method_not_allowed()
+    listing = await list_entries(call.server.cache, resource, selection_of(info), info.query)
+    deleted: list[Entry] = []
+    for entry in listing.entries:
+        try:
+            last, _ = await call.server.objects.delete(
+                resource, entry.namespace, entry.name, msgspec.structs.replace(options)
+            )
+        except status.StatusError as error:
+            if error.status.reason != "NotFound":
+                raise
+        else:
+            deleted.append(last)
+    body = encode_list(resource, deleted, call.server.cache.revision, form, continue_=listing.continue_)
+    return call.reply(body)
+
+
+def _deleted(resource: Resource[Any], entry: Entry) -> StatusDetails:
+    uid = entry.decode().metadata.uid
+    return StatusDetails(name=entry.name, group=resource.group, kind=resource.plural, uid=uid)
+
+
+async def _delete_options(call: Call) -> DeleteOptions:
+    body = await call.body()
+    if body:
+        return read_options(body, call.content_type, DeleteOptions)
+    query = call.info.query
+    options = DeleteOptions()
+    if "gracePeriodSeconds" in query:
+        try:
+            options.gracePeriodSeconds = int(query["gracePeriodSeconds"])
+        except ValueError as error:
+            raise status.bad_request(str(error)) from None
+    if "propagationPolicy" in query:
+        options.propagationPolicy = query["propagationPolicy"]
+    if "orphanDependents" in query:
+        options.orphanDependents = query["orphanDependents"] == "true"
+    if query.get("dryRun"):
+        options.dryRun = [query["dryRun"]]
+    return options
+
+
+def _check_dry_run(call: Call) -> None:
+    value = call.info.query.get("dryRun", "")
+    if value not in ("", "All"):
+        kind = {"create": "CreateOptions", "patch": "PatchOptions"}.get(call.info.verb, "UpdateOptions")
+        message = (
+            f'{kind}.meta.k8s.io "" is invalid: dryRun: Unsupported value: "{value}": supported values: "All"'
+        )
+        raise status.failure(422, "Invalid", message)
+
+
+def _namespace(call: Call, resource: Resource[Any]) -> str:
+    return call.info.namespace if resource.namespaced else ""

@@ -1,0 +1,90 @@
+"""``clusterip apiserver``: serve the Kubernetes API."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+def _port_range(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+        raise click.BadParameter(f"{text} is not a range of ports such as 30000-32767")
+    return int(first), int(last)
+
+
+def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+@click.command(name="apiserver")
+@click.option("--store", required=True, metavar="URL", help="Where objects live: sqlite:///ABSOLUTE/PATH.")
+@click.option(
+    "--bind-address",
+    "bind_addresses",
+    multiple=True,
+    callback=_listed,
+    default=("0.0.0.0",),
+    show_default=True,
+    help="Address to listen on; several, or separated by commas.",
+)
+@click.option("--secure-port", type=click.IntRange(0, 65535), default=6443, show_default=True)
+@click.option("--advertise-address", default="", help="Address that the kubernetes Service leads to.")
+@click.option(
+    "--service-cluster-ip-range",
+    "service_cluster_ip_ranges",
+    multiple=True,
+    callback=_listed,
+    default=("10.0.0.0/24",),
+    show_default=True,
+    help="CIDR that ClusterIPs come from; two of different families for dual-stack.",
+)
+@click.option(
+    "--service-node-port-range",
+    callback=_port_range,
+    default="30000-32767",
+    show_default=True,
+    help="Ports that node ports come from.",
+)
+@click.option(
+    "--cert-dir", default="/var/run/kubernetes", show_default=True, help="Where made keys are kept."
+)
+@click.option(
+    "--tls-cert-file", default="", help="The server's certificate; made in --cert-dir if not given."
+)
+@click.option("--tls-private-key-file", default="", help="Its key.")
+@click.option("--client-ca-file", default="", help="CA whose client certificates are accepted.")
+@click.option("--token-auth-file", default="", help='CSV file of tokens: token,user,uid,"group1,group2".')
+@click.option("--kubelet-client-certificate", default="", help="Certificate to show to kubelets.")
+@click.option("--kubelet-client-key", default="", help="Its key.")
+@click.option("--kubelet-certificate-authority", default="", help="CA to check kubelets' certificates with.")
+@click.option(
+    "--service-account-issuer",
+    default="https://kubernetes.default.svc.cluster.local",
+    show_default=True,
+    help="Issuer in service account tokens.",
+)
+@click.option("--service-account-signing-key-file", default="", help="Key that signs service account tokens.")
+@click.option(
+    "--service-account-key-file",
+    "service_account_key_files",
+    multiple=True,
+    help="Further key whose service account tokens are accepted.",
+)
+@click.option("--authorization-mode", default="AlwaysAllow", show_default=True)
+@click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity.")
+def command(verbosity: int, **settings: object) -> None:
+    """Serve the Kubernetes API."""
+    from clusterip.apiserver.main import main
+    from clusterip.apiserver.options import Options
+    from clusterip.process import log
+    from clusterip.process.run import run
+
+    log.setup(verbosity)
+    options = Options(**settings)  # type: ignore[arg-type]
+    sys.exit(run(lambda: main(options)))
+
+
+if __name__ == "__main__":
+    command()
