@@ -51,6 +51,12 @@ def _shown(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
+def go_struct(**fields: Any) -> Any:
+    """A value that upstream shows as its internal struct: Go's field names, all of them, in order."""
+    type_ = msgspec.defstruct("GoStruct", list(fields))
+    return type_(**fields)
+
+
 def required(field: str, detail: str = "") -> FieldError:
     return FieldError(
         "FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value"

@@ -15,6 +15,7 @@ from clusterip.objects.errors import (
     Path,
     duplicate,
     forbidden,
+    go_struct,
     invalid,
     invalid_each,
     not_supported,
@@ -185,7 +186,7 @@ def _validate_changes(new: Node, old: Node) -> ErrorList:
     errors += _validate_resources(new)
     for i, address in enumerate(new.status.addresses):
         if address in new.status.addresses[:i]:
-            shown = {"Type": address.type, "Address": address.address}
+            shown = go_struct(Type=address.type, Address=address.address)
             errors.append(duplicate(_STATUS.child("addresses").item(i), shown))
     if old.spec.podCIDRs and old.spec.podCIDRs != new.spec.podCIDRs:
         message = 'node updates may not change podCIDR except from "" to valid'

@@ -9,7 +9,7 @@ import msgspec
 from clusterip.objects import names, times
 from clusterip.objects.addresses import is_ipv6, validate_canonical_cidr
 from clusterip.objects.base import ListMap, Struct
-from clusterip.objects.errors import ErrorList, Path, invalid, required
+from clusterip.objects.errors import ErrorList, Path, go_struct, invalid, required
 from clusterip.objects.meta import Condition, Object
 from clusterip.objects.metadata import IMMUTABLE, validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
@@ -42,7 +42,7 @@ def _validate_spec(spec: ServiceCIDRSpec) -> ErrorList:
     if not spec.cidrs:
         return [required(_CIDRS, "at least one CIDR required")]
     if len(spec.cidrs) > 2:
-        return [invalid(_CIDRS, {"CIDRs": spec.cidrs}, "may only hold up to 2 values")]
+        return [invalid(_CIDRS, go_struct(CIDRs=spec.cidrs), "may only hold up to 2 values")]
     errors: ErrorList = []
     for i, cidr in enumerate(spec.cidrs):
         errors += validate_canonical_cidr(_CIDRS.item(i), cidr)

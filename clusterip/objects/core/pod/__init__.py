@@ -26,6 +26,8 @@ from clusterip.objects.core.pod.types import (
     VolumeMountStatus,
     VolumeStatus,
 )
+from clusterip.objects.core.pod.validation import validate, validate_status_update, validate_update
+from clusterip.objects.core.pod.warnings import warnings
 from clusterip.objects.core.pod_spec import PodSpec, PodTemplateSpec
 from clusterip.objects.registry import Resource, register
 
@@ -71,6 +73,10 @@ PODS = register(
         prepare_create=prepare_create,
         prepare_update=prepare_update,
         prepare_status_update=prepare_status_update,
+        validate=validate,
+        validate_update=validate_update,
+        validate_status_update=validate_status_update,
+        warnings=warnings,
         columns=COLUMNS,
         row=row,
         fields={

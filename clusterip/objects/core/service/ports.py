@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from clusterip.objects import names
 from clusterip.objects.core.service import predicates
 from clusterip.objects.core.service.types import Service, ServicePort
@@ -12,21 +10,11 @@ from clusterip.objects.errors import (
     Path,
     duplicate,
     forbidden,
+    go_struct,
     invalid_each,
     required,
 )
-from clusterip.objects.rules import PROTOCOLS, one_of
-
-
-class _PortKey(msgspec.Struct):
-    """A port as upstream's message about duplicates shows it: all fields, only two of them set."""
-
-    Name: str
-    Protocol: str
-    AppProtocol: None
-    Port: int
-    TargetPort: int
-    NodePort: int
+from clusterip.objects.rules import PROTOCOLS, one_of, port_number_or_name
 
 
 def validate_ports(service: Service, path: Path) -> ErrorList:
@@ -60,7 +48,10 @@ def validate_unique_ports(service: Service, path: Path) -> ErrorList:
     seen.clear()
     for i, port in enumerate(ports):
         if (port.protocol, port.port) in seen:
-            errors.append(duplicate(path.item(i), _PortKey("", port.protocol, None, port.port, 0, 0)))
+            shown = go_struct(
+                Name="", Protocol=port.protocol, AppProtocol=None, Port=port.port, TargetPort=0, NodePort=0
+            )
+            errors.append(duplicate(path.item(i), shown))
         seen.add((port.protocol, port.port))
     return errors
 
@@ -77,9 +68,7 @@ def _port(port: ServicePort, name_required: bool, seen: set[str], path: Path) ->
         errors.append(required(where))
     errors += invalid_each(path.child("port"), port.port, names.port_number(port.port))
     errors += one_of(path.child("protocol"), port.protocol, PROTOCOLS)
-    target = 0 if port.targetPort is None else port.targetPort
-    rule = names.port_number(target) if isinstance(target, int) else names.port_name(target)
-    errors += invalid_each(path.child("targetPort"), target, rule)
+    errors += port_number_or_name(path.child("targetPort"), port.targetPort)
     if port.appProtocol is not None:
         errors += invalid_each(path.child("appProtocol"), port.appProtocol, names.label_key(port.appProtocol))
     return errors
