@@ -1,0 +1,115 @@
+"""``clusterip controllers``: run the controllers and the scheduler."""
+
+from __future__ import annotations
+
+import sys
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+import click
+
+
+def _networks(
+    _context: click.Context, parameter: click.Parameter, text: str
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        networks = tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if len({network.version for network in networks}) != len(networks):
+        raise click.BadParameter(f"{text} has two networks of one family; at most one IPv4 and one IPv6")
+    return networks
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@click.command("controllers")
+@click.option(
+    "--kubeconfig",
+    default="",
+    metavar="FILE",
+    help="How to reach the API server. Default: $KUBECONFIG, then ~/.kube/config, then the Pod's "
+    "service account.",
+)
+@click.option(
+    "--controllers",
+    callback=_names,
+    default="*",
+    show_default=True,
+    metavar="NAMES",
+    help="Which to run: '*' for all, 'name' for one, '-name' for all but one; separated by commas.",
+)
+@click.option(
+    "--cluster-cidr",
+    "cluster_cidrs",
+    callback=_networks,
+    default="10.244.0.0/16",
+    show_default=True,
+    metavar="CIDRS",
+    help="Networks that nodes get their Pod networks from: one, or an IPv4 and an IPv6 one.",
+)
+@click.option("--allocate-node-cidrs/--no-allocate-node-cidrs", default=True, help="Give nodes Pod networks.")
+@click.option(
+    "--node-cidr-mask-size", type=click.IntRange(1, 128), help="Prefix length of a node's Pod network."
+)
+@click.option("--node-cidr-mask-size-ipv4", type=click.IntRange(1, 32), default=24, show_default=True)
+@click.option("--node-cidr-mask-size-ipv6", type=click.IntRange(1, 128), default=64, show_default=True)
+@click.option(
+    "--service-cluster-ip-range",
+    "service_cluster_ip_ranges",
+    callback=_networks,
+    default="",
+    metavar="CIDRS",
+    help="Networks of ClusterIPs, which no node gets.",
+)
+@click.option("--max-endpoints-per-slice", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option(
+    "--node-monitor-grace-period",
+    type=float,
+    default=40.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a node may be silent before it counts as gone.",
+)
+@click.option("--terminated-pod-gc-threshold", type=int, default=12500, show_default=True)
+@click.option("--root-ca-file", default="", help="CA that Pods check the API server with; the kubeconfig's.")
+@click.option("--healthz-bind-address", default="127.0.0.1:10257", show_default=True, metavar="HOST:PORT")
+@click.option("--metrics-bind-address", default="", metavar="HOST:PORT", help="Serve metrics here as well.")
+@click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity; 4 shows each sync.")
+def command(
+    verbosity: int,
+    node_cidr_mask_size: int | None,
+    node_cidr_mask_size_ipv4: int,
+    node_cidr_mask_size_ipv6: int,
+    **settings: Any,
+) -> None:
+    """Run the controllers and the scheduler."""
+    from clusterip.controllers.main import main
+    from clusterip.controllers.options import Options
+    from clusterip.process import log, run
+
+    sizes = (node_cidr_mask_size_ipv4, node_cidr_mask_size_ipv6)
+    if node_cidr_mask_size is not None:
+        if len(settings["cluster_cidrs"]) > 1:
+            raise click.UsageError(
+                "--node-cidr-mask-size is for one family; "
+                "use --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6"
+            )
+        sizes = (node_cidr_mask_size, node_cidr_mask_size)
+    for network in settings["cluster_cidrs"]:
+        size = sizes[0] if network.version == 4 else sizes[1]
+        if not network.prefixlen <= size <= network.max_prefixlen:
+            raise click.UsageError(f"no network of /{size} fits into --cluster-cidr {network}")
+        if size - network.prefixlen > 16:
+            raise click.UsageError(
+                f"--cluster-cidr {network} has too many networks of /{size}: 65536 at most"
+            )
+    log.setup(verbosity)
+    options = Options(node_cidr_mask_sizes=sizes, **settings)
+    sys.exit(run(lambda: main(options)))
+
+
+if __name__ == "__main__":
+    command()

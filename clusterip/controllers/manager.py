@@ -1,0 +1,104 @@
+"""Runs the controllers of one process on shared informers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from clusterip.client.rest import Client
+from clusterip.controllers.context import Context
+from clusterip.controllers.controller import Controller
+from clusterip.controllers.deployment.controller import DeploymentController
+from clusterip.controllers.endpoints.controller import EndpointsController
+from clusterip.controllers.endpointslice.controller import EndpointSliceController
+from clusterip.controllers.nodeipam import NodeIpamController
+from clusterip.controllers.options import Options
+from clusterip.controllers.replicaset.controller import ReplicaSetController
+from clusterip.controllers.scheduler.controller import Scheduler
+
+Factory = Callable[[Context, Options], "Controller[Any] | None"]
+
+
+def _node_ipam(context: Context, options: Options) -> Controller[Any] | None:
+    if not options.allocate_node_cidrs or not options.cluster_cidrs:
+        return None
+    return NodeIpamController(
+        context, options.cluster_cidrs, options.node_cidr_mask_sizes, options.service_cluster_ip_ranges
+    )
+
+
+FACTORIES: dict[str, Factory] = {
+    EndpointSliceController.name: lambda c, o: EndpointSliceController(c, o.max_endpoints_per_slice),
+    EndpointsController.name: lambda c, o: EndpointsController(c),
+    DeploymentController.name: lambda c, o: DeploymentController(c),
+    ReplicaSetController.name: lambda c, o: ReplicaSetController(c),
+    Scheduler.name: lambda c, o: Scheduler(c),
+    NodeIpamController.name: _node_ipam,
+}
+"""All controllers by name. One that its options make pointless is None."""
+
+
+class UnknownController(ValueError):
+    """``--controllers`` names something that does not exist."""
+
+
+def selected(wanted: Iterable[str]) -> list[str]:
+    """The names that ``--controllers`` stands for: the first entry that names a controller decides.
+
+    As kube-controller-manager: ``*,-scheduler`` is all but one, ``scheduler`` only that one; names with
+    and without ``-controller`` mean the same.
+
+    Raises:
+        UnknownController: there is none of that name.
+    """
+    entries = list(wanted)
+    for entry in entries:
+        if entry != "*" and _full_name(entry.removeprefix("-")) is None:
+            known = ", ".join(sorted(FACTORIES))
+            raise UnknownController(f'there is no controller "{entry.removeprefix("-")}"; there are: {known}')
+    chosen = []
+    for name in FACTORIES:
+        decisions = (
+            entry[0] != "-" for entry in entries if entry != "*" and _full_name(entry.lstrip("-")) == name
+        )
+        if next(decisions, "*" in entries):
+            chosen.append(name)
+    return chosen
+
+
+class Manager:
+    """The chosen controllers and what they share. ``run`` works until cancelled."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        """Raises UnknownController as ``selected``."""
+        self.context = Context(client)
+        made = (FACTORIES[name](self.context, options) for name in selected(options.controllers))
+        self.controllers = [controller for controller in made if controller is not None]
+
+    async def run(self) -> None:
+        """Raises what a bug outside a controller's ``sync`` raises: better to start afresh."""
+        async with asyncio.TaskGroup() as group:
+            for each in self.context.running():
+                group.create_task(each)
+            for controller in self.controllers:
+                group.create_task(controller.run(), name=controller.name)
+
+    def not_synced(self) -> str | None:
+        """None once everything is known that the controllers look at, else what is not."""
+        waiting = [name for name, informer in self.context.informers.items() if not informer.synced.is_set()]
+        return f"not listed yet: {', '.join(waiting)}" if waiting else None
+
+    def not_connected(self) -> str | None:
+        """None while all watches are open, else the first trouble."""
+        for name, informer in self.context.informers.items():
+            if not informer.connected and informer.last_error:
+                return f"{name}: {informer.last_error}"
+        return None
+
+
+def _full_name(name: str) -> str | None:
+    for candidate in (name, f"{name}-controller"):
+        if candidate in FACTORIES:
+            return candidate
+    return None

@@ -1,0 +1,41 @@
+"""What the controllers can be told. Names are those of kube-controller-manager's flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Options:
+    """The controllers' settings.
+
+    Attributes:
+        kubeconfig: how to reach the API server; "" looks in the usual places.
+        controllers: which to run: ``*`` for all that are on by default, ``name`` adds, ``-name`` removes.
+        cluster_cidrs: the networks that nodes get their Pod networks from, at most one a family.
+        node_cidr_mask_sizes: the prefix length of a node's Pod network, by IP version (4 and 6).
+        allocate_node_cidrs: whether nodes get Pod networks.
+        service_cluster_ip_ranges: where ClusterIPs come from; no node gets any of these.
+        max_endpoints_per_slice: how many endpoints an EndpointSlice may have.
+        node_monitor_grace_period: seconds without a sign of life after which a node counts as gone.
+        terminated_pod_gc_threshold: how many Pods that have ended are kept.
+        root_ca_file: the certificate that Pods check the API server with; "" takes the kubeconfig's.
+        healthz_bind_address: where to tell about health, ``HOST:PORT``; "" nowhere.
+        metrics_bind_address: where to serve metrics as well, if elsewhere.
+    """
+
+    kubeconfig: str = ""
+    controllers: tuple[str, ...] = ("*",)
+    cluster_cidrs: tuple[Network, ...] = ()
+    node_cidr_mask_sizes: tuple[int, int] = (24, 64)
+    allocate_node_cidrs: bool = True
+    service_cluster_ip_ranges: tuple[Network, ...] = ()
+    max_endpoints_per_slice: int = 100
+    node_monitor_grace_period: float = 40.0
+    terminated_pod_gc_threshold: int = 12500
+    root_ca_file: str = ""
+    healthz_bind_address: str = "127.0.0.1:10257"
+    metrics_bind_address: str = ""
