@@ -99,9 +99,7 @@ class HealthServer:
         request, *headers = head.split("\r\n")
         words = request.split(" ")
         lowered = [header.lower().replace(" ", "") for header in headers]
-        if len(words) != 3 or any(
-            header.startswith(("content-length:", "transfer-encoding:")) for header in lowered
-        ):
+        if len(words) != 3 or any(_has_body(header) for header in lowered):
             page, keep = Page(400, b"GET only, without a body\n"), False
         else:
             page = self.page(words[0], words[1])
@@ -137,6 +135,12 @@ class HealthServer:
         except Exception:  # noqa: BLE001 - a check's bug is a failed check, and must not end the server
             _log.exception("health check raised", path=url.path)
             return Page(500, b"internal error: see the log\n")
+
+
+def _has_body(header: str) -> bool:
+    return header.startswith("transfer-encoding:") or (
+        header.startswith("content-length:") and header != "content-length:0"
+    )
 
 
 def metrics_page() -> Page:

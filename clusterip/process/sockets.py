@@ -112,7 +112,7 @@ def _matches(candidate: socket.socket, type_: int, host: str, port: int) -> bool
         return False
     if not host:
         return bound_host in _wildcards
-    return bool(bound_host == socket.getaddrinfo(host, None, candidate.family, type_)[0][4][0])
+    return any(bound_host == found[4][0] for found in socket.getaddrinfo(host, None, type=type_))
 
 
 def _bind(kind: Kind, address: str, reuse_port: bool) -> socket.socket:
