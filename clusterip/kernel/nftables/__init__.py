@@ -10,6 +10,7 @@ from clusterip.kernel.nftables.batch import Batch
 from clusterip.kernel.nftables.connection import Nftables, NftablesError
 from clusterip.kernel.nftables.events import Changes
 from clusterip.kernel.nftables.model import (
+    CLASSID,
     INET_PROTO,
     INET_SERVICE,
     IPV4_ADDR,
@@ -26,6 +27,7 @@ from clusterip.kernel.nftables.model import (
 )
 
 __all__ = [
+    "CLASSID",
     "INET_PROTO",
     "INET_SERVICE",
     "IPV4_ADDR",

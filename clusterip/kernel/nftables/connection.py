@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusterip.kernel import netlink
+from clusterip.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket
 from clusterip.kernel.nftables import batch as messages
 from clusterip.kernel.nftables.batch import SUBSYSTEM, Batch, Element, Subject, Verdict
 from clusterip.kernel.nftables.model import Family, Set, Table
-from clusterip.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket
 
 _BEGIN = netlink.Request(16, 0, messages.header(0, 10))
 _END = netlink.Request(17, 0, messages.header(0, 10))

@@ -8,9 +8,9 @@ import socket
 import struct
 
 from clusterip.kernel import netlink
+from clusterip.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 from clusterip.kernel.nftables.batch import SUBSYSTEM
 from clusterip.kernel.nftables.model import Family, Table
-from clusterip.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 
 _GROUP_NFTABLES = 7
 _SO_ATTACH_FILTER = 26

@@ -91,6 +91,21 @@ def store_mark(word: int) -> Expression:
     return _expression("meta", netlink.be32(2, 3), netlink.be32(3, _register(word)))
 
 
+def load_priority(word: int) -> Expression:
+    """Load the packet's queueing priority (``skb->priority``)."""
+    return _expression("meta", netlink.be32(1, _register(word)), netlink.be32(2, 2))
+
+
+def store_priority(word: int) -> Expression:
+    """Set the packet's queueing priority."""
+    return _expression("meta", netlink.be32(2, 2), netlink.be32(3, _register(word)))
+
+
+def load_constant(word: int, data: bytes) -> Expression:
+    """Load a constant."""
+    return _expression("immediate", netlink.be32(1, _register(word)), _value(2, data))
+
+
 def ct_state(word: int) -> Expression:
     """Load the connection's state, a bit mask in host order."""
     return _expression("ct", netlink.be32(1, _register(word)), netlink.be32(2, 0))

@@ -59,6 +59,9 @@ class DataType:
             return str(int.from_bytes(value[:2], "big"))
         if self == MARK:
             return f"{struct.unpack('=I', value[:4])[0]:#010x}"
+        if self == CLASSID:
+            number = struct.unpack("=I", value[:4])[0]
+            return f"{number >> 16:x}:{number & 0xFFFF:x}"
         return value.hex()
 
 
@@ -69,6 +72,7 @@ IPV6_ADDR = DataType("ipv6_addr", 8, 16)
 INET_PROTO = DataType("inet_proto", 12, 1)
 INET_SERVICE = DataType("inet_service", 13, 2)
 MARK = DataType("mark", 19, 4)
+CLASSID = DataType("classid", 21, 4)
 VERDICT = DataType("verdict", 0xFFFFFF00, 16)
 
 
@@ -84,11 +88,12 @@ class Table:
 _NO_FLAGS = SetFlag(0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Set:
     """A set, or with ``data`` a map. Keys and values of several fields are concatenations.
 
-    ``size`` bounds the number of elements, 0 leaves it open.
+    ``size`` bounds the number of elements, 0 leaves it open. Two sets are equal only if they are one
+    object, which makes them fast keys of dictionaries.
     """
 
     name: str
@@ -113,6 +118,11 @@ class Set:
         if len(self.key) > 1 and self.flags & SetFlag.INTERVAL:
             flags |= SetFlag.CONCAT
         return flags
+
+    @property
+    def is_concatenated_range(self) -> bool:
+        """Whether an element is a range of concatenations, told by its first and last key."""
+        return bool(self.all_flags & SetFlag.CONCAT)
 
     def show(self, key: bytes) -> str:
         """A key as `nft list` prints it, for messages."""

@@ -1,152 +1,132 @@
-"""Count chains: one chain for each *number* of endpoints (and way in, policy, affinity), not for each Service.
+"""Count chains: one chain for each *number* of endpoints, not for each Service.
 
-`numgen random mod N` needs N as a constant, so Services with five endpoints share the chain that draws
-from five. The maps ``services`` and ``node-ports`` hold a *code* for each entry; ``dispatch`` has the
-chain of each code. Codes are plain values, because the kernel validates a whole verdict map whenever a
-verdict with a chain is added to it: with a verdict for each Service, a change would cost time
-proportional to the number of Services.
+``numgen random mod N`` needs N as a constant, so all groups of five endpoints share the chain that draws
+from five. A target (:mod:`.target`) names its chain by an index, and the map ``dispatch`` has the chain of
+each index. That is why a Service's element holds a plain value and no verdict: whenever a verdict with a
+chain is added to a map, the kernel walks all elements of all verdict maps to look for loops, and a change
+would cost time proportional to the number of Services.
 """
 
 from __future__ import annotations
 
-import struct
-from enum import IntEnum
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from clusterip.kernel.nftables import Batch, Chain, Set
+from clusterip.kernel.nftables import Batch, Chain
 from clusterip.kernel.nftables import expressions as x
 from clusterip.kernel.nftables.batch import Element, Verdict
-from clusterip.proxy.nftables.layout import MASQUERADE_KIND, Layout
+from clusterip.proxy.nftables import target
+from clusterip.proxy.nftables.layout import Entry, Layout
 
-_CODE = struct.Struct("=II")
-_LOCAL_KIND = 1 << 20
-_ENTRY_SHIFT = 22
-_AFFINITY_MASK = (1 << 20) - 1  # a day's seconds, the most that may be configured, take 17 bits
+_PREFIX = "pick"
 
 
-class Entry(IntEnum):
-    """By what kind of address a connection came in: it says where to find the ClusterIP it stands for."""
+@dataclass(frozen=True)
+class CountChain:
+    """What a count chain does: draw one of ``count`` endpoints.
 
-    CLUSTER_IP = 1
-    EXTERNAL = 2
-    NODE_PORT = 3
-
-
-class CountChain(NamedTuple):
-    """What one count chain does: draw one of ``count`` endpoints.
-
-    ``local``: of those on this node. ``masquerade``: and hide the client's address.
-    ``affinity_seconds``: and remember the choice for the client so long after its last connection; 0: do not.
+    With ``affinity_seconds`` it also remembers the choice for the client until so long after the client's
+    last connection; it must then know the map it was reached through (``entry``).
     """
 
-    entry: Entry
     count: int
-    local: bool = False
-    masquerade: bool = False
     affinity_seconds: int = 0
+    entry: Entry | None = None
 
-    @property
-    def code(self) -> bytes:
-        """The value that stands for this chain in ``services`` and the maps beside it."""
-        kind = self.entry << _ENTRY_SHIFT | self.affinity_seconds
-        if self.local:
-            kind |= _LOCAL_KIND
-        if self.masquerade:
-            kind |= MASQUERADE_KIND
-        return _CODE.pack(self.count, kind)
-
-    @property
-    def name(self) -> str:
-        parts = [self.entry.name.lower().replace("_", "-")]
-        if self.local:
-            parts.append("local")
-        if self.masquerade:
+    def name(self, *, masquerade: bool) -> str:
+        parts = [_PREFIX, str(self.count)]
+        if self.entry is not None:
+            parts += ["sticky", str(self.affinity_seconds), self.entry.value]
+        if masquerade:
             parts.append("masquerade")
-        if self.affinity_seconds:
-            parts.append(f"sticky-{self.affinity_seconds}s")
-        return "-".join([*parts, str(self.count)])
+        return ".".join(parts)
 
 
-def from_code(code: bytes) -> CountChain | None:
-    """The chain that a code stands for; None for the codes of refusals."""
-    count, kind = _CODE.unpack(code)
-    if count == 0:
+def parse_name(name: str) -> CountChain | None:
+    """The count chain of that name; None for other chains."""
+    parts = name.split(".")
+    if parts[0] != _PREFIX:
         return None
-    return CountChain(
-        Entry(kind >> _ENTRY_SHIFT),
-        count,
-        bool(kind & _LOCAL_KIND),
-        bool(kind & MASQUERADE_KIND),
-        kind & _AFFINITY_MASK,
-    )
+    if "sticky" in parts:
+        return CountChain(int(parts[1]), int(parts[3]), Entry(parts[4]))
+    return CountChain(int(parts[1]))
 
 
-def create(batch: Batch, layout: Layout, chain: CountChain) -> None:
-    """Add a count chain, its rules and its dispatch element to a batch."""
-    batch.add_chain(layout.table, Chain(chain.name))
-    if chain.masquerade:
-        batch.add_rule(layout.table, chain.name, layout.mark_for_masquerade())
-    rules = _affine_rules(layout, chain) if chain.affinity_seconds else [_plain_rule(layout, chain)]
-    for rule in rules:
-        batch.add_rule(layout.table, chain.name, rule)
-    batch.add_ranges(layout.table, layout.dispatch, [Element(chain.code, Verdict(x.GOTO, chain.name))])
+def create(batch: Batch, layout: Layout, chain: CountChain, index: int) -> None:
+    """Add a count chain, with and without masquerading, and its dispatch elements to a batch."""
+    elements = []
+    for masquerade in (False, True):
+        name = chain.name(masquerade=masquerade)
+        batch.add_chain(layout.table, Chain(name))
+        if masquerade:
+            batch.add_rule(layout.table, name, layout.mark_for_masquerade())
+        rules = _affine_rules(layout, chain) if chain.entry else [_plain_rule(layout, chain)]
+        for rule in rules:
+            batch.add_rule(layout.table, name, rule)
+        key = target.dispatch_key(index, masquerade=masquerade)
+        elements.append(Element(key, Verdict(x.GOTO, name)))
+    batch.add_ranges(layout.table, layout.dispatch, elements)
 
 
-def _resolve(layout: Layout, entry: Entry) -> list[x.Expression]:
-    """Load the ClusterIP, protocol and port whose endpoints the connection is for."""
-    if entry is Entry.CLUSTER_IP:
-        return layout.frontend_key()
-    if entry is Entry.EXTERNAL:
-        return [*layout.frontend_key(), x.lookup_value(layout.external_services.name, 0, 0)]
-    return [*layout.node_port_key(), x.lookup_value(layout.node_port_services.name, 0, 0)]
+def _forget_target(word: int) -> list[x.Expression]:
+    """Give the packet the priority of packets that nobody prioritized."""
+    return [x.load_constant(word, bytes(4)), x.store_priority(word)]
 
 
-def _draw(layout: Layout, chain: CountChain, into: int) -> list[x.Expression]:
-    """Load one endpoint of those in the key's slots."""
-    map_: Set = layout.local_endpoints if chain.local else layout.endpoints
-    return [x.random_number(layout.words + 2, chain.count), x.lookup_value(map_.name, 0, into)]
+def _draw(chain: CountChain, map_name: str, into: int) -> list[x.Expression]:
+    """Load the value of a random slot of the packet's group."""
+    return [
+        x.load_priority(0),
+        x.keep_bits(0, target.GROUP_MASK),
+        x.random_number(1, chain.count),
+        x.lookup_value(map_name, 0, into),
+    ]
 
 
 def _plain_rule(layout: Layout, chain: CountChain) -> list[x.Expression]:
-    address = layout.words + 3
     return [
-        *_resolve(layout, chain.entry),
-        *_draw(layout, chain, address),
-        x.dnat(layout.family, address, address + layout.words),
+        *_draw(chain, layout.endpoints.name, 2),
+        *_forget_target(0),
+        x.dnat(layout.family, 2, 2 + layout.words),
     ]
 
 
 def _affine_rules(layout: Layout, chain: CountChain) -> list[list[x.Expression]]:
-    """First: the endpoint this client had, if it still counts. Second: draw one and remember it.
+    """Go to the endpoint this client had, if it still is one; else draw one and remember it.
 
-    An endpoint that is gone is not searched for in ``affinity``: its element in ``affine-endpoints`` is
-    taken away, which is work for one endpoint and not for all its clients. What was remembered is
-    deleted when the client comes next, or by its timeout.
+    What is remembered is the endpoint's *handle*. When an endpoint goes, its element in ``handles`` does,
+    so nobody has to look for its clients in ``affinity``: that would be work for each client.
     """
-    client = layout.words + 2  # the register after ClusterIP, protocol, port
-    chosen = client + layout.words
-    members = layout.affine_local_endpoints if chain.local else layout.affine_endpoints
-    milliseconds = chain.affinity_seconds * 1000
-    resolve = _resolve(layout, chain.entry)
-    load_client = x.source_address(layout.family, client)
-    remember = x.update_element(layout.affinity.name, 0, chosen, milliseconds)
-    to_chosen = x.dnat(layout.family, chosen, chosen + layout.words)
+    assert chain.entry is not None
+    client_key = [*layout.frontend_key(), x.source_address(layout.family, layout.words + 2)]
+    handle = 2 * layout.words + 2  # the register after the client's key
+    endpoint = handle + 1
+    seconds = chain.affinity_seconds * 1000
+    remember = [
+        *client_key,
+        x.load_priority(handle),
+        x.update_element(layout.affinity.name, 0, handle, seconds),
+    ]
+    to_handle = [
+        x.load_priority(handle),
+        x.lookup_value(layout.handles.name, handle, endpoint),
+    ]
+    go = [*_forget_target(handle), x.dnat(layout.family, endpoint, endpoint + layout.words)]
     remembered = [
-        *resolve,
-        load_client,
-        x.lookup_value(layout.affinity.name, 0, client),  # the endpoint, now in the client's place
-        x.lookup(members.name, 0),
-        load_client,
-        x.lookup_value(layout.affinity.name, 0, chosen),
-        remember,
-        to_chosen,
+        *client_key,
+        x.lookup_value(layout.affinity.name, 0, 0),
+        x.store_priority(0),
+        *to_handle,
+        *remember,
+        *go,
     ]
-    drawn = [
-        *resolve,
-        *_draw(layout, chain, chosen),
-        load_client,
-        x.delete_element(layout.affinity.name, 0, chosen),
-        remember,
-        to_chosen,
+    # The first rule may have left a handle of long ago in place of the target.
+    key = layout.entry_key(chain.entry)
+    draw = [
+        *key,
+        x.lookup_value(layout.entry_map(chain.entry).name, 0, 0),
+        x.store_priority(0),
+        *_draw(chain, layout.choices.name, 0),
+        x.store_priority(0),
     ]
-    return [remembered, drawn]
+    forget = [*client_key, x.load_priority(handle), x.delete_element(layout.affinity.name, 0, handle)]
+    return [remembered, draw, [*to_handle, *forget, *remember, *go]]

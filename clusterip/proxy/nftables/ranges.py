@@ -1,22 +1,22 @@
-"""Address ranges as the kernel's interval sets want them."""
+"""Address ranges as the kernel's sets want them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network, collapse_addresses
 from typing import cast
 
 from clusterip.kernel.nftables.batch import Element
+from clusterip.proxy.model import Network
 
 _INTERVAL_END = 1
 
-Network = IPv4Network | IPv6Network
-
 
 def interval_elements(networks: Iterable[Network]) -> list[Element]:
-    """The elements that stand for networks of one family: where each begins, and where it has ended.
+    """For a set of addresses: where each network begins, and where it has ended.
 
-    Overlapping and adjoining networks are joined first; the kernel refuses them otherwise.
+    ``networks`` are of one family. Overlapping and adjoining ones are joined first; the kernel refuses
+    them otherwise.
     """
     elements: list[Element] = []
     for network in cast("Iterable[Network]", collapse_addresses(cast("Iterable[IPv4Network]", networks))):
@@ -26,3 +26,19 @@ def interval_elements(networks: Iterable[Network]) -> list[Element]:
         if after < 1 << network.max_prefixlen:
             elements.append(Element(after.to_bytes(size, "big"), flags=_INTERVAL_END))
     return elements
+
+
+def range_key(prefix: bytes, network: Network) -> bytes:
+    """For a set of concatenations that end in a range: its first key and its last, one after the other."""
+    return prefix + network.network_address.packed + prefix + network.broadcast_address.packed
+
+
+def range_element(key: bytes) -> Element:
+    """The element of a :func:`range_key`."""
+    half = len(key) // 2
+    return Element(key[:half], key_end=key[half:])
+
+
+def range_key_of(element: Element) -> bytes:
+    """The :func:`range_key` of an element."""
+    return element.key + element.key_end

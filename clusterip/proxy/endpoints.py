@@ -1,0 +1,93 @@
+"""From EndpointSlices to the endpoints of a Service port. Upstream: ``pkg/proxy/endpointslicecache.go``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusterip.kernel.nftables import Family
+from clusterip.proxy import wire
+from clusterip.proxy.model import Backend, Endpoint, ServiceKey, pack_address, pack_backend
+from clusterip.proxy.services import PROTOCOLS
+
+PortName = tuple[str, int, Family]
+"""A port's name, protocol number and family: what slices and Services agree by."""
+
+_FAMILIES = {"IPv4": (Family.IPV4, 4), "IPv6": (Family.IPV6, 16)}
+_NO_CONDITIONS = wire.Conditions()
+
+
+class SliceIndex:
+    """The slices of each Service, kept as they change."""
+
+    def __init__(self) -> None:
+        self._slices: dict[ServiceKey, dict[str, wire.EndpointSlice]] = {}
+
+    def change(self, old: wire.EndpointSlice | None, new: wire.EndpointSlice | None) -> set[ServiceKey]:
+        """Take in a change (None: it was not, it is no more) and return the Services it touches."""
+        touched = set()
+        if old is not None and (key := service_of(old)) is not None:
+            slices = self._slices.get(key)
+            if slices is not None:
+                slices.pop(old.metadata.name, None)
+                if not slices:
+                    del self._slices[key]
+            touched.add(key)
+        if new is not None and (key := service_of(new)) is not None:
+            self._slices.setdefault(key, {})[new.metadata.name] = new
+            touched.add(key)
+        return touched
+
+    def of(self, service: ServiceKey) -> Iterable[wire.EndpointSlice]:
+        return self._slices.get(service, {}).values()
+
+
+def service_of(slice_: wire.EndpointSlice) -> ServiceKey | None:
+    """The Service a slice belongs to, by its label; None for a slice of no Service."""
+    labels = slice_.metadata.labels
+    if labels is None or not labels.serviceName or slice_.addressType not in _FAMILIES:
+        return None
+    return ServiceKey(slice_.metadata.namespace, labels.serviceName)
+
+
+def endpoints_by_port(slices: Iterable[wire.EndpointSlice], node: str) -> dict[PortName, list[Endpoint]]:
+    """The endpoints in a Service's slices for each port, without duplicates.
+
+    ``node`` is the name of the node that asks. An endpoint in several slices is about to move from one to
+    the other, or its address has been given to a new Pod: then one that is not terminating counts.
+    """
+    found: dict[PortName, dict[Backend, Endpoint]] = {}
+    for slice_ in slices:
+        family, size = _FAMILIES[slice_.addressType]
+        numbered = [
+            ((port.name or "", protocol, family), port.port)
+            for port in slice_.ports or ()
+            if port.port and (protocol := PROTOCOLS.get(port.protocol or "TCP")) is not None
+        ]
+        if not numbered:
+            continue
+        for endpoint in slice_.endpoints or ():
+            address = pack_address(endpoint.addresses[0]) if endpoint.addresses else None
+            if address is None or len(address) != size:
+                continue
+            for name, port_number in numbered:
+                backend = pack_backend(address, port_number)
+                known = found.setdefault(name, {})
+                read = _read(endpoint, backend, node)
+                if backend not in known or not read.terminating:
+                    known[backend] = read
+    return {name: list(known.values()) for name, known in found.items()}
+
+
+def _read(endpoint: wire.Endpoint, backend: Backend, node: str) -> Endpoint:
+    # Absent conditions mean ready and serving: they are the writer's way to say "I do not know".
+    conditions = endpoint.conditions or _NO_CONDITIONS
+    hints = endpoint.hints
+    return Endpoint(
+        backend,
+        ready=conditions.ready is not False,
+        serving=conditions.serving is not False,
+        terminating=conditions.terminating is True,
+        local=bool(node) and endpoint.nodeName == node,
+        zones=tuple(zone.name for zone in hints.forZones or ()) if hints else (),
+        nodes=tuple(hinted.name for hinted in hints.forNodes or ()) if hints else (),
+    )

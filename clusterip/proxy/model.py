@@ -1,0 +1,137 @@
+"""What a data plane is told: Service ports, and the endpoints this node uses for them."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+
+import msgspec
+
+from clusterip.kernel.nftables import Family
+
+Network = IPv4Network | IPv6Network
+
+Address = bytes
+"""An IP address in network order: 4 or 16 bytes."""
+
+Backend = bytes
+"""An endpoint's address, its port, and two zero bytes: 8 or 20 bytes, as the kernel's maps hold it."""
+
+_PORT = struct.Struct("!Hxx")
+
+
+class ServiceKey(NamedTuple):
+    """A Service's namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class PortKey(NamedTuple):
+    """A Service port of one family. Two ports of a Service may share a name if their protocols differ."""
+
+    service: ServiceKey
+    port: str
+    protocol: int
+    family: Family
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.port}" if self.port else str(self.service)
+
+
+class ServicePort(msgspec.Struct, frozen=True, gc=False):
+    """A Service port of one family, as far as it does not depend on endpoints.
+
+    ``external_ips`` are ``spec.externalIPs``; ``load_balancer_ips`` those of ``status.loadBalancer`` that
+    packets arrive with (``ipMode: VIP``), to which ``source_ranges`` apply. ``node_port`` is 0 for none,
+    ``affinity_seconds`` 0 for no session affinity.
+    """
+
+    key: PortKey
+    cluster_ip: Address
+    port: int
+    node_port: int = 0
+    external_ips: tuple[Address, ...] = ()
+    load_balancer_ips: tuple[Address, ...] = ()
+    source_ranges: tuple[Network, ...] = ()
+    affinity_seconds: int = 0
+    internal_local: bool = False
+    external_local: bool = False
+
+    @property
+    def is_external(self) -> bool:
+        """Whether anything but the ClusterIP leads to it."""
+        return bool(self.node_port or self.external_ips or self.load_balancer_ips)
+
+    @property
+    def uses_cluster(self) -> bool:
+        """Whether some traffic may go to endpoints on any node.
+
+        External traffic always may: from Pods and the node itself, even under ``Local`` policy.
+        """
+        return not self.internal_local or self.is_external
+
+    @property
+    def uses_local(self) -> bool:
+        """Whether some traffic may only go to endpoints on this node."""
+        return self.internal_local or (self.external_local and self.is_external)
+
+
+class Endpoint(NamedTuple):
+    """An endpoint of a Service port, as its EndpointSlice tells."""
+
+    backend: Backend
+    ready: bool
+    serving: bool
+    terminating: bool
+    local: bool
+    zones: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+class Choice(NamedTuple):
+    """The endpoints this node uses: for ``Cluster`` policy, and for ``Local`` policy.
+
+    ``exist``: there are usable ones somewhere, even if none of them is for this node.
+    ``on_node``: the addresses of those that run here.
+    """
+
+    cluster: tuple[Backend, ...] = ()
+    local: tuple[Backend, ...] = ()
+    exist: bool = False
+    on_node: tuple[Address, ...] = ()
+
+
+NOTHING = Choice()
+
+
+def pack_backend(address: Address, port: int) -> Backend:
+    return address + _PORT.pack(port)
+
+
+def pack_address(text: str) -> Address | None:
+    """An address in binary, None if it is none. Leading zeros are taken as decimal, as Go did once."""
+    try:
+        return ipaddress.ip_address(text).packed
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(".".join(str(int(part)) for part in text.split("."))).packed
+    except ValueError:
+        return None
+
+
+def family_of(address: Address) -> Family:
+    return Family.IPV4 if len(address) == 4 else Family.IPV6
+
+
+def show_backend(backend: Backend) -> str:
+    """For messages: ``10.244.1.5:8080``."""
+    address = ipaddress.ip_address(backend[:-4])
+    port = int.from_bytes(backend[-4:-2], "big")
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

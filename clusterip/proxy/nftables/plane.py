@@ -1,0 +1,252 @@
+"""The table of one family: from Service ports and endpoints to elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, collapse_addresses
+from typing import NamedTuple, cast
+
+from clusterip.kernel.nftables import Batch, Set
+from clusterip.proxy.model import Address, Backend, Choice, Network, PortKey, ServicePort
+from clusterip.proxy.nftables import counts, target
+from clusterip.proxy.nftables.chains import Chains
+from clusterip.proxy.nftables.changes import Changes
+from clusterip.proxy.nftables.claims import Claims
+from clusterip.proxy.nftables.counts import CountChain
+from clusterip.proxy.nftables.elements import ElementOf, port_elements, port_key
+from clusterip.proxy.nftables.groups import Group, Handles, Numbers
+from clusterip.proxy.nftables.layout import Entry, Layout
+from clusterip.proxy.nftables.ranges import interval_elements
+from clusterip.proxy.nftables.snapshot import Snapshot
+
+
+class _Programmed(NamedTuple):
+    """What a Service port has in the table."""
+
+    port: ServicePort
+    choice: Choice
+    cluster: Group | None
+    local: Group | None
+    elements: tuple[ElementOf, ...]
+
+
+class Plane:
+    """Keeps what the table of one family should hold, and the changes the kernel has not seen yet."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.changes = Changes()
+        self.claims = Claims(self.changes)
+        self.chains = Chains()
+        self.service_cidrs: tuple[Network, ...] = ()
+        self._written_cidrs: tuple[Network, ...] = ()
+        self._node_ips: tuple[Address, ...] = ()
+        self._numbers = Numbers()
+        self._handles = Handles()
+        self._ports: dict[PortKey, _Programmed] = {}
+        self._snapshot: Snapshot | None = None
+        self._adopted: set[int] = set()
+
+    def __len__(self) -> int:
+        """The Service ports in the table."""
+        return len(self._ports)
+
+    # Adopting what an earlier process left.
+
+    def begin_adoption(self, snapshot: Snapshot) -> None:
+        """Until ``end_adoption``, keep groups, slots and handles as ``snapshot`` has them."""
+        self._snapshot = snapshot
+        self.chains.adopt(snapshot.dispatch)
+        for number in snapshot.groups():
+            self._numbers.reserve(number)
+        for handle in snapshot.handles():
+            self._handles.skip(handle)
+
+    def end_adoption(self) -> None:
+        if self._snapshot is None:
+            return
+        for number in self._snapshot.groups() - self._adopted:
+            self._numbers.free(number)
+        self._snapshot = None
+        self._adopted.clear()
+
+    # What is wanted.
+
+    def set_port(self, key: PortKey, port: ServicePort | None, choice: Choice) -> None:
+        """Make a Service port (None: no more) reach these endpoints.
+
+        Raises:
+            Exhausted: there is no room for it; it is left as it was.
+        """
+        old = self._ports.get(key)
+        if port is None:
+            if old is not None:
+                self._remove(key, old)
+            return
+        if old is not None and old.port == port and old.choice == choice:
+            return
+        if old is not None and bool(old.port.affinity_seconds) != bool(port.affinity_seconds):
+            self._remove(key, old)
+            old = None
+        cluster = self._regroup(port, old.cluster if old else None, choice.cluster, local=False)
+        local = self._regroup(port, old.local if old else None, choice.local, local=True)
+        elements = self._elements(port, choice, cluster, local)
+        self._claim(key, old.elements if old else (), elements)
+        self._ports[key] = _Programmed(port, choice, cluster, local, elements)
+
+    def set_node_ips(self, addresses: Iterable[Address]) -> None:
+        """The node's own addresses: where node ports answer."""
+        new = tuple(dict.fromkeys(addresses))
+        if new == self._node_ips:
+            return
+        set_ = self.layout.node_port_ips
+        old = tuple((set_, address, b"") for address in self._node_ips)
+        self._claim("node", old, tuple((set_, address, b"") for address in new))
+        self._node_ips = new
+        for key, programmed in list(self._ports.items()):
+            if programmed.port.source_ranges:
+                elements = self._elements(*programmed[:4])
+                self._claim(key, programmed.elements, elements)
+                self._ports[key] = programmed._replace(elements=elements)
+
+    def set_service_cidrs(self, networks: Iterable[Network]) -> None:
+        """The ranges ClusterIPs come from, of this family."""
+        joined = collapse_addresses(cast("Iterable[IPv4Network]", networks))
+        self.service_cidrs = tuple(joined)
+
+    # What the kernel must be told.
+
+    @property
+    def has_changes(self) -> bool:
+        return bool(self.changes) or self.service_cidrs != self._written_cidrs
+
+    def write(self, batch: Batch) -> None:
+        """Add all changes to a batch; they count as done. If the batch fails, reconcile."""
+        self.write_chains(batch)
+        self.changes.write(batch, self.layout.table)
+        self.changes.clear()
+        if self.service_cidrs != self._written_cidrs:
+            set_ = self.layout.service_cidrs
+            batch.delete_ranges(self.layout.table, set_, interval_elements(self._written_cidrs))
+            batch.add_ranges(self.layout.table, set_, interval_elements(self.service_cidrs))
+            self._written_cidrs = self.service_cidrs
+
+    def write_chains(self, batch: Batch) -> None:
+        for chain, index in self.chains.missing.items():
+            counts.create(batch, self.layout, chain, index)
+        self.chains.missing = {}
+
+    def written_all(self) -> None:
+        """The kernel has been made to hold exactly what is wanted."""
+        self.changes.clear()
+        self._written_cidrs = self.service_cidrs
+
+    def wanted(self, set_: Set) -> Iterator[tuple[bytes, bytes]]:
+        """All elements that a set shall hold."""
+        if set_ == self.layout.endpoints:
+            for group in self._groups():
+                yield from group.endpoint_elements()
+        elif set_ == self.layout.choices:
+            for group in self._groups():
+                yield from group.choice_elements()
+        elif set_ == self.layout.handles:
+            for group in self._groups():
+                yield from group.handle_elements()
+        else:
+            yield from self.claims.elements(set_)
+
+    # Within.
+
+    def _groups(self) -> Iterator[Group]:
+        for programmed in self._ports.values():
+            if programmed.cluster is not None:
+                yield programmed.cluster
+            if programmed.local is not None:
+                yield programmed.local
+
+    def _remove(self, key: PortKey, old: _Programmed) -> None:
+        self._claim(key, old.elements, ())
+        for group in (old.cluster, old.local):
+            if group is not None:
+                self._drop(group)
+        del self._ports[key]
+
+    def _drop(self, group: Group) -> None:
+        group.update((), self.layout, self._handles, self.changes)
+        self._numbers.free(group.number)
+
+    def _claim(self, owner: object, old: tuple[ElementOf, ...], new: tuple[ElementOf, ...]) -> None:
+        kept = {(set_.name, key) for set_, key, _ in new}
+        for set_, key, _ in old:
+            if (set_.name, key) not in kept:
+                self.claims.drop(owner, set_, key)
+        before = {(set_.name, key): value for set_, key, value in old}
+        for set_, key, value in new:
+            if before.get((set_.name, key)) != value:
+                self.claims.put(owner, set_, key, value)
+
+    def _elements(
+        self, port: ServicePort, choice: Choice, cluster: Group | None, local: Group | None
+    ) -> tuple[ElementOf, ...]:
+        def aim(entry: Entry, group: Group, masquerade: bool) -> bytes:
+            seconds = port.affinity_seconds
+            chain = CountChain(len(group), seconds, entry if seconds else None)
+            return target.pack(group.number, self.chains.index(chain), masquerade=masquerade)
+
+        found = [
+            *port_elements(
+                self.layout, port, cluster, local, aim, exist=choice.exist, node_ips=self._node_ips
+            ),
+            *((self.layout.hairpins, address + address, b"") for address in choice.on_node),
+        ]
+        return tuple(found)
+
+    def _regroup(
+        self, port: ServicePort, old: Group | None, wanted: tuple[Backend, ...], *, local: bool
+    ) -> Group | None:
+        if not wanted:
+            if old is not None:
+                self._drop(old)
+            return None
+        group = old or self._adopt(port, local=local) or self._new_group(port)
+        group.update(wanted, self.layout, self._handles, self.changes)
+        return group
+
+    def _new_group(self, port: ServicePort) -> Group:
+        return Group(self._numbers.take(), sticky=bool(port.affinity_seconds))
+
+    def _adopt(self, port: ServicePort, *, local: bool) -> Group | None:
+        """The group the kernel has for this port and policy, with its slots as they are."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return None
+        for entry, key in _entries_of(port, local=local):
+            number = snapshot.group_of(entry, key)
+            if number is None or number in self._adopted:
+                continue
+            group = Group(number, sticky=bool(port.affinity_seconds))
+            if group.handles is None:
+                group.slots = list(dict.fromkeys(snapshot.slots(number)))
+            else:
+                group.handles = dict(snapshot.choices(number))
+                group.slots = list(group.handles)
+            if group.slots:
+                self._adopted.add(number)
+                return group
+        return None
+
+
+def _entries_of(port: ServicePort, *, local: bool) -> Iterator[tuple[Entry, bytes]]:
+    """The elements that lead to a port's cluster or local group."""
+    suffix = port_key(port.key.protocol, port.port)
+    if port.internal_local == local:
+        yield Entry.SERVICES, port.cluster_ip + suffix
+    external, node_port = (
+        (Entry.SERVICES, Entry.NODE_PORTS)
+        if port.external_local == local
+        else (Entry.SHORTCUTS, Entry.NODE_PORT_SHORTCUTS)
+    )
+    for address in (*port.external_ips, *port.load_balancer_ips):
+        yield external, address + suffix
+    if port.node_port:
+        yield node_port, port_key(port.key.protocol, port.node_port)

@@ -1,0 +1,90 @@
+"""What the kernel has in our table, read once: at the start, and after somebody else changed it."""
+
+from __future__ import annotations
+
+from clusterip.kernel.nftables import Nftables, Set
+from clusterip.kernel.nftables.batch import Element, Verdict
+from clusterip.proxy.model import Backend
+from clusterip.proxy.nftables import target
+from clusterip.proxy.nftables.layout import Entry, Layout
+
+Elements = dict[bytes, bytes]
+
+
+class Snapshot:
+    """The elements of a table, by set."""
+
+    def __init__(self, layout: Layout, *, exists: bool) -> None:
+        self.exists = exists
+        """Whether there is a table with this very layout."""
+        self.sets: dict[Set, Elements] = {set_: {} for set_ in layout.changing_sets}
+        self.ranges: dict[Set, list[Element]] = {set_: [] for set_ in layout.range_sets}
+        self.dispatch: list[tuple[bytes, str]] = []
+        self._layout = layout
+        self._groups: dict[int, dict[int, Backend]] | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(len(elements) for elements in self.sets.values())
+
+    def group_of(self, entry: Entry, key: bytes) -> int | None:
+        """The group that connections to ``key`` are sent to."""
+        found = self.sets[self._layout.entries[entry]].get(key)
+        return None if found is None else target.group_of(found)
+
+    def slots(self, group: int) -> list[Backend]:
+        """The endpoints of a group without session affinity, as far as its slots are without a gap."""
+        return self._in_order(self._by_group().get(group, {}))
+
+    def choices(self, group: int) -> list[tuple[Backend, int]]:
+        """The endpoints of a group with session affinity, and their handles."""
+        elements = self.sets[self._layout.choices]
+        handles = self.sets[self._layout.handles]
+        found: list[tuple[Backend, int]] = []
+        while handle := elements.get(target.number(group) + target.number(len(found))):
+            backend = handles.get(handle)
+            if backend is None:
+                break
+            found.append((backend, target.from_number(handle)))
+        return found
+
+    def groups(self) -> set[int]:
+        """All groups that have slots."""
+        choices = self.sets[self._layout.choices]
+        return set(self._by_group()) | {target.from_number(key[:4]) for key in choices}
+
+    def handles(self) -> list[int]:
+        return [target.from_number(key) for key in self.sets[self._layout.handles]]
+
+    def _by_group(self) -> dict[int, dict[int, Backend]]:
+        if self._groups is None:
+            self._groups = {}
+            for key, backend in self.sets[self._layout.endpoints].items():
+                group, slot = target.from_number(key[:4]), target.from_number(key[4:])
+                self._groups.setdefault(group, {})[slot] = backend
+        return self._groups
+
+    @staticmethod
+    def _in_order(slots: dict[int, Backend]) -> list[Backend]:
+        found: list[Backend] = []
+        while (backend := slots.get(len(found))) is not None:
+            found.append(backend)
+        return found
+
+
+def read(nftables: Nftables, layout: Layout) -> Snapshot:
+    """Read the table. Raises NetlinkError."""
+    comment = nftables.table_comment(layout.table)
+    if comment != layout.table.comment:
+        return Snapshot(layout, exists=False)
+    snapshot = Snapshot(layout, exists=True)
+    for set_, elements in snapshot.sets.items():
+        for element in nftables.elements(layout.table, set_):
+            assert isinstance(element.data, bytes)
+            elements[element.key] = element.data
+    for set_, ranges in snapshot.ranges.items():
+        ranges.extend(nftables.elements(layout.table, set_))
+    for element in nftables.elements(layout.table, layout.dispatch):
+        if isinstance(element.data, Verdict):
+            snapshot.dispatch.append((element.key, element.data.chain))
+    return snapshot
