@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 PatchKind = Literal["merge", "strategic", "json", "apply"]
 
-_PATCH_TYPES: dict[PatchKind, str] = {
+PATCH_TYPES: dict[PatchKind, str] = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
     "json": "application/json-patch+json",
@@ -123,7 +123,7 @@ class Client(Transport):
             resource_of(type_).path(namespace, name, subresource),
             query=query,
             body=codec.encode(body),
-            content_type=_PATCH_TYPES[kind],
+            content_type=PATCH_TYPES[kind],
         )
         return codec.decode(answer, type_)
 

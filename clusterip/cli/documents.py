@@ -1,0 +1,145 @@
+"""Manifests: YAML and JSON documents of files, directories and standard input, and YAML for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusterip.cli.connection import CommandError
+from clusterip.cli.resources import find
+from clusterip.objects.registry import Resource, find_kind, resources
+
+_SUFFIXES = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One object of a manifest; ``source`` is the file it came from, as kubectl names it."""
+
+    tree: dict[str, Any]
+    source: str
+
+    @property
+    def resource(self) -> Resource[Any]:
+        """Its kind. Raises CommandError if there is no such kind."""
+        api_version, kind = self.tree["apiVersion"], self.tree["kind"]
+        found = find_kind(api_version, kind)
+        if found is None:
+            raise CommandError(
+                f'error: resource mapping not found for name: "{self.name}" namespace: "{self.namespace}" '
+                f'from "{self.source}": no matches for kind "{kind}" in version "{api_version}"\n'
+                "ensure CRDs are installed first"
+            )
+        return found
+
+    @property
+    def name(self) -> str:
+        return str((self.tree.get("metadata") or {}).get("name") or "")
+
+    @property
+    def namespace(self) -> str:
+        return str((self.tree.get("metadata") or {}).get("namespace") or "")
+
+
+def read(files: Sequence[str], *, recursive: bool = False) -> list[Document]:
+    """The documents of files and directories (``-``: standard input), lists taken apart.
+
+    Raises:
+        CommandError: a file is missing, is no YAML, or holds something that is no object.
+    """
+    documents = [document for file in files for document in _of(file, recursive)]
+    if not documents:
+        raise CommandError(
+            "error: no objects passed to apply" if files else "error: must specify one of -f and -k"
+        )
+    return documents
+
+
+def _of(file: str, recursive: bool) -> Iterator[Document]:
+    if file == "-":
+        yield from _parse(sys.stdin.read(), "STDIN")
+        return
+    path = Path(file)
+    if not path.exists():
+        raise CommandError(f'error: the path "{file}" does not exist')
+    if path.is_dir():
+        entries = sorted(path.rglob("*") if recursive else path.iterdir())
+        chosen = [entry for entry in entries if entry.suffix in _SUFFIXES and entry.is_file()]
+        if not chosen:
+            raise CommandError(f"error: error reading [{file}]: recognized file extensions are {_SUFFIXES}")
+    else:
+        chosen = [path]
+    for each in chosen:
+        yield from _parse(each.read_text(), str(each))
+
+
+def _parse(text: str, source: str) -> Iterator[Document]:
+    try:
+        trees = list(yaml.load_all(text, Loader=_Loader))
+    except yaml.YAMLError as error:
+        raise CommandError(
+            f"error: error parsing {source}: error converting YAML to JSON: yaml: {error}"
+        ) from None
+    for tree in trees:
+        if tree is None:
+            continue
+        for item in _flatten(tree, source):
+            yield Document(item, source)
+
+
+def _flatten(tree: Any, source: str) -> Iterator[dict[str, Any]]:
+    if not isinstance(tree, dict):
+        raise CommandError(
+            f'error: unable to decode "{source}": it holds {type(tree).__name__}, not an object'
+        )
+    for field in ("kind", "apiVersion"):
+        if not isinstance(tree.get(field), str) or not tree[field]:
+            raise CommandError(f'error: error validating "{source}": error validating data: {field} not set')
+    if tree["kind"].endswith("List") and isinstance(tree.get("items"), list):
+        kind = tree["kind"].removesuffix("List")
+        for item in tree["items"]:
+            default = {"kind": kind, "apiVersion": tree["apiVersion"]} if kind else {}
+            yield from _flatten({**default, **item} if isinstance(item, dict) else item, source)
+        return
+    yield tree
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: times and dates stay text, only true and false are booleans."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as kubectl writes it."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def as_yaml(tree: Any) -> str:
+    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=True, width=1 << 30, allow_unicode=True)
+    return text
+
+
+def as_json(tree: Any) -> str:
+    """JSON as Go writes it: no spaces, keys in order."""
+    return json.dumps(tree, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+__all__ = ["Document", "as_json", "as_yaml", "find", "read", "resources"]
