@@ -1,0 +1,92 @@
+# From nothing but Python 3.11 and git to a running cluster: `make up`. To the tests: `make test`.
+#
+# Each step leaves a stamp in .venv, so that the next time it is skipped.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The newest Python that will do.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+
+RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
+TEST_PACKAGES := dnsutils iputils-ping procps tcpdump openssl
+
+PYTEST := $(BIN)/pytest
+PYTEST_FLAGS ?=
+
+.PHONY: help up down install test check clean
+
+help:
+	@echo 'make up      install what is missing and start a cluster on this machine (as root)'
+	@echo 'make down    stop it and remove everything it made'
+	@echo 'make test    install what the tests need and run them all (as root)'
+	@echo 'make check   only the linters and type checks'
+	@echo 'make clean   remove the Python environment'
+
+up: install
+	@$(BIN)/clusterip up
+
+down:
+	@if [ -x $(BIN)/clusterip ]; then $(BIN)/clusterip down; else echo 'There is no cluster.'; fi
+
+install: $(STAMPS)/runtime
+
+test: $(STAMPS)/test-packages $(STAMPS)/dev check
+	@echo '== tests'
+	$(PYTEST) $(PYTEST_FLAGS) tests/unit tests/kernel tests/api tests/system
+
+check: $(STAMPS)/dev
+	@echo '== style'
+	$(BIN)/ruff check clusterip tests
+	$(BIN)/ruff format --check clusterip tests
+	@echo '== types'
+	$(BIN)/mypy
+	@echo '== imports'
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV)
+
+# $(call packages,LIST): install the Debian packages of LIST that are missing.
+define packages
+	@missing=; for package in $(1); do \
+		dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' \
+			|| missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+		[ "$$(id -u)" = 0 ] || { echo "Missing packages:$$missing. Run this as root, or install them."; exit 1; }; \
+		echo "== apt packages:$$missing"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -q && apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+endef
+
+# A virtual environment is made again when its Python is gone.
+$(STAMPS)/packages: Makefile
+	@[ -n "$(PYTHON)" ] || { echo 'clusterip needs Python 3.11 or newer; set PYTHON=/path/to/python3'; exit 1; }
+	$(call packages,$(RUNTIME_PACKAGES))
+	@$(BIN)/python -c '' 2>/dev/null || { \
+		echo "== virtual environment: $$($(PYTHON) --version)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/runtime: requirements.lock requirements-build.lock pyproject.toml $(STAMPS)/packages
+	@echo '== Python packages'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-build.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
+	@echo '== Python packages for development'
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(STAMPS)/test-packages: Makefile $(STAMPS)/packages
+	$(call packages,$(TEST_PACKAGES))
+	@touch $@
