@@ -40,6 +40,12 @@ COMMANDS: dict[str, dict[str, str]] = {
 HIDDEN = {"supervise": "Run and watch a cluster's processes (what `up` starts)."}
 
 
+def load(name: str) -> click.Command:
+    """Import a command's module; the command."""
+    command: click.Command = importlib.import_module(f"clusterip.cli.{name}").command
+    return command
+
+
 class LazyGroup(click.Group):
     """A group whose commands are the modules of ``clusterip.cli``, found by name."""
 
@@ -49,9 +55,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx) and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(f"clusterip.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
+        return load(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

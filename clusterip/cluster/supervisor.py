@@ -25,6 +25,7 @@ import setproctitle
 from clusterip.cluster import plan, processes, zygote
 from clusterip.cluster.plan import COMMANDS, Plan, Program, Socket
 from clusterip.cluster.processes import Part, Process
+from clusterip.cluster.zygote import CommandLine
 from clusterip.kernel import namespaces
 from clusterip.process import log
 from clusterip.process.sockets import bind_udp, listen_tcp
@@ -49,8 +50,9 @@ class _Watched:
 class Supervisor:
     """Runs the programs of a plan. ``run`` returns only when the cluster goes down."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, commands: CommandLine) -> None:
         self._plan = plan
+        self._commands = commands
         self._sockets: dict[tuple[str, Socket], socket.socket] = {}
         self._watched: dict[int, _Watched] = {}
         self._due: list[tuple[float, str, float]] = []  # when, program, delay after that
@@ -64,7 +66,7 @@ class Supervisor:
         _allow_many_files()
         _become_subreaper()
         for program in self._plan.programs:
-            zygote.preload(program.command)
+            zygote.preload(program.command, self._commands)
             if not self._adopt(program):
                 self._start(program, 0.0)
 
@@ -163,7 +165,7 @@ class Supervisor:
 
         pid = zygote.fork(record)
         if pid == 0:
-            zygote.run_child(lambda: zygote.become(program, sockets, others))
+            zygote.run_child(lambda: zygote.become(program, self._commands, sockets, others))
         _log.info("started", program=program.name, pid=pid)
         process = self._records.parts[program.name].process
         descriptor = os.pidfd_open(pid)  # the child is not reaped before its end is noticed here
@@ -229,7 +231,7 @@ class Supervisor:
         return os.path.exists(self._plan.stopping)
 
 
-def serve(plan_path: Path, log_path: Path) -> None:
+def serve(plan_path: Path, log_path: Path, commands: CommandLine) -> None:
     """Import the parts, wait for a line on standard input, and run the plan that is in place by then.
 
     That way the imports take place while the network and certificates of the plan are being made.
@@ -242,10 +244,10 @@ def serve(plan_path: Path, log_path: Path) -> None:
         for command in COMMANDS:
             if select.select([line], [], [], 0)[0]:
                 break
-            zygote.preload(command)
+            zygote.preload(command, commands)
         if not line.readline():
             return
-    supervisor = Supervisor(plan.read(plan_path))
+    supervisor = Supervisor(plan.read(plan_path), commands)
     supervisor.start()
     supervisor.run()
 

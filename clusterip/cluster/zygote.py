@@ -16,6 +16,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,12 +32,22 @@ _LOG_BYTES = 16 << 20
 _collectors: dict[str, set[Any]] = {}
 
 
-def preload(command: str) -> None:
+@dataclass(frozen=True)
+class CommandLine:
+    """The program's commands, which belong to a layer above: ``load`` one, ``run`` one's arguments."""
+
+    load: Callable[[str], object]
+    run: Callable[[Sequence[str]], None]
+
+
+def preload(command: str, commands: CommandLine) -> None:
     """Import all of a part: the command's module and the part's own ``main``."""
     from prometheus_client import REGISTRY
 
+    if command in _collectors:
+        return
     known = set(REGISTRY._collector_to_names)
-    importlib.import_module(f"clusterip.cli.{command}")
+    commands.load(command)
     importlib.import_module(f"clusterip.{command}.main")
     _collectors[command] = set(REGISTRY._collector_to_names) - known
 
@@ -82,11 +93,14 @@ def run_child(work: Callable[[], None]) -> NoReturn:
         os._exit(code)
 
 
-def become(program: Program, sockets: Sequence[socket.socket], others: Iterable[int]) -> None:
+def become(
+    program: Program, commands: CommandLine, sockets: Sequence[socket.socket], others: Iterable[int]
+) -> None:
     """Turn this fresh child into a part and run it. Returns or raises SystemExit when it has ended.
 
     Args:
         program: what to run.
+        commands: how to run it.
         sockets: the listening sockets held for it.
         others: descriptors that are none of its business.
     """
@@ -101,10 +115,7 @@ def become(program: Program, sockets: Sequence[socket.socket], others: Iterable[
     os.environ.update(program.environment)
     setproctitle.setproctitle(" ".join((PREFIX, *program.arguments)))
     _forget_metrics_of_others(program.command)
-
-    from clusterip.cli.main import main
-
-    main(args=list(program.arguments), prog_name=PREFIX)
+    commands.run(program.arguments)
 
 
 def redirect_output(log: str) -> None:
