@@ -13,6 +13,7 @@ import yaml
 
 from clusterip.apiserver import status
 from clusterip.apiserver.negotiation import is_yaml
+from clusterip.apiserver.patch import CONTENT_TYPES
 from clusterip.apiserver.router import Query
 from clusterip.objects.codec import convert, decode, encode
 from clusterip.objects.fields import fields_of, is_struct, item_type
@@ -20,6 +21,8 @@ from clusterip.objects.registry import Resource, resources
 from clusterip.objects.strict import unknown_fields
 
 T = TypeVar("T")
+
+APPLY = "application/apply-patch+yaml"
 
 _MISMATCH = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _GO_VALUES = {"str": "string", "int": "number", "float": "number"}
@@ -115,6 +118,22 @@ def read_options(body: bytes, content_type: str, type_: type[T]) -> T:
         return decode(to_json(body, content_type), type_)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise status.bad_request(str(error)) from None
+
+
+def read_patch(body: bytes, content_type: str) -> Any:
+    """A patch's document.
+
+    Raises:
+        StatusError: 415 for an unknown kind of patch, 400 if it cannot be read.
+    """
+    if content_type not in CONTENT_TYPES:
+        raise status.unsupported_media_type(CONTENT_TYPES)
+    if content_type == APPLY:
+        return msgspec.json.decode(yaml_to_json(body))
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise status.bad_request(f"error decoding patch: {error}") from None
 
 
 def judge(resource: Resource[Any], unknown: list[str], mode: str) -> list[str]:

@@ -37,7 +37,7 @@ NEEDS_VERSION = frozenset((LEASES,))
 """Kinds that cannot be replaced without saying which version is meant (``AllowUnconditionalUpdate``)."""
 
 Changing = Callable[[Any], Any]
-"""Makes the new object from the current one (None: there is none), which it must not change."""
+"""Makes the new object from the current one (None: there is none), which it may change and return."""
 
 
 class Objects:
@@ -165,6 +165,8 @@ class Objects:
                 return await self.create(resource, namespace, new, dry_run=dry_run), True
             old = entry.decode()
             new = changing(old)
+            if new is old:  # it was changed in place
+                old = entry.decode()
             _check_identity(resource, new, namespace, name)
             self._carry_over(resource, new, old, subresource)
             asked_version = new.metadata.resourceVersion

@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from clusterip.apiserver import subresources, tls
+from clusterip.apiserver import tls
 from clusterip.apiserver.admission.chain import Admission
 from clusterip.apiserver.allocation.addresses import AddressAllocator
 from clusterip.apiserver.allocation.ports import PortAllocator
@@ -20,8 +20,11 @@ from clusterip.apiserver.authz import authorizer
 from clusterip.apiserver.bootstrap import bootstrap
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.kubelet import Kubelets
 from clusterip.apiserver.options import Options
 from clusterip.apiserver.server import ApiServer, HttpServer
+from clusterip.apiserver.subresources.handlers import handlers
+from clusterip.apiserver.tokens import ServiceAccountTokens
 from clusterip.objects import kinds
 from clusterip.objects.core.service import SERVICES
 from clusterip.process import log
@@ -60,12 +63,13 @@ async def serving(options: Options, store: Store, sockets: list[socket.socket]) 
     address = advertised(options, sockets)
     port = sockets[0].getsockname()[1]
     context = tls.server_context(options, ["127.0.0.1", "::1", address, str(ranges[0][1])])
-    authenticator = _authenticator(options)
     try:
         allow = authorizer(options.authorization_mode)
     except ValueError as error:
         raise Fatal(str(error)) from None
     cache = WatchCache(store)
+    tokens = ServiceAccountTokens.open(options, cache)
+    authenticator = _authenticator(options, tokens)
     hooks = ServiceHooks(
         cache,
         AddressAllocator(cache, ranges),
@@ -76,7 +80,9 @@ async def serving(options: Options, store: Store, sockets: list[socket.socket]) 
     health.add_check("watch-cache", lambda: cache.failure or None)
     started = asyncio.Event()
     health.ready_check("poststarthook/bootstrap", lambda: None if started.is_set() else "not finished yet")
-    api = ApiServer(options, cache, objects, authenticator, allow, health, subresources.handlers())
+    api = ApiServer(
+        options, cache, objects, authenticator, allow, health, handlers(Kubelets(options, cache), tokens)
+    )
     http = HttpServer(api)
     following = asyncio.create_task(cache.run())
     loop = asyncio.get_running_loop()
@@ -164,11 +170,12 @@ def _listen(host: str, port: int) -> socket.socket:
     return listen_tcp(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
-def _authenticator(options: Options) -> Authenticator:
+def _authenticator(options: Options, accounts: ServiceAccountTokens) -> Authenticator:
     tokens: list[Tokens] = []
     if options.token_auth_file:
         try:
             tokens.append(TokenFile.read(options.token_auth_file))
         except (OSError, ValueError) as error:
             raise Fatal(f"--token-auth-file: {error}") from None
+    tokens.append(accounts)
     return Authenticator(tokens, certificates=bool(options.client_ca_file))

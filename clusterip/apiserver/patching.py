@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clusterip.apiserver import status
+from clusterip.apiserver.patch import PatchError, apply_patch
 from clusterip.apiserver.router import RequestInfo
 from clusterip.objects.codec import to_tree
 from clusterip.objects.registry import Resource
@@ -19,8 +20,6 @@ def patcher(content_type: str, document: Any, resource: Resource[Any], info: Req
 
     What it returns raises StatusError (404, 422, 400) if the patch does not fit the object.
     """
-
-    from clusterip.apiserver.patch import PatchError, apply_patch
 
     def apply(current: Any) -> Any:
         if current is None:

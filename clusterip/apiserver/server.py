@@ -117,7 +117,8 @@ class ApiServer:
         if info.subresource:
             return await self._subresource(call, resource)
         handler = _VERBS.get(info.verb)
-        if handler is None or (bool(info.name) == (info.verb in _OF_COLLECTIONS)):
+        fits = info.verb == "watch" or bool(info.name) != (info.verb in _OF_COLLECTIONS)
+        if handler is None or not fits:
             raise status.method_not_allowed()
         if info.namespace and not resource.namespaced and info.namespace != info.name:
             return documents.not_found(call)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from clusterip.apiserver import status
 from clusterip.apiserver.call import Call
-from clusterip.apiserver.decoding import read_object, read_options, read_tree, to_json, yaml_to_json
+from clusterip.apiserver.decoding import APPLY, read_object, read_options, read_patch, read_tree, to_json
 from clusterip.apiserver.encoding import encode_entry, encode_list
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.generic import CREATED_BY_UPDATE
@@ -24,14 +24,6 @@ from clusterip.objects.registry import Resource
 
 RETURNED_WHEN_DELETED = frozenset((NAMESPACES, PODS, SERVICES, SERVICEACCOUNTS))
 """Kinds whose deletion answers with the object rather than with a Status (``ReturnDeletedObject``)."""
-
-APPLY = "application/apply-patch+yaml"
-PATCHES = (
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    APPLY,
-)
 
 
 async def get(call: Call, resource: Resource[Any]) -> web.Response:
@@ -106,10 +98,7 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     form, info = call.form, call.info
     _check_dry_run(call)
     content_type = call.content_type.partition(";")[0].strip().lower()
-    if content_type not in PATCHES:
-        raise status.unsupported_media_type(PATCHES)
-    body = await call.body()
-    document = _read_patch(body, content_type)
+    document = read_patch(await call.body(), content_type)
     patcher = call.server.patcher(content_type, document, resource, info)
     warnings: list[str] = []
 
@@ -129,15 +118,6 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     )
     call.warnings = warnings
     return call.reply(encode_entry(entry, form), 201 if created else 200)
-
-
-def _read_patch(body: bytes, content_type: str) -> Any:
-    if content_type == APPLY:
-        return msgspec.json.decode(yaml_to_json(body))
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise status.bad_request(f"error decoding patch: {error}") from None
 
 
 async def delete(call: Call, resource: Resource[Any]) -> web.Response:

@@ -1,0 +1,36 @@
+"""Which handler answers which subresource. ``status`` needs none: the verbs know it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from clusterip.apiserver.call import Call
+from clusterip.apiserver.kubelet import Kubelets
+from clusterip.apiserver.subresources import finalize, pods, scale, token
+from clusterip.apiserver.subresources.streams import PodStreams
+from clusterip.apiserver.tokens import ServiceAccountTokens
+from clusterip.objects.registry import Resource
+
+Handler = Callable[[Call, Resource[Any]], Awaitable[web.StreamResponse]]
+
+ANY = "*"
+"""Stands for any plural."""
+
+
+def handlers(kubelets: Kubelets, tokens: ServiceAccountTokens) -> Mapping[tuple[str, str], Handler]:
+    """The handlers by plural and subresource."""
+    streams = PodStreams(kubelets)
+    return {
+        (ANY, "scale"): scale.serve,
+        ("namespaces", "finalize"): finalize.serve,
+        ("pods", "binding"): pods.bind,
+        ("pods", "eviction"): pods.evict,
+        ("pods", "log"): streams.log,
+        ("pods", "exec"): streams.exec,
+        ("pods", "attach"): streams.attach,
+        ("pods", "portforward"): streams.port_forward,
+        ("serviceaccounts", "token"): token.TokenRequests(tokens).serve,
+    }
