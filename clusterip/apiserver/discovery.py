@@ -36,9 +36,15 @@ class Subresource:
 _OTHERS: dict[tuple[str, str], tuple[Subresource, ...]] = {
     ("", "namespaces"): (Subresource("finalize", "Namespace", ("update",)),),
     ("", "pods"): (
+        Subresource("attach", "PodAttachOptions", ("create", "get")),
         Subresource("binding", "Binding", ("create",)),
+        Subresource("eviction", "Eviction", ("create",), "policy", "v1"),
         Subresource("exec", "PodExecOptions", ("create", "get")),
         Subresource("log", "Pod", ("get",)),
+        Subresource("portforward", "PodPortForwardOptions", ("create", "get")),
+    ),
+    ("", "serviceaccounts"): (
+        Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"),
     ),
 }
 """Subresources beside status and scale, which the registry knows of."""

@@ -68,6 +68,13 @@ _EXEC = {
     "tty": "boolean",
 }
 
+_STREAMS = {
+    "attach": {name: type_ for name, type_ in _EXEC.items() if name != "command"},
+    "exec": _EXEC,
+    "portforward": {"ports": "integer"},
+}
+"""Subresources that are not read or written but connected to."""
+
 _METHODS = {
     "get": "get",
     "list": "get",
@@ -87,6 +94,9 @@ _OPERATION_IDS = {
     "delete": "delete",
     "deletecollection": "delete",
 }
+
+
+_TEXT: Schema = {"type": "string"}
 
 
 class Paths:
@@ -130,17 +140,23 @@ class Paths:
         }
         suffix = part.name.capitalize()
         for verb in part.verbs:
-            if part.name in ("exec", "log"):
-                query, result = (_EXEC if part.name == "exec" else _LOG), {"type": "string"}
-                operation = self._operation(resource, verb, query, None, result, gvk, suffix=suffix)
-                item[_METHODS[verb]] = operation | {
-                    "x-kubernetes-action": "connect" if query is _EXEC else "get"
-                }
+            if part.name == "log":
+                item["get"] = self._operation(resource, verb, _LOG, None, _TEXT, gvk, suffix=suffix)
                 continue
-            kind = self._schemas.fixed(SCALE) if part.kind == "Scale" else self._schemas.kind(resource)
+            if part.name in _STREAMS:
+                query = _STREAMS[part.name]
+                operation = self._operation(resource, verb, query, None, _TEXT, gvk, suffix=suffix)
+                item[_METHODS[verb]] = operation | {"x-kubernetes-action": "connect"}
+                continue
+            kind = self._part_kind(resource, part)
             item[_METHODS[verb]] = self._operation(
                 resource, verb, _QUERIES[verb], kind, kind, gvk, suffix=suffix
             )
+
+    def _part_kind(self, resource: Resource[Any], part: discovery.Subresource) -> Schema:
+        if part.kind == resource.kind:
+            return self._schemas.kind(resource)
+        return self._schemas.fixed(SCALE) if part.kind == "Scale" else {"type": "object"}
 
     def _item(self, path: str) -> Schema:
         names = [name for name in ("namespace", "name") if f"{{{name}}}" in path]
