@@ -11,6 +11,7 @@ from clusterip.objects.rules import valid_quantity
 
 STANDARD = frozenset(("cpu", "memory", "ephemeral-storage", "storage", "pods"))
 
+_OF_CONTAINERS = frozenset(("cpu", "memory", "ephemeral-storage"))
 _HUGE_PAGES = "hugepages-"
 _COUNTED = frozenset(
     ("pods", "services", "secrets", "configmaps", "resourcequotas", "replicationcontrollers")
@@ -52,10 +53,10 @@ def validate_amount(name: str, value: Quantity, path: Path) -> ErrorList:
 def validate_container_resource_name(name: str, path: Path) -> ErrorList:
     """Errors of the name of something that a container asks for."""
     errors = invalid_each(path, name, names.label_key(name))
-    if errors or "/" in name:
+    if "/" in name:
         return errors
-    if name in ("cpu", "memory", "ephemeral-storage") or name.startswith(_HUGE_PAGES):
-        return errors
-    if name not in STANDARD:
-        return [invalid(path, name, "must be a standard resource type or fully qualified")]
-    return [invalid(path, name, "must be a standard resource for containers")]
+    if not errors and name not in STANDARD and not name.startswith(_HUGE_PAGES):
+        errors.append(invalid(path, name, "must be a standard resource type or fully qualified"))
+    if name not in _OF_CONTAINERS and not name.startswith(_HUGE_PAGES):
+        errors.append(invalid(path, name, "must be a standard resource for containers"))
+    return errors
