@@ -41,6 +41,10 @@ async def bootstrap(objects: Objects, ranges: list[Network], address: str, port:
 async def _ensure(objects: Objects, resource: Resource[Any], tree: dict[str, Any]) -> bool:
     """Create an object unless it exists; whether it was created."""
     obj = convert(tree | {"kind": resource.kind, "apiVersion": resource.api_version}, resource.type)
+    # Looked up first: a Service's address would be refused as taken before its name is.
+    await objects.cache.current()
+    if objects.cache.of(resource).get(obj.metadata.namespace, obj.metadata.name) is not None:
+        return False
     try:
         await objects.create(resource, obj.metadata.namespace, obj)
     except StatusError as error:

@@ -69,7 +69,9 @@ async def create_objects(client: Client, config: ClusterConfig) -> None:
     wanted: list[Object] = [dns_service(config), dns_endpoints(config)]
     for obj in wanted:
         try:
-            await client.create(obj)
+            # Asked for first: a Service's address would be refused as taken before its name is.
+            await client.get(type(obj), obj.metadata.name, NAMESPACE)
         except ApiError as error:
-            if not error.is_already_exists:
+            if not error.is_not_found:
                 raise
+            await client.create(obj)

@@ -121,6 +121,7 @@ class Supervisor:
     def _go_on_as_supervisor(self, guardian: Process) -> None:
         setproctitle.setproctitle(f"{zygote.PREFIX} supervisor")
         self._poll = select.epoll()
+        self._records = processes.read(Path(self._plan.records))
         descriptor = guardian.open()
         if descriptor is None:  # killed just now; the end of a closed pipe is noticed like its end
             descriptor, writer = os.pipe()

@@ -59,7 +59,7 @@ def up(request: Request, paths: Paths, report: Callable[[str], None]) -> Result:
         # The parts are imported while their network and certificates are made.
         supervisor = None if was_running else _Supervisor(paths)
         try:
-            plan = _prepare(config, paths, request.verbosity, was_running)
+            plan = _prepare(config, paths, request.verbosity)
             report(f"network       {config.subnet}, Services {config.service_cidr}, Pods {config.pod_cidr}")
             if supervisor:
                 supervisor.go()
@@ -107,7 +107,7 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     return config
 
 
-def _prepare(config: ClusterConfig, paths: Paths, verbosity: int, was_running: bool) -> Plan:
+def _prepare(config: ClusterConfig, paths: Paths, verbosity: int) -> Plan:
     """Make, or complete, all that the processes need."""
     paths.make()
     paths.config.write_bytes(configs.encode(config))
@@ -116,8 +116,9 @@ def _prepare(config: ClusterConfig, paths: Paths, verbosity: int, was_running: b
     write_all(config, paths, certificates)
     with Workspace() as workspace:
         Journal(paths.journal).run(topology.plan(config, machine.uplinks()), workspace)
-    if was_running:
-        return plans.read(paths.plan)
+    parts = processes.read(paths.processes).parts.values()
+    if any(part.process.is_alive for part in parts):
+        return plans.read(paths.plan)  # what runs keeps running as it was started
     loopback = machine.is_port_free("127.0.0.1", config.api_port)
     plan = plans.plan(config, paths, verbosity=verbosity, loopback=loopback)
     plans.write(paths.plan, plan)
