@@ -15,16 +15,13 @@ import msgspec
 
 from clusterip.node.images import manifest as oci
 from clusterip.node.images.blobs import CHUNK, DigestMismatch, digest_of
+from clusterip.node.images.errors import PullError
 from clusterip.node.images.reference import Reference
 from clusterip.node.images.store import ImageStore
 
 _ACCEPT = ", ".join((*oci.MANIFEST_TYPES, *oci.INDEX_TYPES))
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _MAXIMUM_MANIFEST = 4 * 1024 * 1024
-
-
-class PullError(Exception):
-    """An image could not be pulled."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import msgspec
 from clusterip.node.files import remove_tree, write_atomic
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.runtime.logs import LogFile, OutputReader, Sink
+from clusterip.node.runtime.messages import termination_message
 from clusterip.node.runtime.process import Process, command_line
 from clusterip.node.runtime.record import Exit, Record
 from clusterip.node.runtime.terminal import set_terminal_size
@@ -77,6 +78,10 @@ class Container:
         for name in ("monitor", "pid"):  # they may have been there before we watched
             if (self.directory / name).exists():
                 self._file_appeared(name)
+        await self._started.wait()
+
+    async def begun(self) -> None:
+        """Return once the container runs or has ended."""
         await self._started.wait()
 
     def settle(self) -> None:
@@ -162,7 +167,12 @@ class Container:
         if started is None:
             message = _read_text(self.directory / "crun.log") or "the container runtime did not say why"
             return Exit(_START_ERROR, None, finished, "StartError", message)
-        return Exit(code, started, finished, "Completed" if code == 0 else "Error")
+        message = termination_message(
+            self.directory / "termination-log",
+            self.log_path,
+            fall_back=self.record.message_from_log and code != 0,
+        )
+        return Exit(code, started, finished, "Completed" if code == 0 else "Error", message)
 
     def _remove_scratch(self) -> None:
         # What it was is kept for `kubectl logs --previous`; what it wrote to its own files is not.

@@ -21,6 +21,7 @@ class Record(msgspec.Struct, kw_only=True):
     stdin: bool = False
     terminal: bool = False
     stop_signal: str = ""
+    message_from_log: bool = False
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,15 @@ class Sandbox:
         return kinds
 
 
+def network_name(uid: str) -> str:
+    """The network namespace of a Pod that has its own."""
+    return f"clusterip-pod-{_digest(uid)[:12]}"
+
+
+def _digest(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()
+
+
 def load(directory: PodDirectory) -> Sandbox | None:
     """The sandbox an earlier agent made, or None if there is none or a reboot took it away."""
     try:
@@ -82,10 +91,9 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
         OSError: the kernel refused something; what was made of the network is removed again.
     """
     host_network = pod.spec.hostNetwork
-    digest = hashlib.sha256(directory.uid.encode()).hexdigest()
     record = Record(
-        network="" if host_network else f"clusterip-pod-{digest[:12]}",
-        link="" if host_network else f"veth{digest[:8]}",
+        network="" if host_network else network_name(directory.uid),
+        link="" if host_network else f"veth{_digest(directory.uid)[:8]}",
         addresses=[],
         hostname=kernel_hostname(pod, settings.cluster_domain, settings.node_name),
         created_at=times.now_micro(),

@@ -1,0 +1,102 @@
+"""``clusterip image``: import, pull, list and remove container images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+T = TypeVar("T")
+
+
+def _default_directory() -> str:
+    base = os.environ.get("CLUSTERIP_STATE_DIR")
+    return f"{base}/lib/images" if base else "/var/lib/clusterip/images"
+
+
+_directory = click.option(
+    "--image-dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=_default_directory,
+    metavar="DIR",
+    help="The image store. Default: that of the cluster `clusterip up` starts.",
+)
+
+
+@click.group("image")
+def command() -> None:
+    """Import, pull, list and remove container images."""
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|DIR...")
+@click.option("--name", default="", help="The image's name, if the archive gives none or another one.")
+@_directory
+def import_(files: tuple[Path, ...], name: str, directory: Path) -> None:
+    """Import OCI image layouts, OCI archives or archives of `docker save`."""
+    from clusterip.node.images import commands
+
+    for found in _explained(lambda: commands.import_images(directory, list(files), name)):
+        click.echo(f"imported {found}")
+
+
+@command.command("pull")
+@click.argument("name")
+@click.option("--username", default="")
+@click.option("--password", default="", envvar="CLUSTERIP_REGISTRY_PASSWORD", show_envvar=True)
+@_directory
+def pull(name: str, username: str, password: str, directory: Path) -> None:
+    """Pull an image from its registry."""
+    import asyncio
+
+    from clusterip.node.images import commands
+
+    found = _explained(lambda: asyncio.run(commands.pull_image(directory, name, username, password)))
+    click.echo(f"pulled {found}")
+
+
+@command.command("list")
+@_directory
+def list_(directory: Path) -> None:
+    """List the images."""
+    from clusterip.node.images import commands
+
+    click.echo(commands.table(directory))
+
+
+@command.command("rm")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_directory
+def remove(names: tuple[str, ...], directory: Path) -> None:
+    """Remove images. Containers that run go on."""
+    from clusterip.node.images.store import ImageStore
+
+    store = ImageStore(directory)
+    for name in names:
+        _explained(lambda name=name: store.remove(name))  # type: ignore[misc]
+        click.echo(f"removed {name}")
+
+
+def _explained(action: Callable[[], T]) -> T:
+    """Run ``action``; what is wrong with an image is told in one line, without a traceback."""
+    from clusterip.node.files import UnsafePath
+    from clusterip.node.images.archive import BadArchive
+    from clusterip.node.images.blobs import DigestMismatch
+    from clusterip.node.images.errors import PullError
+    from clusterip.node.images.manifest import Unsupported
+    from clusterip.node.images.reference import InvalidReference
+    from clusterip.node.images.store import ImageNotFound
+
+    known = (BadArchive, DigestMismatch, ImageNotFound, InvalidReference, UnsafePath, Unsupported)
+    try:
+        return action()
+    except (*known, PullError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    command()

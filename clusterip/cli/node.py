@@ -1,0 +1,121 @@
+"""``clusterip node``: run the Pods of this node."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _labels(_context: click.Context, _parameter: click.Parameter, text: str) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{part} is not a label such as zone=a")
+        labels[key] = value
+    return labels
+
+
+def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+@click.command("node")
+@click.option(
+    "--kubeconfig",
+    default="",
+    metavar="FILE",
+    help="How to reach the API server. Default: $KUBECONFIG, then ~/.kube/config.",
+)
+@click.option("--hostname-override", default="", metavar="NAME", help="The node's name. Default: the host's.")
+@click.option(
+    "--node-ip",
+    multiple=True,
+    callback=_list,
+    metavar="IP[,IP]",
+    help="The node's address, or an IPv4 and an IPv6 one. Default: that of the default route.",
+)
+@click.option(
+    "--root-dir",
+    type=click.Path(path_type=Path),
+    default="/var/lib/clusterip/node",
+    show_default=True,
+    metavar="DIR",
+    help="Where the node keeps its Pods' files.",
+)
+@click.option(
+    "--image-dir",
+    type=click.Path(path_type=Path),
+    default="/var/lib/clusterip/images",
+    show_default=True,
+    metavar="DIR",
+    help="The image store; nodes of one machine may share it.",
+)
+@click.option(
+    "--cluster-dns",
+    multiple=True,
+    callback=_list,
+    metavar="IP[,IP]",
+    help="DNS servers of Pods with dnsPolicy ClusterFirst.",
+)
+@click.option("--cluster-domain", default="cluster.local", show_default=True, metavar="NAME")
+@click.option(
+    "--resolv-conf",
+    type=click.Path(path_type=Path),
+    default="/etc/resolv.conf",
+    show_default=True,
+    metavar="FILE",
+    help="What Pods with dnsPolicy Default use.",
+)
+@click.option(
+    "--address", default="0.0.0.0", show_default=True, metavar="IP", help="Where the kubelet API listens."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=10250, show_default=True, help="0: nowhere.")
+@click.option(
+    "--client-ca-file",
+    default="",
+    metavar="FILE",
+    help="Clients of the kubelet API must show a certificate of this CA. Without it nobody may use it.",
+)
+@click.option("--tls-cert-file", default="", metavar="FILE", help="Default: a self-signed certificate.")
+@click.option("--tls-private-key-file", default="", metavar="FILE")
+@click.option(
+    "--healthz-bind-address",
+    default="127.0.0.1:10248",
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help='Where to serve /healthz, /readyz and /metrics. "0": nowhere.',
+)
+@click.option(
+    "--node-labels",
+    callback=_labels,
+    default="",
+    metavar="KEY=VALUE,...",
+    help="Labels the node registers with.",
+)
+@click.option("--max-pods", type=click.IntRange(0), default=110, show_default=True)
+@click.option("--mtu", type=click.IntRange(0, 65535), default=0, help="MTU of Pods' links. 0: the kernel's.")
+@click.option(
+    "--configure-routes/--no-configure-routes",
+    default=True,
+    show_default=True,
+    help="Route other nodes' podCIDRs through their InternalIPs.",
+)
+@click.option("-v", "--v", "verbosity", type=int, default=0, metavar="N", help="4 shows debug lines.")
+def command(verbosity: int, **settings: Any) -> None:
+    """Register this machine as a node and run the Pods that are assigned to it."""
+    from clusterip.node.main import main
+    from clusterip.node.options import Options
+    from clusterip.process import log
+    from clusterip.process.run import run
+
+    log.setup(verbosity)
+    options = Options(**settings)
+    sys.exit(run(lambda: main(options)))
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,182 @@
+"""The node agent: registers the machine as a node and runs the Pods assigned to it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from ipaddress import ip_network
+from typing import Any
+
+from clusterip.client import config
+from clusterip.client.events import EventRecorder
+from clusterip.client.informer import Informer
+from clusterip.client.rest import Client
+from clusterip.kernel.netlink import NetlinkError
+from clusterip.node.images.store import ImageStore
+from clusterip.node.layout import NodeDirectory
+from clusterip.node.lease import renew_for_ever
+from clusterip.node.network.bridge import ensure_bridge
+from clusterip.node.network.ipam import AddressPools
+from clusterip.node.network.routes import Peer, RouteKeeper
+from clusterip.node.options import Options
+from clusterip.node.pods.checks import Runtime
+from clusterip.node.pods.context import NodeContext
+from clusterip.node.pods.manager import PodManager
+from clusterip.node.pods.puller import ImagePuller
+from clusterip.node.pods.sources import SlimService, Sources
+from clusterip.node.register import Registration, find_addresses
+from clusterip.node.runtime.inotify import Inotify
+from clusterip.node.sandbox.sandbox import Settings
+from clusterip.objects.core.node import NODES
+from clusterip.objects.core.pod import PODS, Pod
+from clusterip.objects.core.service import SERVICES
+from clusterip.process import log
+from clusterip.process.health import HealthServer
+from clusterip.process.run import Fatal
+
+_log = log.get("node")
+
+
+async def main(options: Options) -> None:
+    """Run the node agent until cancelled. Pods go on without it.
+
+    Raises:
+        Fatal: something that only a person can mend is missing; the message says what.
+    """
+    crun, version = _find_crun()
+    try:
+        addresses = find_addresses(options)
+    except OSError as error:
+        raise Fatal(f"cannot find this node's address ({error}); give it with --node-ip") from error
+    for directory in (options.root_dir, options.runtime_root):
+        directory.mkdir(parents=True, exist_ok=True)
+    async with Client(config.load(options.kubeconfig or None)) as client:
+        registration = Registration(client, options, addresses, version)
+        agent = _Agent(options, client, registration, Runtime(crun, options.runtime_root), addresses)
+        await agent.run()
+
+
+class _Agent:
+    """All the parts of a node agent, put together."""
+
+    def __init__(
+        self,
+        options: Options,
+        client: Client,
+        registration: Registration,
+        runtime: Runtime,
+        addresses: list[str],
+    ) -> None:
+        self._options = options
+        self._client = client
+        self._registration = registration
+        name = registration.name
+        self._nodes: Informer[Peer] = Informer(client, NODES, Peer)
+        self._services: Informer[SlimService] = Informer(client, SERVICES, SlimService)
+        self._services.add_index("namespace", lambda service: [service.metadata.namespace])
+        self._pods: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={name}")
+        self._events = EventRecorder(client, "kubelet", name)
+        images = ImageStore(options.image_dir)
+        self._context = NodeContext(
+            name=name,
+            addresses=addresses,
+            directory=NodeDirectory(options.root_dir),
+            client=client,
+            events=self._events,
+            images=images,
+            puller=ImagePuller(images),
+            sources=Sources(client, self._services),
+            runtime=runtime,
+            inotify=Inotify(),
+            pools=AddressPools([]),
+            sandboxes=Settings(
+                node_name=name,
+                cluster_dns=options.cluster_dns,
+                cluster_domain=options.cluster_domain,
+                resolv_conf=options.resolv_conf,
+                mtu=options.mtu,
+            ),
+            hidden=options.hidden_dirs,
+        )
+        self._manager = PodManager(self._context, self._pods)
+
+    async def run(self) -> None:
+        health = self._health()
+        if self._options.healthz_bind_address:
+            await health.start(self._options.healthz_bind_address)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._serve(tasks, health)
+                node = await self._registration.register()
+                for work in (
+                    renew_for_ever(self._client, node),
+                    self._registration.run(),
+                    self._events.run(),
+                    self._nodes.run(),
+                    self._services.run(),
+                    self._pods.run(),
+                ):
+                    tasks.create_task(work)
+                await self._set_up_network()
+                await self._services.synced.wait()
+                self._registration.network_ready()
+                tasks.create_task(self._manager.run())
+                _log.info("ready", node=self._registration.name)
+        finally:
+            await health.close()
+
+    async def _serve(self, tasks: asyncio.TaskGroup, health: HealthServer) -> None:
+        if not self._options.port:
+            return
+        from clusterip.node.server.main import KubeletServer
+
+        server = KubeletServer(self._options, self._context, self._manager, self._pods, health)
+        await server.start()
+        tasks.create_task(server.run())
+
+    async def _set_up_network(self) -> None:
+        """Wait for the node's podCIDR, then make the bridge and the routes to other nodes."""
+        found = asyncio.get_running_loop().create_future()
+
+        def look(_old: Peer | None, node: Peer | None) -> None:
+            if node is None or node.metadata.name != self._registration.name or found.done():
+                return
+            cidrs = node.spec.podCIDRs or [node.spec.podCIDR]
+            if cidrs[0]:
+                found.set_result(cidrs)
+
+        self._nodes.on_change(look)
+        cidrs: list[str] = await found
+        networks = [ip_network(cidr) for cidr in cidrs]
+        try:
+            ensure_bridge(networks, mtu=self._options.mtu)
+        except NetlinkError as error:
+            raise Fatal(f"cannot make the Pods' bridge: {error.message}") from error
+        self._context.pools = AddressPools(networks)
+        if self._options.configure_routes:
+            RouteKeeper(self._nodes, self._registration.name).sync()
+        _log.info("network ready", podCIDRs=",".join(cidrs))
+
+    def _health(self) -> HealthServer:
+        health = HealthServer("node")
+
+        def following(informer: Informer[Any]) -> str | None:
+            if informer.connected:
+                return None
+            return informer.last_error or "not connected to the API server yet"
+
+        health.add_check("ping", lambda: None)
+        health.ready_check("pods", lambda: following(self._pods))
+        health.ready_check("services", lambda: following(self._services))
+        return health
+
+
+def _find_crun() -> tuple[str, str]:
+    """Where crun is, and its name and version as a Node shows them."""
+    path = shutil.which("crun")
+    if path is None:
+        raise Fatal("crun is not installed; it runs the containers. On Debian: apt install crun")
+    shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    words = shown.split()
+    return path, f"crun://{words[2] if len(words) > 2 else 'unknown'}"

@@ -1,0 +1,148 @@
+"""Doing one check of a probe or lifecycle hook: a command, an HTTP request, a connection.
+
+Messages are those of upstream's ``pkg/probe``; they show up in Events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from clusterip.node.runtime import exec as runtime_exec
+from clusterip.node.runtime.container import Container
+from clusterip.objects.core.containers import Container as ContainerSpec
+from clusterip.objects.core.containers import ExecAction, HTTPGetAction, TCPSocketAction
+
+_MAXIMUM_OUTPUT = 10 * 1024
+_USER_AGENT = "kube-probe/1.36"
+
+
+class CheckFailed(Exception):
+    """The check was done and its answer is no; the message is what Events show."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What running commands in containers takes."""
+
+    crun: str
+    state: Path
+
+
+def resolve_port(port: int | str | None, container: ContainerSpec) -> int:
+    """A probe's port, by number or by name. Raises CheckFailed if there is none of that name."""
+    if isinstance(port, int):
+        return port
+    text = port or ""
+    if text.isdigit():
+        return int(text)
+    for each in container.ports:
+        if each.name == text:
+            return each.containerPort
+    raise CheckFailed(f"couldn't find port: {text}")
+
+
+async def run_command(runtime: Runtime, container: Container, action: ExecAction, seconds: float) -> str:
+    """Run a command to its end; its output. Raises CheckFailed unless it exits with 0 in time."""
+    try:
+        execution = await runtime_exec.start(
+            container, action.command, crun=runtime.crun, state=runtime.state
+        )
+    except runtime_exec.ExecFailed as error:
+        raise CheckFailed(str(error)) from error
+    output = bytearray()
+
+    async def collect() -> int:
+        async def read(stream: object) -> None:
+            async for data in stream:  # type: ignore[attr-defined]
+                output.extend(data[: _MAXIMUM_OUTPUT - len(output)])
+
+        await asyncio.gather(read(execution.stdout()), read(execution.stderr()))
+        return await execution.wait()
+
+    try:
+        code = await asyncio.wait_for(collect(), seconds)
+    except TimeoutError:
+        shown = " ".join(action.command)
+        raise CheckFailed(f'command timed out: "{shown}" timed out after {_duration(seconds)}') from None
+    except runtime_exec.ExecFailed as error:
+        raise CheckFailed(str(error)) from error
+    finally:
+        execution.close()
+    text = output.decode(errors="replace")
+    if code != 0:
+        raise CheckFailed(text)
+    return text
+
+
+async def get(action: HTTPGetAction, container: ContainerSpec, host: str, seconds: float) -> None:
+    """Send a GET. Raises CheckFailed unless it is answered with 200 to 399 in time."""
+    port = resolve_port(action.port, container)
+    host = action.host or host
+    scheme = (action.scheme or "HTTP").lower()
+    path = action.path if action.path.startswith("/") else f"/{action.path}"
+    shown = f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{shown}:{port}{path}"
+    try:
+        status = await asyncio.wait_for(_get_status(action, host, port, path, scheme), seconds)
+    except TimeoutError:
+        reason = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+        raise CheckFailed(f'Get "{url}": {reason}') from None
+    except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        raise CheckFailed(f'Get "{url}": {_dial_error(shown, port, error)}') from error
+    if not 200 <= status < 400:
+        raise CheckFailed(f"HTTP probe failed with statuscode: {status}")
+
+
+async def connect(action: TCPSocketAction, container: ContainerSpec, host: str, seconds: float) -> None:
+    """Open a TCP connection and close it. Raises CheckFailed if that fails."""
+    port = resolve_port(action.port, container)
+    host = action.host or host
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        _reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), seconds)
+    except TimeoutError:
+        raise CheckFailed(f"dial tcp {shown}:{port}: i/o timeout") from None
+    except OSError as error:
+        raise CheckFailed(_dial_error(shown, port, error)) from error
+    writer.close()
+
+
+async def _get_status(action: HTTPGetAction, host: str, port: int, path: str, scheme: str) -> int:
+    context = None
+    if scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # as upstream: Pods have certificates of their own making
+    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    try:
+        headers = {"Host": f"{host}:{port}", "User-Agent": _USER_AGENT, "Accept": "*/*"}
+        for header in action.httpHeaders:
+            headers[header.name.title()] = header.value
+        headers["Connection"] = "close"
+        target = quote(path, safe="/?&=:;,+$!*'()@%-._~#[]")
+        lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        writer.write("\r\n".join((*lines, "", "")).encode())
+        line = await reader.readline()
+        words = line.split(b" ", 2)
+        if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+            raise ValueError("EOF" if not line else f"malformed HTTP response {line[:40]!r}")
+        return int(words[1])
+    finally:
+        writer.close()
+
+
+def _dial_error(host: str, port: int, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT):
+        return f"dial tcp {host}:{port}: connect: {os.strerror(number).lower()}"
+    return str(error)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g}s"

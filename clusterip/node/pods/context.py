@@ -1,0 +1,54 @@
+"""What all Pods of a node share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterip.client.events import EventRecorder, reference
+from clusterip.client.rest import Client
+from clusterip.node.images.store import ImageStore
+from clusterip.node.layout import NodeDirectory
+from clusterip.node.network.ipam import AddressPools
+from clusterip.node.pods.checks import Runtime
+from clusterip.node.pods.puller import ImagePuller
+from clusterip.node.pods.sources import Sources
+from clusterip.node.runtime.inotify import Inotify
+from clusterip.node.sandbox.sandbox import Settings
+from clusterip.objects.core.pod import Pod
+
+
+@dataclass
+class NodeContext:
+    """The node's name, addresses and directories, and everything Pods are made with.
+
+    ``hidden`` are the directories that no view of the host's files may show.
+    """
+
+    name: str
+    addresses: Sequence[str]
+    directory: NodeDirectory
+    client: Client
+    events: EventRecorder
+    images: ImageStore
+    puller: ImagePuller
+    sources: Sources
+    runtime: Runtime
+    inotify: Inotify
+    pools: AddressPools
+    sandboxes: Settings
+    hidden: list[Path]
+
+    def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None:
+        """Tell people what happens to a Pod, or to one of its containers."""
+        about = reference(pod)
+        if container:
+            about.fieldPath = _field_path(pod, container)
+        self.events.event(about, type_, reason, message)
+
+
+def _field_path(pod: Pod, container: str) -> str:
+    if any(each.name == container for each in pod.spec.initContainers):
+        return f"spec.initContainers{{{container}}}"
+    return f"spec.containers{{{container}}}"

@@ -1,0 +1,132 @@
+"""All Pods of the node: a worker for each, from the API server's list and from what is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+
+from clusterip.client.informer import Informer
+from clusterip.node.files import remove_tree
+from clusterip.node.layout import PodDirectory
+from clusterip.node.pods import volumes
+from clusterip.node.pods.context import NodeContext
+from clusterip.node.pods.status import TERMINAL
+from clusterip.node.pods.termination import Deadline
+from clusterip.node.pods.worker import PodWorker
+from clusterip.node.runtime.container import adopt
+from clusterip.node.sandbox import sandbox as sandboxes
+from clusterip.objects.core.pod import Pod
+from clusterip.process import log
+
+_log = log.get("node")
+
+_ORPHAN_GRACE = 30.0
+_RESTART_SECONDS = 5.0
+
+
+class PodManager:
+    """Runs the Pods that ``pods`` (an informer of this node's) says are here."""
+
+    def __init__(self, context: NodeContext, pods: Informer[Pod]) -> None:
+        self.workers: dict[str, PodWorker] = {}
+        self._context = context
+        self._pods = pods
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Look after the node's Pods for ever. Cancelled, it leaves them running."""
+        self._reserve_addresses()
+        await self._pods.synced.wait()
+        try:
+            self._spawn(self._remove_orphans())
+            self._pods.on_change(self._change)
+            await asyncio.Event().wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def find(self, namespace: str, name: str) -> PodWorker | None:
+        """The worker of a Pod by name."""
+        pod = self._pods.get(namespace, name)
+        return self.workers.get(pod.metadata.uid) if pod else None
+
+    def _change(self, old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            if old is not None and (worker := self.workers.get(old.metadata.uid)):
+                worker.remove()
+            return
+        new.metadata.managedFields = []  # of no use here, and often the larger part of a Pod
+        worker = self.workers.get(new.metadata.uid)
+        if worker is not None:
+            worker.update(new)
+            return
+        directory = self._context.directory.pod(new.metadata.uid)
+        if (
+            new.status.phase in TERMINAL
+            and not new.metadata.deletionTimestamp
+            and not directory.path.exists()
+        ):
+            return  # it was over before we came to know it
+        worker = self.workers[new.metadata.uid] = PodWorker(self._context, new, directory)
+        self._spawn(self._live(new.metadata.uid, worker))
+
+    async def _live(self, uid: str, worker: PodWorker) -> None:
+        meta = worker.pod.metadata
+        try:
+            while True:
+                try:
+                    await worker.run()
+                    return
+                except Exception:  # noqa: BLE001 - one Pod's trouble must not end the others
+                    _log.exception("pod not handled, trying again", pod=f"{meta.namespace}/{meta.name}")
+                    await asyncio.sleep(_RESTART_SECONDS)
+                    worker = self.workers[uid] = PodWorker(self._context, worker.pod, worker.directory)
+                    if self._pods.get(meta.namespace, meta.name) is None:
+                        worker.remove()
+        finally:
+            if self.workers.get(uid) is worker:
+                del self.workers[uid]
+
+    def _reserve_addresses(self) -> None:
+        """Before any Pod gets one: those that Pods on disk have."""
+        for directory in self._context.directory.pods():
+            try:
+                record = msgspec.json.decode(directory.sandbox.read_bytes(), type=sandboxes.Record)
+            except (FileNotFoundError, msgspec.DecodeError):
+                continue
+            self._context.pools.reserve(ip_address(address) for address in record.addresses)
+
+    async def _remove_orphans(self) -> None:
+        """Remove Pods that were deleted while no agent ran."""
+        known = {pod.metadata.uid for pod in self._pods.objects.values()}
+        for directory in self._context.directory.pods():
+            if directory.uid not in known:
+                self._spawn(self._remove_orphan(directory))
+
+    async def _remove_orphan(self, directory: PodDirectory) -> None:
+        _log.info("removing a pod that was deleted meanwhile", uid=directory.uid)
+        deadline = Deadline(_ORPHAN_GRACE)
+        for name in directory.containers():
+            for attempt in directory.attempts(name):
+                place = directory.container(name, attempt)
+                container = await adopt(place, directory.log(name, attempt), self._context.inotify)
+                if container is None or container.exit is not None:
+                    continue
+                container.kill(signal.SIGTERM)
+                if not await deadline.wait_for(container):
+                    container.kill(signal.SIGKILL)
+                    await container.exited
+        sandboxes.delete(directory, self._context.pools)
+        volumes.tear_down(directory)
+        await asyncio.to_thread(remove_tree, directory.path)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,88 @@
+"""Probes: checks repeated over time, and what they say after their thresholds.
+
+As upstream's ``pkg/kubelet/prober``: a result counts once it was the same ``successThreshold`` or
+``failureThreshold`` times in a row; liveness and readiness wait for the startup probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from clusterip.node.pods.checks import CheckFailed
+from clusterip.objects.core.containers import Probe
+
+Kind = Literal["Startup", "Readiness", "Liveness"]
+
+
+class Prober:
+    """One probe of one running container.
+
+    ``check`` does one check (raising CheckFailed), ``on_failure`` hears of every failed one with its
+    message, ``on_result`` of each change of what the probe says. ``run`` ends after a startup probe's
+    success and after a failure that restarts the container.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        probe: Probe,
+        check: Callable[[float], Awaitable[object]],
+        *,
+        on_result: Callable[[Kind, bool], None],
+        on_failure: Callable[[Kind, str], None],
+    ) -> None:
+        self._kind = kind
+        self._probe = probe
+        self._check = check
+        self._on_result = on_result
+        self._on_failure = on_failure
+        self._hurry = asyncio.Event()
+        self.result: bool | None = None
+
+    def hurry(self) -> None:
+        """Check now rather than after the period: something else has changed."""
+        self._hurry.set()
+
+    async def run(self, running_since: float, *, adopted: bool = False) -> None:
+        """Check for as long as the container runs; ``running_since`` is in ``time.time()``.
+
+        After a restart of the agent (``adopted``) checks are spread over a period, so that not all
+        Pods are checked at once.
+        """
+        period = self._probe.periodSeconds or 10
+        delay = running_since + self._probe.initialDelaySeconds - time.time()
+        if adopted:
+            delay = max(delay, random.random() * min(period, 1))
+        if delay > 0:
+            await asyncio.sleep(delay)
+        streak = 0
+        previous: bool | None = None
+        while True:
+            success, message = await self._once()
+            streak = streak + 1 if success is previous else 1
+            previous = success
+            if not success:
+                self._on_failure(self._kind, message)
+            threshold = self._probe.successThreshold if success else self._probe.failureThreshold
+            if streak >= (threshold or (1 if success else 3)) and self.result is not success:
+                self.result = success
+                self._on_result(self._kind, success)
+                if success and self._kind == "Startup":
+                    return
+                if not success and self._kind != "Readiness":
+                    return  # the container is about to be restarted
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), period)
+
+    async def _once(self) -> tuple[bool, str]:
+        try:
+            await self._check(float(self._probe.timeoutSeconds or 1))
+        except CheckFailed as error:
+            return False, str(error)
+        return True, ""
