@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from clusterip.apiserver import status
-from clusterip.apiserver.negotiation import is_yaml
+from clusterip.apiserver import protobuf, status
+from clusterip.apiserver.negotiation import PROTOBUF, YAML, body_type
 from clusterip.apiserver.patch import CONTENT_TYPES
 from clusterip.apiserver.router import Query
 from clusterip.objects.codec import convert, decode, encode
@@ -44,13 +44,21 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def to_json(body: bytes, content_type: str) -> bytes:
-    """A request's body as JSON, whatever it came in.
+def to_json(body: bytes, content_type: str, type_: Any) -> bytes:
+    """A request's body, which is to become a ``type_``, as JSON, whatever it came in.
 
     Raises:
         StatusError: 415 for a form that cannot be read, 400 if it is not what it says.
     """
-    return yaml_to_json(body) if is_yaml(content_type) else body
+    form = body_type(content_type)
+    if form == YAML:
+        return yaml_to_json(body)
+    if form == PROTOBUF:
+        try:
+            return protobuf.to_json(body, type_)
+        except protobuf.NotProtobuf as error:
+            raise status.bad_request(str(error)) from None
+    return body
 
 
 def yaml_to_json(body: bytes) -> bytes:
@@ -115,7 +123,7 @@ def read_options(body: bytes, content_type: str, type_: type[T]) -> T:
         StatusError: 400 or 415, it cannot be read.
     """
     try:
-        return decode(to_json(body, content_type), type_)
+        return decode(to_json(body, content_type, type_), type_)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise status.bad_request(str(error)) from None
 

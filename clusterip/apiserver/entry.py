@@ -39,7 +39,8 @@ class Entry:
         self.revision = revision
         # The stored form always begins {"kind":K,"apiVersion":V,"metadata":{ in exactly this way.
         start = len(header(resource)) + len(_META)
-        self.body = b'"metadata":{"resourceVersion":"%d",%b' % (revision, stored[start:])
+        version = b'"resourceVersion":"%d",' % revision if revision else b""  # none of a dry run
+        self.body = b"%b%b%b" % (_META, version, stored[start:])
         self._labels: dict[str, str] | None = None
         self._fields: dict[str, str] | None = None
 

@@ -70,17 +70,17 @@ def _parse(header: str, shapes: bool) -> Form:
     raise status.not_acceptable((JSON, YAML, PROTOBUF))
 
 
-def is_yaml(content_type: str) -> bool:
-    """Whether a request's body is YAML rather than JSON.
+def body_type(content_type: str) -> str:
+    """The form of a request's body: JSON (also if nothing is said), YAML or PROTOBUF.
 
     Raises:
-        StatusError: 415, the body is in a form that cannot be read.
+        StatusError: 415, it is in a form that cannot be read.
     """
-    if not content_type or content_type == JSON or content_type == "*/*":
-        return False
+    if not content_type or content_type == JSON:
+        return JSON
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in ("", JSON):
-        return False
-    if media_type == YAML:
-        return True
+    if media_type in ("", "*/*", JSON):
+        return JSON
+    if media_type in (YAML, PROTOBUF):
+        return media_type
     raise status.unsupported_media_type((JSON, YAML, PROTOBUF))

@@ -79,7 +79,7 @@ def invalid(resource: Resource[Any], name: str, errors: Sequence[FieldError]) ->
     """422: what is wrong with each field, said once each."""
     texts = list(dict.fromkeys(str(error) for error in errors))
     told = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    causes = [StatusCause(reason=e.reason, message=e.body, field=e.field) for e in errors]
+    causes = [StatusCause(reason=e.reason, message=e.body, field=str(e.field)) for e in errors]
     kind = resource.kind
     shown = f"{kind}.{resource.group}" if resource.group else kind
     return failure(

@@ -57,7 +57,7 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
     _check_dry_run(call)
     if resource.namespaced and not call.info.namespace:
         raise status.method_not_allowed()
-    body = to_json(await call.body(), call.content_type)
+    body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, call.info.query)
     call.warnings += resource.warnings(obj)
     entry = await call.server.objects.create(
@@ -69,7 +69,7 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
 async def update(call: Call, resource: Resource[Any]) -> web.Response:
     form, info = call.form, call.info
     _check_dry_run(call)
-    body = to_json(await call.body(), call.content_type)
+    body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, info.query)
     if not info.subresource:
         call.warnings += resource.warnings(obj)

@@ -17,7 +17,7 @@ from clusterip.objects.registry import Resource
 async def serve(call: Call, resource: Resource[Any]) -> web.Response:
     if call.info.verb != "update":
         raise status.method_not_allowed()
-    body = to_json(await call.body(), call.content_type)
+    body = to_json(await call.body(), call.content_type, resource.type)
     given: Namespace
     given, call.warnings = read_object(body, resource, call.info.query)
 

@@ -1,0 +1,9 @@
+"""Request bodies in protobuf: ``kubectl create`` and programs in Go send them without asking.
+
+Only reading is needed: all of these clients also take JSON for an answer.
+"""
+
+from clusterip.apiserver.protobuf.envelope import to_json
+from clusterip.apiserver.protobuf.wire import NotProtobuf
+
+__all__ = ["NotProtobuf", "to_json"]

@@ -1,0 +1,47 @@
+"""The envelope that Kubernetes puts protobuf into (``k8s.io/apimachinery/pkg/runtime.Unknown``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusterip.apiserver.protobuf import messages, wire
+from clusterip.apiserver.protobuf.wire import NotProtobuf
+from clusterip.objects.codec import encode
+
+MAGIC = b"k8s\x00"
+
+
+def to_json(body: bytes, type_: Any) -> bytes:
+    """A protobuf body as the JSON of the object it stands for. ``type_`` is what it should become.
+
+    Raises:
+        NotProtobuf: it is not in Kubernetes' form, or of a kind that is not known.
+    """
+    if not body.startswith(MAGIC):
+        raise NotProtobuf("the body is not in Kubernetes' protobuf form")
+    api_version = kind = ""
+    raw = b""
+    for number, value in wire.fields(body[len(MAGIC) :]):
+        if number == 1 and isinstance(value, bytes):
+            names = dict(wire.fields(value))
+            api_version, kind = _text(names.get(1, b"")), _text(names.get(2, b""))
+        elif number == 2 and isinstance(value, bytes):
+            raw = value
+    message = _message(api_version, kind)
+    if not messages.is_known(message):
+        raise NotProtobuf(f'no kind "{kind}" is registered for version "{api_version}"')
+    tree = messages.decode(message, raw, type_)
+    return encode({"kind": kind, "apiVersion": api_version, **tree})
+
+
+def _message(api_version: str, kind: str) -> str:
+    """``networking.k8s.io/v1``, ``IPAddress`` -> ``networking.v1.IPAddress``."""
+    if kind == "DeleteOptions":
+        return "meta.v1.DeleteOptions"
+    group, slash, version = api_version.rpartition("/")
+    name = group.removesuffix(".k8s.io").partition(".")[0] if slash else "core"
+    return f"{name}.{version}.{kind}"
+
+
+def _text(value: int | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else ""
