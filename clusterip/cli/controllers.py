@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -19,6 +20,15 @@ def _networks(
     if len({network.version for network in networks}) != len(networks):
         raise click.BadParameter(f"{text} has two networks of one family; at most one IPv4 and one IPv6")
     return networks
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
+    """A duration as Go writes it, such as ``40s`` or ``1m30s``."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise click.BadParameter(f"{text} is not a duration such as 40s or 1m30s")
+    return sum(float(number) * units[unit] for number, unit in parts)
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -67,14 +77,18 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 @click.option("--max-endpoints-per-slice", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option(
     "--node-monitor-grace-period",
-    type=float,
-    default=40.0,
+    callback=_seconds,
+    default="40s",
     show_default=True,
-    metavar="SECONDS",
+    metavar="DURATION",
     help="How long a node may be silent before it counts as gone.",
 )
 @click.option("--terminated-pod-gc-threshold", type=int, default=12500, show_default=True)
-@click.option("--root-ca-file", default="", help="CA that Pods check the API server with; the kubeconfig's.")
+@click.option(
+    "--root-ca-file",
+    type=click.File(encoding="ascii"),
+    help="CA that Pods check the API server with. Default: the kubeconfig's.",
+)
 @click.option("--healthz-bind-address", default="127.0.0.1:10257", show_default=True, metavar="HOST:PORT")
 @click.option("--metrics-bind-address", default="", metavar="HOST:PORT", help="Serve metrics here as well.")
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity; 4 shows each sync.")
@@ -83,6 +97,7 @@ def command(
     node_cidr_mask_size: int | None,
     node_cidr_mask_size_ipv4: int,
     node_cidr_mask_size_ipv6: int,
+    root_ca_file: TextIO | None,
     **settings: Any,
 ) -> None:
     """Run the controllers and the scheduler."""
@@ -107,7 +122,8 @@ def command(
                 f"--cluster-cidr {network} has too many networks of /{size}: 65536 at most"
             )
     log.setup(verbosity)
-    options = Options(node_cidr_mask_sizes=sizes, **settings)
+    root_ca = root_ca_file.read() if root_ca_file is not None else ""
+    options = Options(node_cidr_mask_sizes=sizes, root_ca=root_ca, **settings)
     sys.exit(run(lambda: main(options)))
 
 

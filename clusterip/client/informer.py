@@ -57,9 +57,10 @@ class _RawList(msgspec.Struct):
 class Informer(Generic[O]):
     """Follows one collection. ``run`` does the work; everything else looks at what it has found so far.
 
-    ``synced`` is set once the first list is in; ``connected`` says whether a watch is open now, and
-    ``last_error`` why not. Handlers run in the event loop and must not block; one that raises ends
-    ``run``, since a copy that only some have seen cannot be trusted.
+    ``synced`` is set once the first list is in; ``connected`` says whether a watch is open now,
+    ``connected_at`` since when (in the event loop's time) and ``last_error`` why not. Handlers run in
+    the event loop and must not block; one that raises ends ``run``, since a copy that only some have
+    seen cannot be trusted.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Informer(Generic[O]):
         self.objects: dict[Key, O] = {}
         self.synced = asyncio.Event()
         self.connected = False
+        self.connected_at = 0.0
         self.last_error = ""
         self.resource = resource
         self._client = client
@@ -183,6 +185,7 @@ class Informer(Generic[O]):
         query = watch_query(self._version, *self._selectors, seconds=random.randint(300, 600))
         async with self._client.stream(self._path, query=query) as content:
             self.connected = True
+            self.connected_at = asyncio.get_running_loop().time()
             self.last_error = ""
             lines = LineSplitter()
             while chunk := await content.readany():

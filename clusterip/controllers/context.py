@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Hashable, Iterable
 from typing import Any, TypeVar
 
 from clusterip.client.events import EventRecorder
-from clusterip.client.informer import Informer
+from clusterip.client.informer import Informer, Watched
 from clusterip.client.rest import Client
 from clusterip.controllers.owners import controller_of
 from clusterip.objects.core.pod import PODS, Pod
@@ -14,6 +14,7 @@ from clusterip.objects.meta import Object
 from clusterip.objects.registry import Resource
 
 O = TypeVar("O", bound=Object)  # noqa: E741
+W = TypeVar("W", bound=Watched)
 
 BY_NAMESPACE = "namespace"
 BY_NODE = "node"
@@ -39,7 +40,7 @@ class Context:
                 found.add_index(BY_NODE, _node)
         return found
 
-    def share(self, name: str, informer: Informer[Any]) -> Informer[Any]:
+    def share(self, name: str, informer: Informer[W]) -> Informer[W]:
         """Run an informer that sees only part of a kind, or only some fields of it, beside the others."""
         return self._informers.setdefault(name, informer)
 

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from clusterip.client.errors import ApiError, Unreachable
-from clusterip.client.informer import Informer, wait_synced
+from clusterip.client.informer import Informer, Watched, wait_synced
 from clusterip.client.workqueue import WorkQueue
 from clusterip.controllers.context import Context
 from clusterip.objects.meta import Object
@@ -18,6 +18,7 @@ from clusterip.process import log
 
 K = TypeVar("K", bound=Hashable)
 O = TypeVar("O", bound=Object)  # noqa: E741
+W = TypeVar("W", bound=Watched)
 
 ObjectKey = tuple[str, str]
 """Namespace and name."""
@@ -57,7 +58,8 @@ class Controller(ABC, Generic[K]):
         """The shared informer of a kind; the controller starts when it has its first list."""
         return self.wait_for(self.context.informer(resource))
 
-    def wait_for(self, informer: Informer[Any]) -> Informer[Any]:
+    def wait_for(self, informer: Informer[W]) -> Informer[W]:
+        """Start only when this informer has its first list."""
         if informer not in self._informers:
             self._informers.append(informer)
         return informer

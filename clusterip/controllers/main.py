@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ssl
 
 from clusterip.client.config import ConfigError, load
 from clusterip.client.rest import Client
@@ -24,6 +25,8 @@ async def main(options: Options) -> None:
         config = dataclasses.replace(load(options.kubeconfig or None), user_agent="clusterip-controllers")
     except ConfigError as error:
         raise Fatal(str(error)) from None
+    if not options.root_ca:
+        options = dataclasses.replace(options, root_ca=_trusted(config.ssl_context))
     health = HealthServer("controllers")
     async with Client(config) as client:
         try:
@@ -42,3 +45,10 @@ async def main(options: Options) -> None:
             raise Fatal(str(error)) from error
         finally:
             await health.close()
+
+
+def _trusted(context: ssl.SSLContext | None) -> str:
+    """The certificates that we check the API server with, in PEM; "" without TLS."""
+    if context is None or context.verify_mode == ssl.CERT_NONE:
+        return ""
+    return "".join(map(ssl.DER_cert_to_PEM_cert, context.get_ca_certs(binary_form=True)))

@@ -12,10 +12,19 @@ from clusterip.controllers.controller import Controller
 from clusterip.controllers.deployment.controller import DeploymentController
 from clusterip.controllers.endpoints.controller import EndpointsController
 from clusterip.controllers.endpointslice.controller import EndpointSliceController
+from clusterip.controllers.garbagecollector.controller import GarbageCollector
+from clusterip.controllers.namespaces import NamespaceController
 from clusterip.controllers.nodeipam import NodeIpamController
+from clusterip.controllers.nodelifecycle.controller import NodeLifecycleController
 from clusterip.controllers.options import Options
+from clusterip.controllers.podgc import PodGarbageCollector
 from clusterip.controllers.replicaset.controller import ReplicaSetController
 from clusterip.controllers.scheduler.controller import Scheduler
+from clusterip.controllers.serviceaccounts import RootCaPublisher, ServiceAccountController
+from clusterip.controllers.tainteviction import TaintEvictionController
+from clusterip.objects import kinds
+
+_ = kinds  # importing it registers every kind, which the garbage collector goes by
 
 Factory = Callable[[Context, Options], "Controller[Any] | None"]
 
@@ -28,6 +37,11 @@ def _node_ipam(context: Context, options: Options) -> Controller[Any] | None:
     )
 
 
+def _root_ca(context: Context, options: Options) -> Controller[Any] | None:
+    root_ca = options.root_ca
+    return RootCaPublisher(context, root_ca) if root_ca else None
+
+
 FACTORIES: dict[str, Factory] = {
     EndpointSliceController.name: lambda c, o: EndpointSliceController(c, o.max_endpoints_per_slice),
     EndpointsController.name: lambda c, o: EndpointsController(c),
@@ -35,8 +49,15 @@ FACTORIES: dict[str, Factory] = {
     ReplicaSetController.name: lambda c, o: ReplicaSetController(c),
     Scheduler.name: lambda c, o: Scheduler(c),
     NodeIpamController.name: _node_ipam,
+    NodeLifecycleController.name: lambda c, o: NodeLifecycleController(c, o.node_monitor_grace_period),
+    TaintEvictionController.name: lambda c, o: TaintEvictionController(c),
+    NamespaceController.name: lambda c, o: NamespaceController(c),
+    ServiceAccountController.name: lambda c, o: ServiceAccountController(c),
+    RootCaPublisher.name: _root_ca,
+    PodGarbageCollector.name: lambda c, o: PodGarbageCollector(c, o.terminated_pod_gc_threshold),
+    GarbageCollector.name: lambda c, o: GarbageCollector(c),
 }
-"""All controllers by name. One that its options make pointless is None."""
+"""All controllers by name, the garbage collector last. One that its options make pointless is None."""
 
 
 class UnknownController(ValueError):

@@ -22,7 +22,7 @@ class Options:
         max_endpoints_per_slice: how many endpoints an EndpointSlice may have.
         node_monitor_grace_period: seconds without a sign of life after which a node counts as gone.
         terminated_pod_gc_threshold: how many Pods that have ended are kept.
-        root_ca_file: the certificate that Pods check the API server with; "" takes the kubeconfig's.
+        root_ca: the certificates (PEM) that Pods check the API server with; "" publishes none.
         healthz_bind_address: where to tell about health, ``HOST:PORT``; "" nowhere.
         metrics_bind_address: where to serve metrics as well, if elsewhere.
     """
@@ -36,6 +36,6 @@ class Options:
     max_endpoints_per_slice: int = 100
     node_monitor_grace_period: float = 40.0
     terminated_pod_gc_threshold: int = 12500
-    root_ca_file: str = ""
+    root_ca: str = ""
     healthz_bind_address: str = "127.0.0.1:10257"
     metrics_bind_address: str = ""
