@@ -72,7 +72,7 @@ IPV6_ADDR = DataType("ipv6_addr", 8, 16)
 INET_PROTO = DataType("inet_proto", 12, 1)
 INET_SERVICE = DataType("inet_service", 13, 2)
 MARK = DataType("mark", 19, 4)
-CLASSID = DataType("classid", 21, 4)
+CLASSID = DataType("classid", 23, 4)
 VERDICT = DataType("verdict", 0xFFFFFF00, 16)
 
 

@@ -51,6 +51,11 @@ class Backend:
         self.stop_watching()
         self.nftables.close()
 
+    @property
+    def ports(self) -> int:
+        """How many Service ports there are, in all families."""
+        return sum(len(plane) for plane in self.planes.values())
+
     # What is wanted.
 
     def set_port(self, key: PortKey, port: ServicePort | None, choice: Choice = NOTHING) -> None:

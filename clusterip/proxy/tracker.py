@@ -1,0 +1,133 @@
+"""What the API says, and which Service ports a change of it touches."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from clusterip.proxy import wire
+from clusterip.proxy.choose import choose
+from clusterip.proxy.endpoints import SliceIndex, endpoints_by_port
+from clusterip.proxy.model import NOTHING, Backend, Choice, PortKey, ServiceKey, ServicePort
+from clusterip.proxy.services import health_check_port, key_of, service_ports
+
+
+class PortState(NamedTuple):
+    """A Service port and the endpoints this node uses for it.
+
+    ``serving``, for UDP, are all endpoints that still answer, also those this node would not choose.
+    """
+
+    port: ServicePort
+    choice: Choice
+    serving: frozenset[Backend]
+
+
+class PortChange(NamedTuple):
+    """A Service port that is different now; None: it was not, or it is no more."""
+
+    key: PortKey
+    old: PortState | None
+    new: PortState | None
+
+
+class Tracker:
+    """Services, EndpointSlices and this node, and the Services whose ports must be computed anew."""
+
+    def __init__(self, node_name: str) -> None:
+        self.node_name = node_name
+        self.zone = ""
+        self._services: dict[ServiceKey, wire.Service] = {}
+        self._slices = SliceIndex()
+        self._dirty: set[ServiceKey] = set()
+        self._states: dict[ServiceKey, dict[PortKey, PortState]] = {}
+
+    @property
+    def has_changes(self) -> bool:
+        return bool(self._dirty)
+
+    def service_changed(self, old: wire.Service | None, new: wire.Service | None) -> None:
+        if new is not None:
+            key = key_of(new)
+            self._services[key] = new
+            self._dirty.add(key)
+        elif old is not None:
+            key = key_of(old)
+            self._services.pop(key, None)
+            self._dirty.add(key)
+
+    def slice_changed(self, old: wire.EndpointSlice | None, new: wire.EndpointSlice | None) -> None:
+        self._dirty |= self._slices.change(old, new)
+
+    def node_changed(self, node: wire.Node | None) -> None:
+        """This node's object: its zone decides which topology hints are for it."""
+        labels = node.metadata.labels if node is not None else None
+        zone = labels.zone if labels is not None else ""
+        if zone != self.zone:
+            self.zone = zone
+            self._dirty |= set(self._services)
+
+    def take_changes(self) -> Iterator[PortChange]:
+        """Compute the ports of all Services touched since last asked, those that are gone first."""
+        dirty, self._dirty = self._dirty, set()
+        appearing = []
+        for key in dirty:
+            old = self._states.get(key, {})
+            new = self._compute(key)
+            if new:
+                self._states[key] = new
+            else:
+                self._states.pop(key, None)
+            for port_key in old.keys() - new.keys():
+                yield PortChange(port_key, old[port_key], None)
+            for port_key, state in new.items():
+                before = old.get(port_key)
+                if before != state:
+                    appearing.append(PortChange(port_key, before, state))
+        yield from appearing
+
+    def states(self, key: ServiceKey) -> dict[PortKey, PortState]:
+        """The ports of a Service as last computed."""
+        return self._states.get(key, {})
+
+    def health_check(self, key: ServiceKey) -> int:
+        """The Service's health check node port, 0 for none."""
+        service = self._services.get(key)
+        return health_check_port(service) if service is not None else 0
+
+    def local_endpoints(self, key: ServiceKey) -> int:
+        """How many distinct addresses on this node are ready to serve the Service."""
+        found = endpoints_by_port(self._slices.of(key), self.node_name)
+        return len(
+            {
+                endpoint.backend[:-4]
+                for endpoints in found.values()
+                for endpoint in endpoints
+                if endpoint.local and endpoint.ready
+            }
+        )
+
+    def _compute(self, key: ServiceKey) -> dict[PortKey, PortState]:
+        service = self._services.get(key)
+        ports = service_ports(service) if service is not None else []
+        if not ports:
+            return {}
+        found = endpoints_by_port(self._slices.of(key), self.node_name)
+        states = {}
+        for port in ports:
+            endpoints = found.get((port.key.port, port.key.protocol, port.key.family))
+            if endpoints is None:
+                states[port.key] = PortState(port, NOTHING, _NONE)
+                continue
+            choice = choose(port, endpoints, self.node_name, self.zone)
+            serving = (
+                frozenset(endpoint.backend for endpoint in endpoints if endpoint.serving)
+                if port.key.protocol == socket.IPPROTO_UDP
+                else _NONE
+            )
+            states[port.key] = PortState(port, choice, serving)
+        return states
+
+
+_NONE: frozenset[Backend] = frozenset()

@@ -1,0 +1,201 @@
+"""A node, Pods and a machine outside, as network namespaces, with real servers and clients in them.
+
+::
+
+    outside 192.0.2.10 ---- 192.0.2.1 node ---- 10.244.1.N  Pods "on this node"
+                                           ---- 10.244.2.N  Pods that slices say are elsewhere
+
+Pods hang on point-to-point links, so everything they send passes the node's rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clusterip.kernel import namespaces
+from clusterip.kernel.rtnetlink import RouteSocket
+
+NODE4, OUTSIDE4 = "192.0.2.1", "192.0.2.10"
+NODE6, OUTSIDE6 = "2001:db8::1", "2001:db8::10"
+POD_CIDRS = ("10.244.0.0/16", "fd00:244::/32")
+PORT = 8080
+SECONDS = 3.0
+
+_GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
+_numbers = itertools.count(1)
+
+
+class Refused(Exception):
+    """The connection was refused at once."""
+
+
+class Silent(Exception):
+    """Nobody answered."""
+
+
+@dataclass
+class Pod:
+    """A network namespace whose server tells its name and whom it sees as its client."""
+
+    name: str
+    namespace: Path
+    ip: str
+    ip6: str
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _sockets: list[socket.socket] = field(default_factory=list)
+
+    async def serve(self, port: int = PORT) -> None:
+        """Answer on a TCP and a UDP port of both families."""
+        loop = asyncio.get_running_loop()
+        tcp = namespaces.open_socket(self.namespace, socket.AF_INET6, socket.SOCK_STREAM)
+        udp = namespaces.open_socket(self.namespace, socket.AF_INET6, socket.SOCK_DGRAM)
+        for server in (tcp, udp):
+            server.setblocking(False)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("::", port))
+            self._sockets.append(server)
+        tcp.listen(1024)
+        self._tasks.append(loop.create_task(self._serve_tcp(tcp)))
+        self._tasks.append(loop.create_task(self._serve_udp(udp)))
+
+    async def _serve_tcp(self, server: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, peer = await loop.sock_accept(server)
+            with connection, contextlib.suppress(OSError):
+                await loop.sock_sendall(connection, self._answer(peer[0]))
+
+    async def _serve_udp(self, server: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            _, peer = await loop.sock_recvfrom(server, 100)
+            # Straight from the socket: a busy client's buffer is no concern of a test server.
+            server.sendto(self._answer(peer[0]), peer)
+
+    def _answer(self, peer: str) -> bytes:
+        return f"{self.name} {peer.removeprefix('::ffff:')}".encode()
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for server in self._sockets:
+            server.close()
+        self._tasks.clear()
+        self._sockets.clear()
+
+
+class Network:
+    """The node and what is around it. ``close`` removes it all."""
+
+    def __init__(self) -> None:
+        self._prefix = f"px{os.getpid()}-{next(_numbers)}"
+        self.pods: dict[str, Pod] = {}
+        self.node = self._namespace("node")
+        self.outside = self._namespace("out")
+        for setting in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+            namespaces.write_sysctl(setting, 1, self.node)
+        with RouteSocket(self.node) as routes:
+            routes.add_veth("outside", "eth0", peer_namespace=self.outside)
+            routes.add_address("outside", f"{NODE4}/24")
+            routes.add_address("outside", f"{NODE6}/64")
+            routes.set_link("outside", up=True)
+            # Without a default route the node would not even try to send to a virtual address.
+            routes.add_route(None, gateway=OUTSIDE4)
+            routes.add_route("::/0", gateway=OUTSIDE6)
+        with RouteSocket(self.outside) as routes:
+            routes.add_address("eth0", f"{OUTSIDE4}/24")
+            routes.add_address("eth0", f"{OUTSIDE6}/64")
+            routes.set_link("eth0", up=True)
+            routes.add_route(None, gateway=NODE4)
+            routes.add_route("::/0", gateway=NODE6)
+
+    def _namespace(self, name: str) -> Path:
+        namespace = namespaces.create_named(f"{self._prefix}-{name}")
+        # Without duplicate address detection IPv6 addresses work at once.
+        namespaces.write_sysctl("net.ipv6.conf.default.accept_dad", 0, namespace)
+        namespaces.write_sysctl("net.ipv6.conf.all.accept_dad", 0, namespace)
+        with RouteSocket(namespace) as routes:
+            routes.set_link("lo", up=True)
+        return namespace
+
+    async def add_pod(self, name: str, number: int, *, here: bool = True) -> Pod:
+        """A Pod with a server on port 8080; ``here``: with an address of this node's range."""
+        namespace = self._namespace(name)
+        subnet = 1 if here else 2
+        pod = Pod(name, namespace, f"10.244.{subnet}.{number}", f"fd00:244:{subnet}::{number:x}")
+        link = f"pod-{name}"
+        with RouteSocket(self.node) as routes:
+            routes.add_veth(link, "eth0", peer_namespace=namespace)
+            routes.add_address(link, f"{_GATEWAY4}/32")
+            routes.add_address(link, f"{_GATEWAY6}/64")
+            routes.set_link(link, up=True)
+        with RouteSocket(namespace) as routes:
+            routes.add_address("eth0", f"{pod.ip}/32")
+            routes.add_address("eth0", f"{pod.ip6}/128")
+            routes.set_link("eth0", up=True)
+            routes.add_route(f"{_GATEWAY4}/32", link="eth0")
+            routes.add_route(None, gateway=_GATEWAY4, link="eth0")
+            routes.add_route("::/0", gateway=_GATEWAY6, link="eth0")
+        with RouteSocket(self.node) as routes:
+            routes.add_route(f"{pod.ip}/32", link=link)
+            routes.add_route(f"{pod.ip6}/128", link=link)
+        await pod.serve()
+        self.pods[name] = pod
+        return pod
+
+    def close(self) -> None:
+        for pod in self.pods.values():
+            pod.stop()
+        for name in namespaces.names():
+            if name.startswith(f"{self._prefix}-"):
+                namespaces.delete_named(name)
+
+
+async def ask(
+    source: Path, address: str, port: int, *, udp: bool = False, source_port: int = 0, bind: str = ""
+) -> tuple[str, str]:
+    """Connect from a namespace: who answered, and as whom it saw us.
+
+    Raises:
+        Refused: by a reset or an ICMP error.
+        Silent: no answer in time.
+    """
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
+    with namespaces.open_socket(source, family, kind) as client:
+        client.setblocking(False)
+        if source_port or bind:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((bind, source_port))
+        try:
+            async with asyncio.timeout(SECONDS):
+                await loop.sock_connect(client, (address, port))
+                if udp:
+                    client.send(b"?")
+                answer = await loop.sock_recv(client, 200)
+        except (ConnectionRefusedError, ConnectionResetError, PermissionError):
+            # PermissionError is how a datagram refused on its own node shows.
+            raise Refused(f"{address}:{port}") from None
+        except TimeoutError:
+            raise Silent(f"{address}:{port}") from None
+    name, _, peer = answer.decode().partition(" ")
+    return name, peer
+
+
+async def ask_many(
+    source: Path, address: str, port: int, times: int = 60, *, udp: bool = False
+) -> Counter[str]:
+    """Who answered how often."""
+    answers = Counter[str]()
+    for _ in range(times):
+        name, _ = await ask(source, address, port, udp=udp)
+        answers[name] += 1
+    return answers

@@ -1,0 +1,120 @@
+"""A proxy on a test network's node, told of objects directly instead of by an API server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from proxy_network import Network
+
+from clusterip.kernel import namespaces
+from clusterip.kernel.nftables import Family
+from clusterip.proxy import wire
+from clusterip.proxy.nftables import snapshot
+from clusterip.proxy.nftables.backend import Backend
+from clusterip.proxy.nftables.layout import LayoutOptions
+from clusterip.proxy.sync import Sync
+from clusterip.proxy.tracker import Tracker
+
+Thing = wire.Service | wire.EndpointSlice
+Contents = dict[str, dict[str, object]]
+
+
+class World:
+    """``apply`` and ``delete`` objects; the kernel has them when the call returns."""
+
+    def __init__(
+        self, network: Network, node: str, families: Sequence[Family], options: LayoutOptions
+    ) -> None:
+        self.network = network
+        with namespaces.enter(network.node):
+            self.backend = Backend(families, options)
+            self.sync = Sync(Tracker(node), self.backend)
+        self._objects: dict[tuple[type, str], Thing] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        with namespaces.enter(self.network.node):
+            self.backend.watch()
+        self._task = asyncio.create_task(self.sync.run())
+        await self.until_synced()
+
+    async def until_synced(self) -> None:
+        async with asyncio.timeout(20):
+            await self.sync.synced.wait()
+
+    def apply(self, *objects: Thing) -> None:
+        for obj in objects:
+            key = (type(obj), obj.metadata.name)
+            self._tell(self._objects.get(key), obj)
+            self._objects[key] = obj
+        self.sync.flush()
+        assert not self.sync.failing, self.sync.failing
+
+    def delete(self, *objects: Thing) -> None:
+        for obj in objects:
+            self._tell(self._objects.pop((type(obj), obj.metadata.name)), None)
+        self.sync.flush()
+        assert not self.sync.failing, self.sync.failing
+
+    def _tell(self, old: Thing | None, new: Thing | None) -> None:
+        if isinstance(new or old, wire.Service):
+            self.sync.tracker.service_changed(old, new)  # type: ignore[arg-type]
+        else:
+            self.sync.tracker.slice_changed(old, new)  # type: ignore[arg-type]
+
+    @property
+    def objects(self) -> list[Thing]:
+        return list(self._objects.values())
+
+    def contents(self) -> Contents:
+        """What the kernel has, with groups, handles and chains given by what they lead to."""
+        found: Contents = {}
+        for family, plane in self.backend.planes.items():
+            found[family.name] = readable(snapshot.read(self.backend.nftables, plane.layout))
+        return found
+
+    def stop(self) -> None:
+        """End the proxy; the kernel keeps its rules."""
+        if self._task is not None:
+            self._task.cancel()
+        self.sync.close()
+        self.backend.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.stop()
+
+
+def readable(found: snapshot.Snapshot) -> dict[str, object]:
+    """Two snapshots are equal in this form if they send the same connections to the same endpoints."""
+    layout = found._layout
+    chains = dict(found.dispatch)
+    from clusterip.proxy.nftables import target
+
+    def meaning(value: bytes) -> object:
+        number = target.group_of(value)
+        key = target.number(target.from_number(value) & target.CHAIN_MASK)
+        chain = chains[key]
+        slots = found.slots(number)
+        choices = [backend for backend, _ in found.choices(number)]
+        return chain, frozenset(slots), frozenset(choices), len(slots) + len(choices)
+
+    contents: dict[str, object] = {
+        entry.value: {key: meaning(value) for key, value in found.sets[set_].items()}
+        for entry, set_ in layout.entries.items()
+    }
+    entries = {id(set_) for set_ in layout.entries.values()}
+    for set_, elements in found.sets.items():
+        if id(set_) in entries:
+            continue
+        if set_ in (layout.endpoints, layout.handles):
+            contents[set_.name] = sorted(elements.values())
+        elif set_ is layout.choices:
+            contents[set_.name] = len(elements)
+        else:
+            contents[set_.name] = elements
+    for set_, ranges in found.ranges.items():
+        contents[set_.name] = sorted(ranges, key=lambda element: (element.key, element.key_end))
+    return contents
