@@ -93,7 +93,7 @@ def command(
         kubeconfig=kubeconfig,
         bind=bind,
         cluster_domain=cluster_domain,
-        forward=() if forward == ("none",) else forward,
+        forward=tuple(element for element in forward if element != "none"),
         ttl=ttl,
         max_udp_size=max_udp_size,
         healthz_bind_address=healthz_bind_address,

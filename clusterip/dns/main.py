@@ -22,7 +22,7 @@ from clusterip.objects.core.service import SERVICES
 from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
 from clusterip.process import Fatal, log
 from clusterip.process.health import HealthServer, Page
-from clusterip.process.sockets import bind_udp, listen_tcp
+from clusterip.process.sockets import bind_udp, listen_tcp, parse_address
 
 _log = log.get("dns")
 
@@ -36,6 +36,11 @@ async def main(options: Options) -> None:
     Raises:
         Fatal: an option cannot be used, or an address cannot be bound.
     """
+    for address in options.bind:
+        try:
+            parse_address(address)
+        except ValueError as error:
+            raise Fatal(f"--bind: {error}") from None
     try:
         config = load(options.kubeconfig)
         zone = Zone(options.cluster_domain, options.ttl)
@@ -69,12 +74,9 @@ class Servers:
         self._open: list[UdpServer | TcpServer] = []
 
     async def start(self, addresses: tuple[str, ...]) -> None:
-        """Raises OSError if an address cannot be bound, Fatal if it cannot be read."""
+        """Raises OSError if an address cannot be bound, ValueError if it cannot be read."""
         for address in addresses:
-            try:
-                datagrams, listening = bind_udp(address), listen_tcp(address)
-            except ValueError as error:
-                raise Fatal(f"--bind: {error}") from None
+            datagrams, listening = bind_udp(address), listen_tcp(address)
             self._open.append(UdpServer(datagrams, self._responder, self.counters))
             tcp = TcpServer(self._responder, self.counters)
             await tcp.start(listening)

@@ -12,6 +12,9 @@ from clusterip.process import Fatal, log
 from clusterip.process.sockets import parse_address
 
 _PORT = 53
+_STUB = "127.0.0.53"
+_BEHIND_STUB = Path("/run/systemd/resolve/resolv.conf")
+"""What systemd-resolved's stub asks; the stub itself answers only in the machine's own namespace."""
 _log = log.get("dns")
 
 
@@ -47,7 +50,10 @@ def _nameservers(file: Path) -> list[str]:
         _log.warning("no name servers read", file=file, why=error.strerror)
         return []
     lines = (line.split() for line in text.splitlines())
-    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and _is_ip(words[1])]
+    found = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and _is_ip(words[1])]
+    if found == [_STUB] and file != _BEHIND_STUB and _BEHIND_STUB.exists():
+        return _nameservers(_BEHIND_STUB)
+    return found
 
 
 def _address(text: str) -> tuple[str, int]:
