@@ -65,6 +65,7 @@ def plan(
         result.delete += leftover
     if count == len(result.delete) and not result.create:
         _keep_placeholder(service, address_type, result)
+    _recycle(service, result)
     return result
 
 
@@ -181,3 +182,17 @@ def _keep_placeholder(service: Service, address_type: str, result: Plan) -> None
             result.delete.clear()
             return
     result.create.append(placeholder)
+
+
+def _recycle(service: Service, result: Plan) -> None:
+    """One update in place of a deletion and a creation: half the writes, and never a moment without."""
+    for obsolete in list(result.delete):
+        owner = controller_of(obsolete.metadata)
+        if not result.create or owner is None or owner.uid != service.metadata.uid:
+            continue
+        successor = result.create.pop()
+        fresh = successor.metadata
+        successor.metadata = deep_copy(obsolete.metadata)
+        successor.metadata.labels = fresh.labels
+        result.delete.remove(obsolete)
+        result.update.append(successor)
