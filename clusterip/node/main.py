@@ -51,7 +51,11 @@ async def main(options: Options) -> None:
         raise Fatal(f"cannot find this node's address ({error}); give it with --node-ip") from error
     for directory in (options.root_dir, options.runtime_root):
         directory.mkdir(parents=True, exist_ok=True)
-    async with Client(config.load(options.kubeconfig or None)) as client:
+    try:
+        configuration = config.load(options.kubeconfig or None)
+    except config.ConfigError as error:
+        raise Fatal(str(error)) from error
+    async with Client(configuration) as client:
         registration = Registration(client, options, addresses, version)
         agent = _Agent(options, client, registration, Runtime(crun, options.runtime_root), addresses)
         await agent.run()

@@ -16,6 +16,9 @@ from typing import Literal
 from clusterip.node.pods.checks import CheckFailed
 from clusterip.objects.core.containers import Probe
 
+_SETTLING_SECONDS = 1.0
+_FIRST_DELAY = 0.025
+
 Kind = Literal["Startup", "Readiness", "Liveness"]
 
 
@@ -62,8 +65,8 @@ class Prober:
             await asyncio.sleep(delay)
         streak = 0
         previous: bool | None = None
+        success, message = await self._first(running_since)
         while True:
-            success, message = await self._once()
             streak = streak + 1 if success is previous else 1
             previous = success
             if not success:
@@ -79,6 +82,21 @@ class Prober:
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), period)
+            success, message = await self._once()
+
+    async def _first(self, running_since: float) -> tuple[bool, str]:
+        """The first check. While a container is younger than a second, failures do not count.
+
+        Upstream learns of a start up to a second late, and thereby leaves programs that time to begin
+        listening. We learn of it at once; without this most would wait out a whole period.
+        """
+        delay = _FIRST_DELAY
+        while True:
+            success, message = await self._once()
+            if success or self._kind == "Liveness" or time.time() + delay > running_since + _SETTLING_SECONDS:
+                return success, message
+            await asyncio.sleep(delay)
+            delay *= 2
 
     async def _once(self) -> tuple[bool, str]:
         try:
