@@ -21,8 +21,15 @@ Check = Callable[[], str | None]
 
 _IDLE_SECONDS = 60.0
 _HEAD_LIMIT = 16384
+_END = "\r\n"
 _TEXT = "text/plain; charset=utf-8"
-_reasons = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+_reasons = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
 
 _log = log.get("health")
 
@@ -33,6 +40,7 @@ class Page(NamedTuple):
     status: int
     body: bytes
     content_type: str = _TEXT
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class HealthServer:
@@ -108,7 +116,8 @@ class HealthServer:
             f"HTTP/1.1 {page.status} {_reasons.get(page.status, 'Internal Server Error')}\r\n"
             f"Content-Type: {page.content_type}\r\nContent-Length: {len(page.body)}\r\n"
             "Cache-Control: no-cache, private\r\nX-Content-Type-Options: nosniff\r\n"
-            f"{'' if keep else 'Connection: close' + chr(13) + chr(10)}\r\n"
+            f"{''.join(f'{name}: {value}{_END}' for name, value in page.headers)}"
+            f"{'' if keep else 'Connection: close' + _END}\r\n"
         )
         writer.write(answer.encode() + (b"" if words[0] == "HEAD" else page.body))
         await writer.drain()

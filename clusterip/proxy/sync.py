@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 
 from clusterip.client.backoff import Backoff
 from clusterip.kernel.conntrack import Conntrack
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import NftablesError
+from clusterip.objects import times
 from clusterip.process import log
-from clusterip.proxy import metrics
+from clusterip.proxy import metrics, wire
+from clusterip.proxy.model import ServiceKey
 from clusterip.proxy.nftables.backend import Backend
 from clusterip.proxy.nftables.groups import Exhausted
 from clusterip.proxy.stale import forget_stale_flows
@@ -33,7 +36,11 @@ class Sync:
         """Why the kernel does not have the wanted state; empty if it has."""
         self.pending_since: float | None = None
         """When (monotonic) the oldest change not yet in the kernel came."""
+        self.last_written = 0.0
+        """When (seconds since 1970) changes were last written."""
         self.synced = asyncio.Event()
+        self._triggers: list[str] = []
+        self._listeners: list[Callable[[Iterable[ServiceKey]], None]] = []
         self._conntrack = Conntrack()
         self._ready = False
         self._repair = asyncio.Event()
@@ -41,8 +48,22 @@ class Sync:
     def close(self) -> None:
         self._conntrack.close()
 
+    def on_written(self, listener: Callable[[Iterable[ServiceKey]], None]) -> None:
+        """Call ``listener`` with the Services that were touched, once the kernel has their changes."""
+        self._listeners.append(listener)
+
+    def slice_changed(self, old: wire.EndpointSlice | None, new: wire.EndpointSlice | None) -> None:
+        """For an informer of EndpointSlices; ``flush`` then writes."""
+        metrics.endpoint_changes.inc()
+        self.tracker.slice_changed(old, new)
+        trigger = _trigger_of(new)
+        if trigger and trigger != _trigger_of(old) and self._ready:
+            self._triggers.append(trigger)
+
     def flush(self) -> None:
         """Write what has changed since last time; during a repair, leave it to that."""
+        if not (self.tracker.has_changes or self.backend.has_changes):
+            return
         if self.pending_since is None:
             self.pending_since = time.monotonic()
         if not self._ready:
@@ -119,9 +140,16 @@ class Sync:
         self.failing = ""
         self.pending_since = None
         metrics.sync_seconds.observe(now - started)
-        metrics.last_sync_seconds.set(time.time())
+        self.last_written = time.time()
+        metrics.last_sync_seconds.set(self.last_written)
+        for trigger in self._triggers:
+            metrics.programming_seconds.observe(max(self.last_written - _seconds(trigger), 0.0))
+        self._triggers.clear()
         for change in changes:
             self._forget_flows(change.old, change.new)
+        touched = self.tracker.take_touched()
+        for listener in self._listeners:
+            listener(touched)
 
     def _forget_flows(self, old: PortState | None, new: PortState | None) -> None:
         """UDP clients of endpoints that are gone, or from before there were any, must start anew."""
@@ -149,3 +177,15 @@ class Sync:
             self.backend.statistics.repairs += 1
             self._ready = False
             self._repair.set()
+
+
+def _trigger_of(slice_: wire.EndpointSlice | None) -> str:
+    annotations = slice_.metadata.annotations if slice_ is not None else None
+    return annotations.triggerTime if annotations is not None else ""
+
+
+def _seconds(trigger: str) -> float:
+    try:
+        return times.parse(trigger).timestamp()
+    except ValueError:
+        return time.time()

@@ -41,6 +41,7 @@ class Tracker:
         self._services: dict[ServiceKey, wire.Service] = {}
         self._slices = SliceIndex()
         self._dirty: set[ServiceKey] = set()
+        self._touched: set[ServiceKey] = set()
         self._states: dict[ServiceKey, dict[PortKey, PortState]] = {}
 
     @property
@@ -71,6 +72,7 @@ class Tracker:
     def take_changes(self) -> Iterator[PortChange]:
         """Compute the ports of all Services touched since last asked, those that are gone first."""
         dirty, self._dirty = self._dirty, set()
+        self._touched |= dirty
         appearing = []
         for key in dirty:
             old = self._states.get(key, {})
@@ -86,6 +88,11 @@ class Tracker:
                 if before != state:
                     appearing.append(PortChange(port_key, before, state))
         yield from appearing
+
+    def take_touched(self) -> set[ServiceKey]:
+        """The Services whose ports were computed since last asked."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     def states(self, key: ServiceKey) -> dict[PortKey, PortState]:
         """The ports of a Service as last computed."""

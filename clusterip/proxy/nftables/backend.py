@@ -88,6 +88,11 @@ class Backend:
         for plane in self.planes.values():
             plane.begin_adoption(snapshot.read(self.nftables, plane.layout))
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether the kernel does not have everything yet."""
+        return any(plane.has_changes for plane in self.planes.values())
+
     def commit(self) -> None:
         """Write the changes since the last commit, as one batch.
 

@@ -61,13 +61,13 @@ class LayoutOptions:
     """What of the proxy's configuration shapes the rules.
 
     ``pod_cidrs`` (of both families; may be empty) tell Pods from everybody else.
-    ``all_node_addresses``: node ports answer on every local address but loopback ones, not only on
-    those in the set ``node-port-ips``.
+    ``all_node_addresses``: the families in which node ports answer on every local address but loopback
+    ones, not only on those in the set ``node-port-ips``.
     """
 
     pod_cidrs: tuple[Network, ...] = ()
     masquerade_all: bool = False
-    all_node_addresses: bool = False
+    all_node_addresses: frozenset[Family] = frozenset()
 
 
 class Layout:
@@ -198,7 +198,7 @@ class Layout:
         return [x.destination_address(self.family, 0), x.lookup(addresses.name, 0)]
 
     def _is_to_node(self) -> list[x.Expression]:
-        if not self.options.all_node_addresses:
+        if self.family not in self.options.all_node_addresses:
             return self._is_to(self.node_port_ips)
         destination = x.destination_address(self.family, 0)
         loopback = (
