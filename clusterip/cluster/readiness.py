@@ -122,9 +122,10 @@ async def _watch_processes(paths: Paths, plan: Plan) -> None:
                 raise ClusterError(f"{name} does not stay up:\n{_last_lines(logs[name])}")
 
 
-def _last_lines(log: Path, count: int = 15) -> str:
+def _last_lines(log: Path, count: int = 3, width: int = 400) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return "\n".join([f"{log}:", *(f"  {line}" for line in lines[-count:])])
+    shown = [line if len(line) <= width else f"{line[:width]}..." for line in lines[-count:]]
+    return "\n".join([f"{log}:", *(f"  {line}" for line in shown)])
 
 
 async def _api(client: Client) -> None:
