@@ -54,6 +54,7 @@ class Resource(Generic[O]):
     upstream's "strategy": they drop what a user may not set (status) and keep ``generation``.
     ``validate`` judges a new object, ``validate_update(new, old)`` a changed one (it includes
     whatever of ``validate`` still applies), ``validate_status_update(new, old)`` a changed status.
+    ``canonicalize`` completes a valid object with what follows from its name, which may be generated.
     ``row`` gives a table row's cells in the order of ``columns``. ``fields`` are the field
     selectors beside ``metadata.name`` and ``metadata.namespace``. ``deprecation`` is a warning that
     goes with every answer.
@@ -76,6 +77,7 @@ class Resource(Generic[O]):
     validate: Callable[[O], ErrorList] = _no_errors
     validate_update: Callable[[O, O], ErrorList] = _no_errors
     validate_status_update: Callable[[O, O], ErrorList] = _no_errors
+    canonicalize: Callable[[O], None] = _nothing
     warnings: Callable[[O], list[str]] = field(default=lambda _object: [])
     columns: Sequence[Column] = ()
     row: Callable[[O], list[Any]] | None = None

@@ -57,7 +57,6 @@ def _label_with_name(namespace: Namespace) -> None:
 
 
 def _prepare_create(namespace: Namespace) -> None:
-    _label_with_name(namespace)
     namespace.status = NamespaceStatus(phase="Active")
     if FINALIZER not in namespace.spec.finalizers:
         namespace.spec.finalizers.append(FINALIZER)
@@ -122,6 +121,7 @@ NAMESPACES = register(
         validate=_validate,
         validate_update=_validate_update,
         validate_status_update=_validate_status_update,
+        canonicalize=_label_with_name,
         columns=(NAME_COLUMN, Column("Status", description="Whether it is being deleted."), AGE_COLUMN),
         row=_row,
         fields={

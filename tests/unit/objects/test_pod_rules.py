@@ -4,7 +4,6 @@ import pytest
 
 from clusterip.objects.codec import convert, copy, to_tree
 from clusterip.objects.core.pod import PODS, Pod, PodStatus
-from clusterip.objects.core.pod.admission import admit
 from clusterip.objects.core.pod.defaults import pull_policy
 
 CONTAINER = {"name": "c", "image": "echo:1"}
@@ -348,18 +347,6 @@ def test_status_updates():
     assert [str(error) for error in PODS.validate_status_update(new, old)] == [
         "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state"
     ]
-
-
-def test_admission():
-    new = pod({"tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]})
-    admit(new)
-    assert new.spec.serviceAccountName == new.spec.serviceAccount == "default"
-    assert new.spec.priority == 0
-    assert [(t.key, t.tolerationSeconds) for t in new.spec.tolerations] == [
-        ("node.kubernetes.io/not-ready", None),
-        ("node.kubernetes.io/unreachable", 300),
-    ]
-    assert errors(new) == []
 
 
 @pytest.mark.parametrize(

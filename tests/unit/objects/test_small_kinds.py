@@ -52,6 +52,13 @@ class TestNamespace:
         assert errors(NAMESPACES, namespace) == []
         assert NAMESPACES.row(namespace) == ["x", "Active", "<unknown>"]
 
+    def test_a_generated_name_becomes_a_label_too(self):
+        namespace = make(NAMESPACES, metadata={"name": "", "generateName": "x-"})
+        assert namespace.metadata.labels == {}
+        namespace.metadata.name = "x-abc"
+        NAMESPACES.canonicalize(namespace)
+        assert namespace.metadata.labels == {"kubernetes.io/metadata.name": "x-abc"}
+
     def test_update_keeps_finalizers_and_status(self):
         old = make(NAMESPACES)
         new = copy(old)

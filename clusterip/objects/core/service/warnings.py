@@ -9,22 +9,22 @@ from clusterip.objects.core.service.validation import TOPOLOGY_AWARE_HINTS, TOPO
 
 
 def warnings(service: Service) -> list[str]:
-    """Warnings for the person who created or changed the Service."""
+    """Warnings for the person who created or changed the Service, defaulted or not."""
     spec = service.spec
     found: list[str] = []
     is_external_name = spec.type == predicates.EXTERNAL_NAME
-    is_headless = spec.type == predicates.CLUSTER_IP and spec.clusterIP == predicates.HEADLESS
+    is_headless = spec.type in ("", predicates.CLUSTER_IP) and spec.clusterIP == predicates.HEADLESS
     if TOPOLOGY_AWARE_HINTS in service.metadata.annotations:
         found.append(f"annotation {TOPOLOGY_AWARE_HINTS} is deprecated, please use {TOPOLOGY_MODE} instead")
     if spec.clusterIP not in ("", predicates.HEADLESS):
-        for i, address in enumerate(spec.clusterIPs):
+        for i, address in enumerate(spec.clusterIPs or [spec.clusterIP]):
             found += warn_ip(f"spec.clusterIPs[{i}]", address)
     if is_headless:
         if spec.loadBalancerIP:
             found.append("spec.loadBalancerIP is ignored for headless services")
         if spec.externalIPs:
             found.append("spec.externalIPs is ignored for headless services")
-        if spec.sessionAffinity != "None":
+        if spec.sessionAffinity not in ("", "None"):
             found.append("spec.SessionAffinity is ignored for headless services")
     for i, address in enumerate(spec.externalIPs):
         found += warn_ip(f"spec.externalIPs[{i}]", address)
