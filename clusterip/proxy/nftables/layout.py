@@ -257,10 +257,10 @@ class Layout:
                 self.node_port_key(), self.rejected_node_ports, self.dropped_node_ports
             ),
             "unknown": [
-                ([*self._is_to(self.cluster_ips), x.verdict(x.GOTO, "reject")], "ports no Service has"),
+                ([*self._is_to(self.cluster_ips), x.verdict(x.GOTO, "refuse-now")], "ports no Service has"),
                 ([*self._is_to(self.service_cidrs), x.verdict(x.DROP)], "addresses no Service has"),
             ],
-            "reject": [
+            "refuse-now": [
                 ([x.layer4_protocol(0), x.equals(0, _TCP), x.reject_with_reset()], ""),
                 ([x.reject_unreachable(self.family)], ""),
             ],
@@ -290,7 +290,7 @@ class Layout:
 
     def _refuse_rules(self, key: list[x.Expression], rejected: Set, dropped: Set) -> list[_Rule]:
         return [
-            ([*key, x.lookup(rejected.name, 0), x.verdict(x.GOTO, "reject")], "no endpoints"),
+            ([*key, x.lookup(rejected.name, 0), x.verdict(x.GOTO, "refuse-now")], "no endpoints"),
             ([*key, x.lookup(dropped.name, 0), x.verdict(x.DROP)], "none on this node"),
         ]
 
@@ -334,7 +334,7 @@ _CHAINS = (
     Chain("refuse"),
     Chain("refuse-node-ports"),
     Chain("unknown"),
-    Chain("reject"),
+    Chain("refuse-now"),
 )
 
 

@@ -101,6 +101,9 @@ class Network:
         self.outside = self._namespace("out")
         for setting in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
             namespaces.write_sysctl(setting, 1, self.node)
+        # The machine outside is also the node's gateway, and redirects share the rate limit of refusals.
+        for scope in ("all", "default"):
+            namespaces.write_sysctl(f"net.ipv4.conf.{scope}.send_redirects", 0, self.node)
         with RouteSocket(self.node) as routes:
             routes.add_veth("outside", "eth0", peer_namespace=self.outside)
             routes.add_address("outside", f"{NODE4}/24")
