@@ -98,6 +98,7 @@ async def start(
         spec_hash=blueprint.spec_hash(spec),
         created_at=times.now_micro(),
         stdin=spec.stdin,
+        stdin_once=spec.stdin and spec.stdinOnce,
         terminal=spec.tty,
         stop_signal=blueprint.stop_signal(spec, image),
         message_from_log=spec.terminationMessagePolicy == "FallbackToLogsOnError",

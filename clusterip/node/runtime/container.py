@@ -111,6 +111,14 @@ class Container:
         if self.log:
             self.log.close()
 
+    def open_input(self) -> int:
+        """A descriptor, for the caller to close, that writes to the container's standard input.
+
+        Raises:
+            OSError: the container's input is not open (``ENXIO``).
+        """
+        return os.open(self.directory / "stdin", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
     def resize(self, width: int, height: int) -> None:
         """Set the size of the container's terminal. Raises OSError if it has none."""
         descriptor = os.open(f"/proc/{self.pid}/fd/0", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -216,7 +224,9 @@ async def start(container: Container, *, crun: str, state: Path) -> None:
 
 def _spawn_monitor(container: Container, crun: str, state: Path) -> int:
     record = container.record
-    stdin = "terminal" if record.terminal else "fifo" if record.stdin else "null"
+    stdin = "once" if record.stdin_once else "fifo" if record.stdin else "null"
+    if record.terminal:
+        stdin = "terminal"
     arguments = [
         *("unshare", "--mount", "--propagation", "slave", "/bin/sh", str(MONITOR)),
         *(str(container.directory), record.id, crun, str(state), stdin),

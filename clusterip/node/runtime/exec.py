@@ -39,7 +39,7 @@ class Execution:
         """Send input; input after the command closed its own is lost, as in a shell."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError, OSError):
             if self._terminal is not None:
-                await _write_all(self._terminal, data)
+                await write_all(self._terminal, data)
             elif self._process.stdin:
                 self._process.stdin.write(data)
                 await self._process.stdin.drain()
@@ -199,7 +199,7 @@ async def _read_terminal(descriptor: int) -> AsyncIterator[bytes]:
         loop.remove_reader(descriptor)
 
 
-async def _write_all(descriptor: int, data: bytes) -> None:
+async def write_all(descriptor: int, data: bytes) -> None:
     loop = asyncio.get_running_loop()
     while data:
         try:

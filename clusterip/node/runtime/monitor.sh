@@ -2,10 +2,13 @@
 # Runs one container and writes down how it ended. The node agent starts it, but may die and come back
 # while it runs: everything it knows is in the container's directory, and nothing here waits for the agent.
 #
-# usage: unshare --mount --propagation slave monitor.sh DIRECTORY ID CRUN CRUN-STATE null|fifo|terminal
+# usage: unshare --mount --propagation slave monitor.sh DIRECTORY ID CRUN CRUN-STATE null|fifo|once|terminal
+#
+# The last word says where input comes from: nowhere; the FIFO stdin, for ever; the FIFO until its first
+# writer closes it; the FIFO by way of a terminal.
 #
 # The mounts are made in a mount namespace of this process, so they end with it, whatever happens.
-directory=$1 id=$2 crun=$3 state=$4 stdin=$5
+directory=$1 id=$2 crun=$3 state=$4 input=$5
 cd "$directory" || exit 1
 trap '' HUP INT
 
@@ -15,11 +18,6 @@ note() { # FILE VALUE: whole or not at all
 
 # Opened for reading and writing, a FIFO never breaks: while no agent reads, output waits in it.
 exec 3<>stdout 4<>stderr
-if [ "$stdin" = null ]; then
-    exec 5</dev/null
-else
-    exec 5<>stdin
-fi
 note monitor $$
 
 # crun up to 1.8 refuses machines with both cgroup versions mounted, even when told to use neither.
@@ -31,10 +29,27 @@ if ! sh -e ./mount.sh 2>crun.log; then
 fi
 
 set -- "$crun" --root "$state" --log crun.log --cgroup-manager=disabled run --bundle . --pid-file pid "$id"
-if [ "$stdin" = terminal ]; then
+feeder=
+case $input in
+null)
+    "$@" </dev/null >&3 3>&- 2>&4 4>&-
+    ;;
+fifo)
+    "$@" <>stdin >&3 3>&- 2>&4 4>&-
+    ;;
+once)
+    mkfifo stdin.once
+    # Output first: that waits for crun's end only, the input for whoever attaches.
+    cat >stdin.once <stdin 3>&- 4>&- &
+    feeder=$!
+    "$@" <stdin.once >&3 3>&- 2>&4 4>&-
+    ;;
+terminal)
     # script(1) makes a terminal for crun to be at, and copies between it and the FIFOs.
-    SHELL=/bin/sh script --quiet --return --flush --command "exec $*" /dev/null <&5 5<&- >&3 3>&- 2>&4 4>&-
-else
-    "$@" <&5 5<&- >&3 3>&- 2>&4 4>&-
-fi
-note exitcode $?
+    SHELL=/bin/sh script --quiet --return --flush --command "exec $*" /dev/null \
+        <>stdin >&3 3>&- 2>&4 4>&-
+    ;;
+esac
+code=$?
+[ -z "$feeder" ] || kill "$feeder" 2>/dev/null
+note exitcode $code

@@ -19,6 +19,7 @@ class Record(msgspec.Struct, kw_only=True):
     spec_hash: str = ""
     created_at: str = ""
     stdin: bool = False
+    stdin_once: bool = False
     terminal: bool = False
     stop_signal: str = ""
     message_from_log: bool = False

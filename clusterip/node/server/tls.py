@@ -1,0 +1,96 @@
+"""The kubelet API's TLS: its own certificate, and who may come in."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from clusterip.node.options import Options
+from clusterip.process.run import Fatal
+
+ADMINISTRATORS = "system:masters"
+"""The group that may do everything; the API server's kubelet client certificate is of it."""
+
+
+def server_context(options: Options, name: str, addresses: list[str]) -> ssl.SSLContext:
+    """What to serve HTTPS with; a self-signed certificate is made and kept if none is given.
+
+    Raises:
+        Fatal: a given file cannot be used.
+    """
+    certificate, key = options.tls_cert_file, options.tls_private_key_file
+    if not certificate:
+        certificate, key = _self_signed(options.root_dir / "pki", name, addresses)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key or None)
+        if options.client_ca_file:
+            context.load_verify_locations(options.client_ca_file)
+            # Asked for, not required: health checks come without one.
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ssl.SSLError) as error:
+        raise Fatal(f"cannot serve the kubelet API with {certificate}: {error}") from error
+    return context
+
+
+@web.middleware
+async def authorize(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Let in only administrators, known by their certificate, except to health checks."""
+    if request.path not in ("/healthz", "/livez", "/readyz"):
+        certificate = request.get_extra_info("peercert")
+        if not certificate:
+            raise web.HTTPUnauthorized(text="Unauthorized")
+        subject = [pair for part in certificate.get("subject", ()) for pair in part]
+        if ("organizationName", ADMINISTRATORS) not in subject:
+            user = next((value for key, value in subject if key == "commonName"), "")
+            resource = "resource=nodes, subresource=proxy"
+            raise web.HTTPForbidden(
+                text=f"Forbidden (user={user}, verb={request.method.lower()}, {resource})"
+            )
+    response: web.StreamResponse = await handler(request)
+    return response
+
+
+def _self_signed(directory: Path, name: str, addresses: list[str]) -> tuple[str, str]:
+    certificate, key = directory / "kubelet.crt", directory / "kubelet.key"
+    if certificate.exists() and key.exists():
+        return str(certificate), str(key)
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}@kubelet")])
+    now = datetime.datetime.now(datetime.UTC)
+    names: list[x509.GeneralName] = [x509.DNSName(name)]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=365))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key.touch(mode=0o600)
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return str(certificate), str(key)
