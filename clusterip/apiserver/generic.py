@@ -104,6 +104,7 @@ class Objects:
                 errors = resource.validate(obj)
                 if errors:
                     raise status.invalid(resource, obj.metadata.name, errors)
+                resource.canonicalize(obj)
                 key = key_of(resource, namespace, obj.metadata.name)
                 value = encode(obj)
                 transaction.create(key, value)
@@ -186,8 +187,6 @@ class Objects:
                     entry = None
                     may_create = False
                     continue
-                if asked_version and asked_version != str(conflict.current.mod_revision):
-                    raise status.conflict(resource, name) from None
                 entry = Entry(
                     resource, namespace, name, conflict.current.mod_revision, conflict.current.value
                 )
@@ -211,10 +210,8 @@ class Objects:
         meta.generateName = before.generateName
         meta.generation = before.generation
         meta.selfLink = ""
-        if meta.creationTimestamp is None:
-            meta.creationTimestamp = before.creationTimestamp
-        if meta.deletionTimestamp is None:
-            meta.deletionTimestamp = before.deletionTimestamp
+        meta.creationTimestamp = _same_time(meta.creationTimestamp, before.creationTimestamp)
+        meta.deletionTimestamp = _same_time(meta.deletionTimestamp, before.deletionTimestamp)
         if meta.deletionGracePeriodSeconds is None:
             meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
         if subresource == "status":
@@ -235,6 +232,7 @@ class Objects:
     ) -> Entry:
         hooks = self.hooks.get(resource)
         if subresource == "status":
+            resource.set_defaults(new)
             resource.prepare_status_update(new, old)
             errors = resource.validate_status_update(new, old)
         elif subresource in ("finalize", "binding"):
@@ -316,6 +314,16 @@ class Objects:
                     Entry(resource, namespace, name, current.mod_revision, current.value) if current else None
                 )
         raise status.conflict(resource, name)
+
+
+def _same_time(new: str | None, old: str | None) -> str | None:
+    """``new``, or ``old`` if it means the same moment in other words or nothing at all."""
+    if new is None or new == old or old is None:
+        return new if old is None else old
+    try:
+        return old if times.parse(new) == times.parse(old) else new
+    except ValueError:
+        return new
 
 
 def _check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str) -> None:
