@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
@@ -51,8 +52,15 @@ class RunningControllers:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Return once it runs and can be told to stop."""
         with self.log.open("ab") as log:
+            begin = log.tell()
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=log)
+        deadline = time.monotonic() + SECONDS
+        while b'event="starting"' not in self.log.read_bytes()[begin:]:
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.01)
 
     def kill(self) -> None:
         """kill -9, as a crash would."""
