@@ -16,6 +16,7 @@ def complete_pod(pod: Pod) -> None:
     spec = pod.spec
     if not spec.serviceAccountName:
         spec.serviceAccountName = "default"
+    spec.serviceAccount = spec.serviceAccountName  # its deprecated name, which defaulting came too early for
     if spec.priority is None:
         spec.priority = 0
     if spec.preemptionPolicy is None:
