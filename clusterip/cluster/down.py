@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from clusterip.cluster import leftovers, machine, processes
 from clusterip.cluster.journal import Journal
 from clusterip.cluster.paths import Paths
-from clusterip.cluster.processes import Process
 from clusterip.cluster.steps import Step, Workspace
+
+_REAP_SECONDS = 2.0
 
 
 @dataclass
@@ -36,8 +37,14 @@ def down(paths: Paths, *, keep_state: bool, report: Callable[[str], None]) -> Re
         return result
     with machine.exclusive(paths.lock):
         paths.stopping.touch()
-        _end_processes(paths, report)
-        _remove_pods(paths, result, report)
+        running = processes.read(paths.processes).alive
+        _end_parts(paths)
+        pods = _remove_pods(paths, result)
+        _end_guardian(paths)
+        if running:
+            report(f"stopped {len(running)} processes")
+        if pods:
+            report(f"removed {pods} Pods")
         _undo(paths, result, report)
         if result.problems:
             return result  # what is left is to be found again by the next attempt
@@ -52,30 +59,27 @@ def down(paths: Paths, *, keep_state: bool, report: Callable[[str], None]) -> Re
     return result
 
 
-def _end_processes(paths: Paths, report: Callable[[str], None]) -> None:
-    """End the two supervisors, neither of which may start the other again, then the parts."""
-    count = 0
-    while True:
-        records = processes.read(paths.processes)
-        halves = [half for half in (records.guardian, records.supervisor) if half and half.is_alive]
-        if not halves:
-            break
-        count += len(halves)
-        processes.end(halves)
-    parts: list[Process] = [part.process for part in records.parts.values() if part.process.is_alive]
-    processes.end(parts)
-    if count + len(parts):
-        report(f"stopped {count + len(parts)} processes")
+def _end_parts(paths: Paths) -> None:
+    """End the supervisor, which the guardian does not replace any more, and the parts."""
+    while (supervisor := processes.read(paths.processes).supervisor) and supervisor.is_alive:
+        processes.end([supervisor])
+    processes.end(part.process for part in processes.read(paths.processes).parts.values())
 
 
-def _remove_pods(paths: Paths, result: Result, report: Callable[[str], None]) -> None:
+def _end_guardian(paths: Paths) -> None:
+    """The guardian ends by itself once it has reaped everything; if there is none, the supervisor was it."""
+    records = processes.read(paths.processes)
+    halves = [half for half in (records.guardian, records.supervisor) if half]
+    processes.wait(halves, seconds=_REAP_SECONDS)
+    processes.end(halves)
+
+
+def _remove_pods(paths: Paths, result: Result) -> int:
     try:
-        count = leftovers.remove_pods(paths)
+        return leftovers.remove_pods(paths)
     except OSError as error:
         result.problems.append(f"Pods: {error}")
-    else:
-        if count:
-            report(f"removed {count} Pods")
+        return 0
 
 
 def _undo(paths: Paths, result: Result, report: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -57,6 +57,12 @@ class Records(msgspec.Struct):
     def is_supervised(self) -> bool:
         return any(half is not None and half.is_alive for half in (self.supervisor, self.guardian))
 
+    @property
+    def alive(self) -> list[Process]:
+        """All that runs."""
+        known = [self.supervisor, self.guardian, *(part.process for part in self.parts.values())]
+        return [process for process in known if process is not None and process.is_alive]
+
 
 def read(path: Path) -> Records:
     """The records; empty ones if there are none."""
@@ -95,6 +101,23 @@ def end(processes: Iterable[Process], *, grace_seconds: float = 5.0) -> None:
 
     Processes that nothing can end (stuck in the kernel) are given up after another few seconds.
     """
+    with _opened(processes) as opened:
+        for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
+            for descriptor in opened:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, number)
+            _wait(opened, seconds)
+
+
+def wait(processes: Iterable[Process], *, seconds: float) -> None:
+    """Wait until all have ended, or for ``seconds``."""
+    with _opened(processes) as opened:
+        _wait(opened, seconds)
+
+
+@contextlib.contextmanager
+def _opened(processes: Iterable[Process]) -> Iterator[dict[int, Process]]:
+    """The pidfds of those that have not ended."""
     with contextlib.ExitStack() as stack:
         opened: dict[int, Process] = {}
         for process in processes:
@@ -102,11 +125,7 @@ def end(processes: Iterable[Process], *, grace_seconds: float = 5.0) -> None:
             if descriptor is not None:
                 stack.callback(os.close, descriptor)
                 opened[descriptor] = process
-        for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
-            for descriptor in opened:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(descriptor, number)
-            _wait(opened, seconds)
+        yield opened
 
 
 def _wait(opened: dict[int, Process], seconds: float) -> None:

@@ -101,11 +101,19 @@ class Supervisor:
             setproctitle.setproctitle(f"{zygote.PREFIX} guardian")
             _reap_until(pid)
             if self._is_stopping:
+                self._bury()
                 os._exit(0)
             _log.warning("supervisor ended, starting another", pid=pid)
             if time.monotonic() - born < 1.0:
                 time.sleep(1.0)  # should it be a bug of its own that ends it, not busily
             self._records = processes.read(Path(self._plan.records))
+
+    def _bury(self) -> None:
+        """End the parts, and reap all that is ours by birth or orphaned to us, so that no zombie stays."""
+        processes.end(part.process for part in processes.read(Path(self._plan.records)).parts.values())
+        with contextlib.suppress(ChildProcessError):  # which says that there are none any more
+            while True:
+                os.wait()
 
     def _forget(self) -> None:
         """Close what this half watched; it is for the next supervisor to watch."""
