@@ -1,26 +1,27 @@
-"""``clusterip up``: from nothing, or from whatever is there, to a cluster that works."""
+"""``clusterip up``: from nothing, or from whatever is there, to a cluster that works.
+
+What takes long to import is imported where it is used, after the supervisor was started, so that both
+processes import at the same time.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
 
 from clusterip.cluster import config as configs
-from clusterip.cluster import machine, processes, readiness, topology
-from clusterip.cluster import plan as plans
-from clusterip.cluster.certificates import Certificates, wanted
+from clusterip.cluster import machine, processes
 from clusterip.cluster.config import ClusterConfig
 from clusterip.cluster.errors import ClusterError
-from clusterip.cluster.journal import Journal
-from clusterip.cluster.kubeconfigs import write_all
 from clusterip.cluster.paths import Paths
-from clusterip.cluster.plan import Plan
-from clusterip.cluster.steps import Workspace
+
+if TYPE_CHECKING:
+    from clusterip.cluster.plan import Plan
 
 _READY_SECONDS = 60.0
 
@@ -109,6 +110,13 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
 
 def _prepare(config: ClusterConfig, paths: Paths, verbosity: int) -> Plan:
     """Make, or complete, all that the processes need."""
+    from clusterip.cluster import plan as plans
+    from clusterip.cluster import topology
+    from clusterip.cluster.certificates import Certificates, wanted
+    from clusterip.cluster.journal import Journal
+    from clusterip.cluster.kubeconfigs import write_all
+    from clusterip.cluster.steps import Workspace
+
     paths.make()
     paths.config.write_bytes(configs.encode(config))
     certificates = Certificates(paths.pki)
@@ -126,6 +134,12 @@ def _prepare(config: ClusterConfig, paths: Paths, verbosity: int) -> Plan:
 
 
 def _wait(config: ClusterConfig, paths: Paths, plan: Plan, report: Callable[[str], None]) -> None:
+    import asyncio
+
+    from clusterip.cluster import readiness, topology
+    from clusterip.cluster.journal import Journal
+    from clusterip.cluster.steps import Workspace
+
     def add_pod_route(node: str, pod_cidr: IPv4Network) -> None:
         with Workspace() as workspace:
             Journal(paths.journal).run([topology.pod_route(config, node, pod_cidr)], workspace)
