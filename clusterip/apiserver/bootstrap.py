@@ -6,12 +6,16 @@ kubernetesservice) and ``pkg/controlplane/reconcilers``.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from typing import Any
 
 from clusterip.apiserver.allocation.ranges import Network
+from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.selection import Selection
 from clusterip.apiserver.status import StatusError
+from clusterip.apiserver.watching import Watcher
 from clusterip.objects import times
 from clusterip.objects.codec import convert
 from clusterip.objects.core.endpoints import ENDPOINTS
@@ -20,9 +24,62 @@ from clusterip.objects.core.service import SERVICES
 from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
 from clusterip.objects.networking.servicecidr import SERVICECIDRS
 from clusterip.objects.registry import Resource
+from clusterip.objects.selectors import parse_field_selector
+from clusterip.process import log
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 KUBERNETES = "kubernetes"
+RETRY_SECONDS = 5.0
+
+_log = log.get("apiserver")
+
+
+class Keeper:
+    """Puts back what belongs to every cluster whenever somebody deletes or changes it."""
+
+    def __init__(self, objects: Objects, ranges: list[Network], address: str, port: int) -> None:
+        self._objects = objects
+        self._arguments = (ranges, address, port)
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep at it until cancelled."""
+        cache = self._objects.cache
+        only = Selection("default", fields=parse_field_selector(f"metadata.name={KUBERNETES}"))
+        kinds = (SERVICES, ENDPOINTSLICES, ENDPOINTS)
+        while True:
+            await cache.ready.wait()
+            self._changed.clear()
+            watchers = [(kind, Watcher(only, _Silent(), self._seen, self._ended)) for kind in kinds]
+            for kind, watcher in watchers:
+                cache.of(kind).watchers.add(watcher)
+            try:
+                await bootstrap(self._objects, *self._arguments)
+                await self._changed.wait()
+            except StatusError as error:
+                _log.warning("cannot restore the kubernetes Service", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                for kind, watcher in watchers:
+                    cache.unwatch(kind, watcher)
+
+    def _seen(self, _frames: list[bytes]) -> None:
+        self._changed.set()
+
+    def _ended(self) -> None:
+        self._changed.set()
+
+
+class _Silent:
+    """An encoder for a watcher that only wants to know that something happened."""
+
+    key: object = "silent"
+
+    def event(self, kind: str, entry: Entry) -> bytes:
+        return b""
+
+    def bookmark(self, entry_revision: int, *, initial_events_end: bool) -> bytes:
+        return b""
 
 
 async def bootstrap(objects: Objects, ranges: list[Network], address: str, port: int) -> None:

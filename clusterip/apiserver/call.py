@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,8 @@ class Call:
         length = self.request.content_length
         if length is not None and length > BODY_LIMIT:
             raise status.too_large(BODY_LIMIT)
+        if self.request.headers.get("Expect", "").lower() == "100-continue" and self.request.transport:
+            self.request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             return await self.request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -73,10 +76,6 @@ class Call:
         headers = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-cache, private"})
         for warning in self.warnings:
             headers.add("Warning", f"299 - {_quoted(warning)}")
-        if len(body) > _GZIP_FROM and "gzip" in self.request.headers.get("Accept-Encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            headers["Vary"] = "Accept-Encoding"
-            body = gzip.compress(body, 1)
         return web.Response(body=body, status=code, headers=headers)
 
     def reply_status(self, answer: Any, headers: dict[str, str] | None = None) -> web.Response:
@@ -85,6 +84,17 @@ class Call:
         if headers:
             response.headers.update(headers)
         return response
+
+
+async def compress(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Compress a large answer if the client can take that; in a thread, as it may take a while."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return
+    if len(response.body) < _GZIP_FROM or "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return
+    response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
 
 
 def _include_object(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from clusterip.apiserver import status
+from clusterip.apiserver import discovery, openapi, status
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.encoding import encode_any
 from clusterip.apiserver.negotiation import JSON, accept
@@ -67,8 +67,6 @@ def not_found(call: Call) -> web.Response:
 
 
 def _discovery(path: str) -> Any:
-    from clusterip.apiserver import discovery
-
     parts = path.split("/")[1:]
     match parts:
         case [""]:
@@ -88,8 +86,6 @@ def _discovery(path: str) -> Any:
 
 def _aggregated(call: Call, *, legacy: bool) -> web.Response:
     """All groups, versions and resources in one document (``apidiscovery.k8s.io/v2``)."""
-    from clusterip.apiserver import discovery
-
     header = call.request.headers.get("Accept", "")
     for clause in header.split(","):
         if _AGGREGATED not in clause:
@@ -103,8 +99,6 @@ def _aggregated(call: Call, *, legacy: bool) -> web.Response:
 
 
 def _openapi_v2(call: Call) -> web.Response:
-    from clusterip.apiserver import openapi
-
     if "proto-openapi" in call.request.headers.get("Accept", ""):
         # kubectl asks in this form only for kinds that version 3 does not have, which are none here.
         return call.respond(_EMPTY_OPENAPI, 200, _OPENAPI_PROTOBUF)
@@ -112,8 +106,6 @@ def _openapi_v2(call: Call) -> web.Response:
 
 
 def _openapi_v3(call: Call, path: str) -> web.Response:
-    from clusterip.apiserver import openapi
-
     rest = path[len("/openapi/v3") :].strip("/")
     if not rest:
         return call.respond(_once("v3", openapi.v3_index), 200, JSON)

@@ -29,7 +29,7 @@ def encode_entry(entry: Entry, form: Form) -> bytes:
     return finish(body, form)
 
 
-def encode_list(
+async def encode_list(
     resource: Resource[Any],
     entries: Sequence[Entry],
     revision: int,
@@ -46,7 +46,7 @@ def encode_list(
             metadata += b',"remainingItemCount":%d' % remaining
     metadata += b"}"
     if form.shape == "table":
-        return finish(table.table(resource, entries, metadata, form.include_object), form)
+        return finish(await table.long_table(resource, entries, metadata, form.include_object), form)
     if form.shape == "object":
         kind, api_version = resource.kind, resource.api_version
         items = [entry.item for entry in entries]

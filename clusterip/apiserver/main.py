@@ -17,7 +17,7 @@ from clusterip.apiserver.allocation.ranges import Network
 from clusterip.apiserver.allocation.services import ServiceHooks
 from clusterip.apiserver.authn import Authenticator, TokenFile, Tokens
 from clusterip.apiserver.authz import authorizer
-from clusterip.apiserver.bootstrap import bootstrap
+from clusterip.apiserver.bootstrap import Keeper, bootstrap
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.kubelet import Kubelets
@@ -48,8 +48,8 @@ async def main(options: Options) -> None:
     sockets = [_listen(address, options.secure_port) for address in options.bind_addresses]
     store = await open_store(options.store)
     try:
-        async with serving(options, store, sockets):
-            await asyncio.get_running_loop().create_future()
+        async with serving(options, store, sockets) as following:
+            await asyncio.shield(following)  # without its watch of the store it would serve the past
     finally:
         await store.close()
         for each in sockets:
@@ -57,8 +57,13 @@ async def main(options: Options) -> None:
 
 
 @asynccontextmanager
-async def serving(options: Options, store: Store, sockets: list[socket.socket]) -> AsyncIterator[ApiServer]:
-    """An API server on listening sockets, for as long as the context lasts."""
+async def serving(
+    options: Options, store: Store, sockets: list[socket.socket]
+) -> AsyncIterator[asyncio.Task[None]]:
+    """An API server on listening sockets, for as long as the context lasts.
+
+    Gives the task that follows the store; if that fails, the server must be stopped.
+    """
     ranges = service_ranges(options)
     address = advertised(options, sockets)
     port = sockets[0].getsockname()[1]
@@ -85,11 +90,13 @@ async def serving(options: Options, store: Store, sockets: list[socket.socket]) 
     )
     http = HttpServer(api)
     following = asyncio.create_task(cache.run())
+    keeping: asyncio.Task[None] | None = None
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
     try:
         await _until_loaded(cache, following)
         await bootstrap(objects, ranges, address, port)
+        keeping = asyncio.create_task(Keeper(objects, ranges, address, port).run())
         started.set()
         gc.collect()
         gc.freeze()  # what is loaded now stays: later collections need not look at it
@@ -97,17 +104,14 @@ async def serving(options: Options, store: Store, sockets: list[socket.socket]) 
             servers.append(await loop.create_server(http, sock=each, ssl=context, backlog=4096))
             host, number = each.getsockname()[:2]
             _log.info("serving", address=f"[{host}]:{number}" if ":" in host else f"{host}:{number}")
-        stopped = asyncio.create_task(_fail_with(following))
-        try:
-            yield api
-        finally:
-            stopped.cancel()
+        yield following
     finally:
         for server in servers:
             server.close()
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for task in (keeping, following):
+            if task is not None and task.cancel():
+                with suppress(asyncio.CancelledError):
+                    await task
         await http.shutdown(1.0)
         api.close()
 
@@ -118,13 +122,6 @@ async def _until_loaded(cache: WatchCache, following: asyncio.Task[None]) -> Non
     if following.done():
         ready.cancel()
         following.result()
-
-
-async def _fail_with(following: asyncio.Task[None]) -> None:
-    """Without its watch of the store the server would answer from the past: better to stop."""
-    await asyncio.wait((following,))
-    if not following.cancelled() and following.exception() is not None:
-        _log.error("lost the store", error=repr(following.exception()))
 
 
 def service_ranges(options: Options) -> list[Network]:

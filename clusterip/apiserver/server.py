@@ -17,7 +17,7 @@ from clusterip.apiserver import documents, router, status, verbs
 from clusterip.apiserver.authn import ANONYMOUS, Authenticator, User
 from clusterip.apiserver.authz import PUBLIC, Authorizer
 from clusterip.apiserver.cache import WatchCache
-from clusterip.apiserver.call import BODY_LIMIT, Call
+from clusterip.apiserver.call import BODY_LIMIT, Call, compress
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.metrics import Metrics
 from clusterip.apiserver.options import Options
@@ -84,6 +84,7 @@ class ApiServer:
         try:
             call.user = self._admit(request, info)
             response = await self._dispatch(call)
+            await compress(request, response)
         except status.StatusError as error:
             response = call.reply_status(error.status, error.headers)
         except Closed as error:

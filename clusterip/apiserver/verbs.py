@@ -41,7 +41,7 @@ async def get(call: Call, resource: Resource[Any]) -> web.Response:
 async def list_(call: Call, resource: Resource[Any]) -> web.Response:
     form = call.form
     listing = await list_entries(call.server.cache, resource, selection_of(call.info), call.info.query)
-    body = encode_list(
+    body = await encode_list(
         resource,
         listing.entries,
         listing.revision,
@@ -59,10 +59,10 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
         raise status.method_not_allowed()
     body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, call.info.query)
-    call.warnings += resource.warnings(obj)
     entry = await call.server.objects.create(
         resource, _namespace(call, resource), obj, dry_run=call.info.dry_run
     )
+    call.warnings += resource.warnings(obj)
     return call.reply(encode_entry(entry, form), 201)
 
 
@@ -71,8 +71,6 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
     _check_dry_run(call)
     body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, info.query)
-    if not info.subresource:
-        call.warnings += resource.warnings(obj)
     attempts = 0
 
     def replace(_current: Any) -> Any:
@@ -91,6 +89,8 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
         dry_run=info.dry_run,
         may_create=resource in CREATED_BY_UPDATE,
     )
+    if not info.subresource:
+        call.warnings += resource.warnings(obj)
     return call.reply(encode_entry(entry, form), 201 if created else 200)
 
 
@@ -101,11 +101,12 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     document = read_patch(await call.body(), content_type)
     patcher = call.server.patcher(content_type, document, resource, info)
     warnings: list[str] = []
+    result: Any = None
 
     def apply(current: Any) -> Any:
-        obj, found = read_tree(patcher(current), resource, info.query)
-        warnings[:] = found
-        return obj
+        nonlocal result
+        result, warnings[:] = read_tree(patcher(current), resource, info.query)
+        return result
 
     entry, created = await call.server.objects.update(
         resource,
@@ -116,7 +117,7 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
         dry_run=info.dry_run,
         may_create=content_type == APPLY,
     )
-    call.warnings = warnings
+    call.warnings = warnings if info.subresource else warnings + resource.warnings(result)
     return call.reply(encode_entry(entry, form), 201 if created else 200)
 
 
@@ -148,7 +149,7 @@ async def delete_collection(call: Call, resource: Resource[Any]) -> web.Response
                 raise
         else:
             deleted.append(last)
-    body = encode_list(resource, deleted, call.server.cache.revision, form, continue_=listing.continue_)
+    body = await encode_list(resource, deleted, call.server.cache.revision, form, continue_=listing.continue_)
     return call.reply(body)
 
 

@@ -87,6 +87,8 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
     response.enable_chunked_encoding()
     await response.prepare(call.request)
     call.server.on_lost(call.request, stream.end)
+    watching = call.server.metrics.long_running(call.info)
+    watching.inc()
     try:
         await _begin(call, resource, watcher, after, initial, version)
         async with asyncio.timeout(timeout):
@@ -97,6 +99,7 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
         error.status.kind = error.status.kind or "Status"
         stream.send([b'{"type":"ERROR","object":%b}\n' % encode(error.status)])
     finally:
+        watching.dec()
         cache.unwatch(resource, watcher)
         watcher.closed = True
         call.server.forget_lost(call.request)

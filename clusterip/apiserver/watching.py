@@ -73,7 +73,7 @@ class Watcher:
         sink: Callable[[list[bytes]], None],
         ended: Callable[[], None],
         *,
-        bookmarks: bool,
+        bookmarks: bool = False,
     ) -> None:
         self.selection = selection
         self.encoder = encoder

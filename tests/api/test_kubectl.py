@@ -166,3 +166,14 @@ def test_discovery_and_explain(kubectl: Kubectl) -> None:
 def test_dry_run_writes_nothing(kubectl: Kubectl) -> None:
     kubectl("apply", "--dry-run=server", "-f", "-", stdin=SERVICE)
     assert "not found" in kubectl.fails("get", "svc", "my-service")
+
+
+def test_the_kubernetes_service_comes_back(kubectl: Kubectl) -> None:
+    before = kubectl("get", "svc", "kubernetes", "-n", "default", "-o", "jsonpath={.metadata.uid}")
+    kubectl("delete", "svc", "kubernetes", "-n", "default", "--wait=false")
+    kubectl("wait", "svc/kubernetes", "-n", "default", "--for=create", "--timeout=10s")
+    after = kubectl(
+        "get", "svc", "kubernetes", "-n", "default", "-o", "jsonpath={.metadata.uid} {.spec.clusterIP}"
+    )
+    assert after.split()[1] == "10.96.0.1"
+    assert after.split()[0] != before
