@@ -33,7 +33,12 @@ def always(default: T) -> T:
 
 def always_list() -> Any:
     """A list field that is written even when it is empty."""
-    return msgspec.field(default_factory=list)
+    # Not the type itself: msgspec takes that for a default, which it leaves out.
+    return msgspec.field(default_factory=_empty_list)
+
+
+def _empty_list() -> list[Any]:
+    return []
 
 
 @dataclass(frozen=True)

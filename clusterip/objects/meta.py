@@ -6,16 +6,16 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from clusterip.objects.base import ListMap, ListSet, Struct
+from clusterip.objects.base import ListMap, ListSet, Struct, always
 
 
 class Condition(Struct):
-    type: str = ""
-    status: str = ""
+    type: str = always("")
+    status: str = always("")
     observedGeneration: int = 0
     lastTransitionTime: str | None = None
-    reason: str = ""
-    message: str = ""
+    reason: str = always("")
+    message: str = always("")
 
 
 class Preconditions(Struct):
@@ -33,8 +33,8 @@ class DeleteOptions(Struct):
 
 
 class LabelSelectorRequirement(Struct):
-    key: str = ""
-    operator: str = ""
+    key: str = always("")
+    operator: str = always("")
     values: list[str] = []
 
 
@@ -70,10 +70,10 @@ class ManagedFieldsEntry(Struct):
 class OwnerReference(Struct):
     owned_whole: ClassVar[bool] = True
 
-    apiVersion: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
+    apiVersion: str = always("")
+    kind: str = always("")
+    name: str = always("")
+    uid: str = always("")
     controller: bool | None = None
     blockOwnerDeletion: bool | None = None
 

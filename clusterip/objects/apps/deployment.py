@@ -8,7 +8,7 @@ import msgspec
 
 from clusterip.objects import names, times
 from clusterip.objects.apps.template import name_warnings, selector_text, validate_selector_and_template
-from clusterip.objects.base import IntOrString, ListMap, RetainKeys, Struct
+from clusterip.objects.base import IntOrString, ListMap, RetainKeys, Struct, always
 from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
@@ -52,8 +52,8 @@ class DeploymentSpec(Struct):
 
 
 class DeploymentCondition(Struct):
-    type: str = ""
-    status: str = ""
+    type: str = always("")
+    status: str = always("")
     lastUpdateTime: str | None = None
     lastTransitionTime: str | None = None
     reason: str = ""

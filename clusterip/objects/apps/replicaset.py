@@ -29,8 +29,8 @@ class ReplicaSetSpec(Struct):
 
 
 class ReplicaSetCondition(Struct):
-    type: str = ""
-    status: str = ""
+    type: str = always("")
+    status: str = always("")
     lastTransitionTime: str | None = None
     reason: str = ""
     message: str = ""

@@ -31,17 +31,17 @@ class ContainerPort(Struct):
 
 
 class ContainerResizePolicy(Struct):
-    resourceName: str = ""
-    restartPolicy: str = ""
+    resourceName: str = always("")
+    restartPolicy: str = always("")
 
 
 class ContainerRestartRuleOnExitCodes(Struct):
-    operator: str = ""
+    operator: str = always("")
     values: Annotated[list[int], ListSet()] = []
 
 
 class ContainerRestartRule(Struct):
-    action: str = ""
+    action: str = always("")
     exitCodes: ContainerRestartRuleOnExitCodes | None = None
 
 
@@ -65,7 +65,7 @@ class EnvVarSource(Struct):
 
 
 class EnvVar(Struct):
-    name: str = ""
+    name: str = always("")
     value: str = ""
     valueFrom: EnvVarSource | None = None
 
@@ -75,8 +75,8 @@ class ExecAction(Struct):
 
 
 class HTTPHeader(Struct):
-    name: str = ""
-    value: str = ""
+    name: str = always("")
+    value: str = always("")
 
 
 class HTTPGetAction(Struct):
@@ -128,7 +128,7 @@ class Probe(Struct):
 
 
 class ResourceClaim(Struct):
-    name: str = ""
+    name: str = always("")
     request: str = ""
 
 
@@ -139,22 +139,22 @@ class ResourceRequirements(Struct):
 
 
 class VolumeDevice(Struct):
-    name: str = ""
-    devicePath: str = ""
+    name: str = always("")
+    devicePath: str = always("")
 
 
 class VolumeMount(Struct):
-    name: str = ""
+    name: str = always("")
     readOnly: bool = False
     recursiveReadOnly: str | None = None
-    mountPath: str = ""
+    mountPath: str = always("")
     subPath: str = ""
     mountPropagation: str | None = None
     subPathExpr: str = ""
 
 
 class Container(Struct):
-    name: str = ""
+    name: str = always("")
     image: str = ""
     command: list[str] = []
     args: list[str] = []
@@ -182,7 +182,7 @@ class Container(Struct):
 
 
 class EphemeralContainer(Struct):
-    name: str = ""
+    name: str = always("")
     image: str = ""
     command: list[str] = []
     args: list[str] = []

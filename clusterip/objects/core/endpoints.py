@@ -19,7 +19,7 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, NONE, shortened
 class EndpointAddress(Struct):
     owned_whole: ClassVar[bool] = True
 
-    ip: str = ""
+    ip: str = always("")
     hostname: str = ""
     nodeName: str | None = None
     targetRef: ObjectReference | None = None

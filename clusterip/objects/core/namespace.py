@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from clusterip.objects import names, times
-from clusterip.objects.base import ListMap, Struct
+from clusterip.objects.base import ListMap, Struct, always
 from clusterip.objects.errors import ErrorList, Path, invalid, invalid_each
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
@@ -21,8 +21,8 @@ class NamespaceSpec(Struct):
 
 
 class NamespaceCondition(Struct):
-    type: str = ""
-    status: str = ""
+    type: str = always("")
+    status: str = always("")
     lastTransitionTime: str | None = None
     reason: str = ""
     message: str = ""

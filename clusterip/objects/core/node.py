@@ -30,16 +30,16 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, NONE, UNKNOWN, wid
 
 
 class AttachedVolume(Struct):
-    name: str = ""
-    devicePath: str = ""
+    name: str = always("")
+    devicePath: str = always("")
 
 
 class ConfigMapNodeConfigSource(Struct):
-    namespace: str = ""
-    name: str = ""
+    namespace: str = always("")
+    name: str = always("")
     uid: str = ""
     resourceVersion: str = ""
-    kubeletConfigKey: str = ""
+    kubeletConfigKey: str = always("")
 
 
 class ContainerImage(Struct):
@@ -56,9 +56,9 @@ class NodeConfigSource(Struct):
 
 
 class Taint(Struct):
-    key: str = ""
+    key: str = always("")
     value: str = ""
-    effect: str = ""
+    effect: str = always("")
     timeAdded: str | None = None
 
 
@@ -73,13 +73,13 @@ class NodeSpec(Struct):
 
 
 class NodeAddress(Struct):
-    type: str = ""
-    address: str = ""
+    type: str = always("")
+    address: str = always("")
 
 
 class NodeCondition(Struct):
-    type: str = ""
-    status: str = ""
+    type: str = always("")
+    status: str = always("")
     lastHeartbeatTime: str | None = None
     lastTransitionTime: str | None = None
     reason: str = ""
@@ -116,16 +116,16 @@ class NodeSwapStatus(Struct):
 
 
 class NodeSystemInfo(Struct):
-    machineID: str = ""
-    systemUUID: str = ""
-    bootID: str = ""
-    kernelVersion: str = ""
-    osImage: str = ""
-    containerRuntimeVersion: str = ""
-    kubeletVersion: str = ""
-    kubeProxyVersion: str = ""
-    operatingSystem: str = ""
-    architecture: str = ""
+    machineID: str = always("")
+    systemUUID: str = always("")
+    bootID: str = always("")
+    kernelVersion: str = always("")
+    osImage: str = always("")
+    containerRuntimeVersion: str = always("")
+    kubeletVersion: str = always("")
+    kubeProxyVersion: str = always("")
+    operatingSystem: str = always("")
+    architecture: str = always("")
     swap: NodeSwapStatus | None = None
 
 

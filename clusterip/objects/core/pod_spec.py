@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from clusterip.objects.base import Atomic, ListMap, Quantity, RetainKeys, Struct, always_list
+from clusterip.objects.base import Atomic, ListMap, Quantity, RetainKeys, Struct, always, always_list
 from clusterip.objects.core.containers import Container, EphemeralContainer, ResourceRequirements
 from clusterip.objects.core.references import LocalObjectReference
 from clusterip.objects.core.scheduling import Affinity, Toleration, TopologySpreadConstraint
@@ -16,7 +16,7 @@ from clusterip.objects.meta import ObjectMeta
 
 
 class HostAlias(Struct):
-    ip: str = ""
+    ip: str = always("")
     hostnames: list[str] = []
 
 
@@ -32,21 +32,21 @@ class PodDNSConfig(Struct):
 
 
 class PodOS(Struct):
-    name: str = ""
+    name: str = always("")
 
 
 class PodReadinessGate(Struct):
-    conditionType: str = ""
+    conditionType: str = always("")
 
 
 class PodResourceClaim(Struct):
-    name: str = ""
+    name: str = always("")
     resourceClaimName: str | None = None
     resourceClaimTemplateName: str | None = None
 
 
 class PodSchedulingGate(Struct):
-    name: str = ""
+    name: str = always("")
 
 
 class PodSchedulingGroup(Struct):

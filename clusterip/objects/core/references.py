@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from clusterip.objects.base import Quantity, Struct
+from clusterip.objects.base import Quantity, Struct, always
 
 
 class ConfigMapKeySelector(Struct):
     owned_whole: ClassVar[bool] = True
 
     name: str = ""
-    key: str = ""
+    key: str = always("")
     optional: bool | None = None
 
 
 class FileKeySelector(Struct):
     owned_whole: ClassVar[bool] = True
 
-    volumeName: str = ""
-    path: str = ""
-    key: str = ""
+    volumeName: str = always("")
+    path: str = always("")
+    key: str = always("")
     optional: bool | None = None
 
 
@@ -34,7 +34,7 @@ class ObjectFieldSelector(Struct):
     owned_whole: ClassVar[bool] = True
 
     apiVersion: str = ""
-    fieldPath: str = ""
+    fieldPath: str = always("")
 
 
 class ObjectReference(Struct):
@@ -53,7 +53,7 @@ class ResourceFieldSelector(Struct):
     owned_whole: ClassVar[bool] = True
 
     containerName: str = ""
-    resource: str = ""
+    resource: str = always("")
     divisor: Quantity | None = None
 
 
@@ -61,7 +61,7 @@ class SecretKeySelector(Struct):
     owned_whole: ClassVar[bool] = True
 
     name: str = ""
-    key: str = ""
+    key: str = always("")
     optional: bool | None = None
 
 
@@ -76,5 +76,5 @@ class TypedLocalObjectReference(Struct):
     owned_whole: ClassVar[bool] = True
 
     apiGroup: str | None = None
-    kind: str = ""
-    name: str = ""
+    kind: str = always("")
+    name: str = always("")

@@ -11,8 +11,8 @@ from clusterip.objects.meta import LabelSelector
 
 
 class NodeSelectorRequirement(Struct):
-    key: str = ""
-    operator: str = ""
+    key: str = always("")
+    operator: str = always("")
     values: list[str] = []
 
 
@@ -42,7 +42,7 @@ class NodeAffinity(Struct):
 class PodAffinityTerm(Struct):
     labelSelector: LabelSelector | None = None
     namespaces: list[str] = []
-    topologyKey: str = ""
+    topologyKey: str = always("")
     namespaceSelector: LabelSelector | None = None
     matchLabelKeys: list[str] = []
     mismatchLabelKeys: list[str] = []
@@ -79,8 +79,8 @@ class Toleration(Struct):
 
 class TopologySpreadConstraint(Struct):
     maxSkew: int = always(0)
-    topologyKey: str = ""
-    whenUnsatisfiable: str = ""
+    topologyKey: str = always("")
+    whenUnsatisfiable: str = always("")
     labelSelector: LabelSelector | None = None
     minDomains: int | None = None
     nodeAffinityPolicy: str | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from clusterip.objects.base import Struct
+from clusterip.objects.base import Struct, always
 
 
 class AppArmorProfile(Struct):
-    type: str = ""
+    type: str = always("")
     localhostProfile: str | None = None
 
 
@@ -23,13 +23,13 @@ class SELinuxOptions(Struct):
 
 
 class SeccompProfile(Struct):
-    type: str = ""
+    type: str = always("")
     localhostProfile: str | None = None
 
 
 class Sysctl(Struct):
-    name: str = ""
-    value: str = ""
+    name: str = always("")
+    value: str = always("")
 
 
 class WindowsSecurityContextOptions(Struct):

@@ -15,15 +15,15 @@ from clusterip.objects.meta import LabelSelector, ObjectMeta
 
 
 class AWSElasticBlockStoreVolumeSource(Struct):
-    volumeID: str = ""
+    volumeID: str = always("")
     fsType: str = ""
     partition: int = 0
     readOnly: bool = False
 
 
 class AzureDiskVolumeSource(Struct):
-    diskName: str = ""
-    diskURI: str = ""
+    diskName: str = always("")
+    diskURI: str = always("")
     cachingMode: str | None = None
     fsType: str | None = None
     readOnly: bool | None = None
@@ -31,13 +31,13 @@ class AzureDiskVolumeSource(Struct):
 
 
 class AzureFileVolumeSource(Struct):
-    secretName: str = ""
-    shareName: str = ""
+    secretName: str = always("")
+    shareName: str = always("")
     readOnly: bool = False
 
 
 class CSIVolumeSource(Struct):
-    driver: str = ""
+    driver: str = always("")
     readOnly: bool | None = None
     fsType: str | None = None
     volumeAttributes: dict[str, str] = {}
@@ -54,7 +54,7 @@ class CephFSVolumeSource(Struct):
 
 
 class CinderVolumeSource(Struct):
-    volumeID: str = ""
+    volumeID: str = always("")
     fsType: str = ""
     readOnly: bool = False
     secretRef: LocalObjectReference | None = None
@@ -65,12 +65,12 @@ class ClusterTrustBundleProjection(Struct):
     signerName: str | None = None
     labelSelector: LabelSelector | None = None
     optional: bool | None = None
-    path: str = ""
+    path: str = always("")
 
 
 class KeyToPath(Struct):
-    key: str = ""
-    path: str = ""
+    key: str = always("")
+    path: str = always("")
     mode: int | None = None
 
 
@@ -88,7 +88,7 @@ class ConfigMapVolumeSource(Struct):
 
 
 class DownwardAPIVolumeFile(Struct):
-    path: str = ""
+    path: str = always("")
     fieldRef: ObjectFieldSelector | None = None
     resourceFieldRef: ResourceFieldSelector | None = None
     mode: int | None = None
@@ -110,8 +110,8 @@ class EmptyDirVolumeSource(Struct):
 
 class TypedObjectReference(Struct):
     apiGroup: str | None = None
-    kind: str = ""
-    name: str = ""
+    kind: str = always("")
+    name: str = always("")
     namespace: str | None = None
 
 
@@ -150,7 +150,7 @@ class FCVolumeSource(Struct):
 
 
 class FlexVolumeSource(Struct):
-    driver: str = ""
+    driver: str = always("")
     fsType: str = ""
     secretRef: LocalObjectReference | None = None
     readOnly: bool = False
@@ -163,32 +163,32 @@ class FlockerVolumeSource(Struct):
 
 
 class GCEPersistentDiskVolumeSource(Struct):
-    pdName: str = ""
+    pdName: str = always("")
     fsType: str = ""
     partition: int = 0
     readOnly: bool = False
 
 
 class GitRepoVolumeSource(Struct):
-    repository: str = ""
+    repository: str = always("")
     revision: str = ""
     directory: str = ""
 
 
 class GlusterfsVolumeSource(Struct):
-    endpoints: str = ""
-    path: str = ""
+    endpoints: str = always("")
+    path: str = always("")
     readOnly: bool = False
 
 
 class HostPathVolumeSource(Struct):
-    path: str = ""
+    path: str = always("")
     type: str | None = None
 
 
 class ISCSIVolumeSource(Struct):
-    targetPortal: str = ""
-    iqn: str = ""
+    targetPortal: str = always("")
+    iqn: str = always("")
     lun: int = always(0)
     iscsiInterface: str = ""
     fsType: str = ""
@@ -206,24 +206,24 @@ class ImageVolumeSource(Struct):
 
 
 class NFSVolumeSource(Struct):
-    server: str = ""
-    path: str = ""
+    server: str = always("")
+    path: str = always("")
     readOnly: bool = False
 
 
 class PersistentVolumeClaimVolumeSource(Struct):
-    claimName: str = ""
+    claimName: str = always("")
     readOnly: bool = False
 
 
 class PhotonPersistentDiskVolumeSource(Struct):
-    pdID: str = ""
+    pdID: str = always("")
     fsType: str = ""
 
 
 class PodCertificateProjection(Struct):
-    signerName: str = ""
-    keyType: str = ""
+    signerName: str = always("")
+    keyType: str = always("")
     maxExpirationSeconds: int | None = None
     credentialBundlePath: str = ""
     keyPath: str = ""
@@ -232,7 +232,7 @@ class PodCertificateProjection(Struct):
 
 
 class PortworxVolumeSource(Struct):
-    volumeID: str = ""
+    volumeID: str = always("")
     fsType: str = ""
     readOnly: bool = False
 
@@ -246,7 +246,7 @@ class SecretProjection(Struct):
 class ServiceAccountTokenProjection(Struct):
     audience: str = ""
     expirationSeconds: int | None = None
-    path: str = ""
+    path: str = always("")
 
 
 class VolumeProjection(Struct):
@@ -264,8 +264,8 @@ class ProjectedVolumeSource(Struct):
 
 
 class QuobyteVolumeSource(Struct):
-    registry: str = ""
-    volume: str = ""
+    registry: str = always("")
+    volume: str = always("")
     readOnly: bool = False
     user: str = ""
     group: str = ""
@@ -274,7 +274,7 @@ class QuobyteVolumeSource(Struct):
 
 class RBDVolumeSource(Struct):
     monitors: list[str] = always_list()
-    image: str = ""
+    image: str = always("")
     fsType: str = ""
     pool: str = ""
     user: str = ""
@@ -284,8 +284,8 @@ class RBDVolumeSource(Struct):
 
 
 class ScaleIOVolumeSource(Struct):
-    gateway: str = ""
-    system: str = ""
+    gateway: str = always("")
+    system: str = always("")
     secretRef: LocalObjectReference | None = None
     sslEnabled: bool = False
     protectionDomain: str = ""
@@ -312,14 +312,14 @@ class StorageOSVolumeSource(Struct):
 
 
 class VsphereVirtualDiskVolumeSource(Struct):
-    volumePath: str = ""
+    volumePath: str = always("")
     fsType: str = ""
     storagePolicyName: str = ""
     storagePolicyID: str = ""
 
 
 class Volume(Struct):
-    name: str = ""
+    name: str = always("")
     hostPath: HostPathVolumeSource | None = None
     emptyDir: EmptyDirVolumeSource | None = None
     gcePersistentDisk: GCEPersistentDiskVolumeSource | None = None

@@ -14,7 +14,7 @@ from clusterip.objects.addresses import (
     validate_ip,
     warn_ip,
 )
-from clusterip.objects.base import ListSet, Struct, always_list
+from clusterip.objects.base import ListSet, Struct, always, always_list
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.errors import (
     ErrorList,
@@ -44,11 +44,11 @@ class EndpointConditions(Struct):
 
 
 class ForNode(Struct):
-    name: str = ""
+    name: str = always("")
 
 
 class ForZone(Struct):
-    name: str = ""
+    name: str = always("")
 
 
 class EndpointHints(Struct):
@@ -77,7 +77,7 @@ class EndpointPort(Struct):
 
 
 class EndpointSlice(Object):
-    addressType: str = ""
+    addressType: str = always("")
     endpoints: list[Endpoint] = always_list()
     ports: list[EndpointPort] = always_list()
 

@@ -8,7 +8,7 @@ import msgspec
 
 from clusterip.objects import names
 from clusterip.objects.addresses import validate_canonical_ip
-from clusterip.objects.base import Struct
+from clusterip.objects.base import Struct, always
 from clusterip.objects.errors import ErrorList, Path, invalid_each, required
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import immutable, validate_object_meta, validate_object_meta_update
@@ -18,9 +18,9 @@ from clusterip.objects.tables import NAME_COLUMN, NONE
 
 class ParentReference(Struct):
     group: str = ""
-    resource: str = ""
+    resource: str = always("")
     namespace: str = ""
-    name: str = ""
+    name: str = always("")
 
 
 class IPAddressSpec(Struct):

@@ -13,9 +13,9 @@ from clusterip.objects.meta import Object
 
 
 class ContainerExtendedResourceRequest(Struct):
-    containerName: str = ""
-    resourceName: str = ""
-    requestName: str = ""
+    containerName: str = always("")
+    resourceName: str = always("")
+    requestName: str = always("")
 
 
 class ContainerStateRunning(Struct):
@@ -54,18 +54,18 @@ class ContainerUser(Struct):
 
 
 class ResourceHealth(Struct):
-    resourceID: str = ""
+    resourceID: str = always("")
     health: str = ""
     message: str | None = None
 
 
 class ResourceStatus(Struct):
-    name: str = ""
+    name: str = always("")
     resources: Annotated[list[ResourceHealth], ListMap(("resourceID",))] = []
 
 
 class ImageVolumeStatus(Struct):
-    imageRef: str = ""
+    imageRef: str = always("")
 
 
 class VolumeStatus(Struct):
@@ -73,21 +73,21 @@ class VolumeStatus(Struct):
 
 
 class VolumeMountStatus(Struct):
-    name: str = ""
-    mountPath: str = ""
+    name: str = always("")
+    mountPath: str = always("")
     readOnly: bool = False
     recursiveReadOnly: str | None = None
     volumeStatus: VolumeStatus | None = None
 
 
 class ContainerStatus(Struct):
-    name: str = ""
+    name: str = always("")
     state: ContainerState = msgspec.field(default_factory=ContainerState)
     lastState: ContainerState = msgspec.field(default_factory=ContainerState)
     ready: bool = always(False)
     restartCount: int = always(0)
-    image: str = ""
-    imageID: str = ""
+    image: str = always("")
+    imageID: str = always("")
     containerID: str = ""
     started: bool | None = None
     allocatedResources: dict[str, Quantity] = {}
@@ -99,19 +99,19 @@ class ContainerStatus(Struct):
 
 
 class HostIP(Struct):
-    ip: str = ""
+    ip: str = always("")
 
 
 class NodeAllocatableResourceClaimStatus(Struct):
-    resourceClaimName: str = ""
+    resourceClaimName: str = always("")
     containers: Annotated[list[str], ListSet()] = []
     resources: dict[str, Quantity] = {}
 
 
 class PodCondition(Struct):
-    type: str = ""
+    type: str = always("")
     observedGeneration: int = 0
-    status: str = ""
+    status: str = always("")
     lastProbeTime: str | None = None
     lastTransitionTime: str | None = None
     reason: str = ""
@@ -120,15 +120,15 @@ class PodCondition(Struct):
 
 class PodExtendedResourceClaimStatus(Struct):
     requestMappings: list[ContainerExtendedResourceRequest] = always_list()
-    resourceClaimName: str = ""
+    resourceClaimName: str = always("")
 
 
 class PodIP(Struct):
-    ip: str = ""
+    ip: str = always("")
 
 
 class PodResourceClaimStatus(Struct):
-    name: str = ""
+    name: str = always("")
     resourceClaimName: str | None = None
 
 

@@ -16,7 +16,7 @@ class ClientIPConfig(Struct):
 
 class PortStatus(Struct):
     port: int = always(0)
-    protocol: str = ""
+    protocol: str = always("")
     error: str | None = None
 
 
