@@ -8,6 +8,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 from aiohttp import web
@@ -71,6 +72,7 @@ class Authenticator:
     def __init__(self, tokens: list[Tokens], *, certificates: bool) -> None:
         self._tokens = tokens
         self._certificates = certificates
+        self._by_connection: WeakKeyDictionary[Any, User] = WeakKeyDictionary()
 
     def authenticate(self, request: web.BaseRequest) -> User | None:
         """The user; ANONYMOUS if no credentials are shown, None if those shown are no good."""
@@ -87,9 +89,18 @@ class Authenticator:
                 if user is not None:
                     return user
             return None
-        if self._certificates:
-            return _of_certificate(request) or ANONYMOUS
-        return ANONYMOUS
+        return self._of_connection(request) if self._certificates else ANONYMOUS
+
+    def _of_connection(self, request: web.BaseRequest) -> User:
+        """The user of the connection's client certificate, which TLS has verified already."""
+        transport = request.transport
+        tls = transport.get_extra_info("ssl_object") if transport is not None else None
+        if tls is None:
+            return ANONYMOUS
+        user = self._by_connection.get(tls)
+        if user is None:
+            user = self._by_connection[tls] = _of_certificate(tls.getpeercert()) or ANONYMOUS
+        return user
 
 
 def _websocket_token(protocols: str) -> str:
@@ -105,11 +116,8 @@ def _websocket_token(protocols: str) -> str:
     return ""
 
 
-def _of_certificate(request: web.BaseRequest) -> User | None:
-    """The user of the connection's client certificate, which TLS has verified already."""
-    transport = request.transport
-    tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    certificate: Mapping[str, Any] | None = tls.getpeercert() if tls is not None else None
+def _of_certificate(certificate: Mapping[str, Any] | None) -> User | None:
+    """The user whom a certificate names: its common name, in groups that are its organizations."""
     if not certificate:
         return None
     names = [pair for attributes in certificate.get("subject", ()) for pair in attributes]

@@ -31,6 +31,7 @@ from clusterip.process import log
 from clusterip.process.health import HealthServer
 from clusterip.process.run import Fatal
 from clusterip.process.sockets import listen_tcp
+from clusterip.storage.compaction import compact_periodically
 from clusterip.storage.open import open_store
 from clusterip.storage.store import Store
 
@@ -90,13 +91,16 @@ async def serving(
     )
     http = HttpServer(api)
     following = asyncio.create_task(cache.run())
-    keeping: asyncio.Task[None] | None = None
+    background = [following]
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
     try:
         await _until_loaded(cache, following)
         await bootstrap(objects, ranges, address, port)
-        keeping = asyncio.create_task(Keeper(objects, ranges, address, port).run())
+        background += [
+            asyncio.create_task(Keeper(objects, ranges, address, port).run()),
+            asyncio.create_task(compact_periodically(store)),
+        ]
         started.set()
         gc.collect()
         gc.freeze()  # what is loaded now stays: later collections need not look at it
@@ -108,8 +112,8 @@ async def serving(
     finally:
         for server in servers:
             server.close()
-        for task in (keeping, following):
-            if task is not None and task.cancel():
+        for task in reversed(background):
+            if task.cancel():
                 with suppress(asyncio.CancelledError):
                     await task
         await http.shutdown(1.0)

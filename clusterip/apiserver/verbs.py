@@ -13,7 +13,7 @@ from clusterip.apiserver.decoding import APPLY, read_object, read_options, read_
 from clusterip.apiserver.encoding import encode_entry, encode_list
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.generic import CREATED_BY_UPDATE
-from clusterip.apiserver.listing import list_entries
+from clusterip.apiserver.listing import list_entries, parse_version
 from clusterip.apiserver.selection import selection_of
 from clusterip.objects.core.namespace import NAMESPACES
 from clusterip.objects.core.pod import PODS
@@ -34,6 +34,7 @@ async def get(call: Call, resource: Resource[Any]) -> web.Response:
         if entry is None:
             raise status.not_found(resource, info.name)
     else:
+        await call.server.cache.reach(parse_version(version))
         entry = await call.server.objects.get(resource, _namespace(call, resource), info.name)
     return call.reply(encode_entry(entry, call.form))
 
