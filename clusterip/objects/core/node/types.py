@@ -1,0 +1,132 @@
+"""The fields of a Node and of what it reports of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clusterip.objects.base import ListMap, ListSet, Quantity, Struct, always, always_list
+from clusterip.objects.meta import Object
+
+
+class AttachedVolume(Struct):
+    name: str = always("")
+    devicePath: str = always("")
+
+
+class ConfigMapNodeConfigSource(Struct):
+    namespace: str = always("")
+    name: str = always("")
+    uid: str = ""
+    resourceVersion: str = ""
+    kubeletConfigKey: str = always("")
+
+
+class ContainerImage(Struct):
+    names: list[str] = always_list()
+    sizeBytes: int = 0
+
+
+class DaemonEndpoint(Struct):
+    Port: int = always(0)
+
+
+class NodeConfigSource(Struct):
+    configMap: ConfigMapNodeConfigSource | None = None
+
+
+class Taint(Struct):
+    key: str = always("")
+    value: str = ""
+    effect: str = always("")
+    timeAdded: str | None = None
+
+
+class NodeSpec(Struct):
+    podCIDR: str = ""
+    podCIDRs: Annotated[list[str], ListSet(merge=True)] = []
+    providerID: str = ""
+    unschedulable: bool = False
+    taints: list[Taint] = []
+    configSource: NodeConfigSource | None = None
+    externalID: str = ""
+
+
+class NodeAddress(Struct):
+    type: str = always("")
+    address: str = always("")
+
+
+class NodeCondition(Struct):
+    type: str = always("")
+    status: str = always("")
+    lastHeartbeatTime: str | None = None
+    lastTransitionTime: str | None = None
+    reason: str = ""
+    message: str = ""
+
+
+class NodeConfigStatus(Struct):
+    assigned: NodeConfigSource | None = None
+    active: NodeConfigSource | None = None
+    lastKnownGood: NodeConfigSource | None = None
+    error: str = ""
+
+
+class NodeDaemonEndpoints(Struct):
+    kubeletEndpoint: DaemonEndpoint = msgspec.field(default_factory=DaemonEndpoint)
+
+
+class NodeFeatures(Struct):
+    supplementalGroupsPolicy: bool | None = None
+
+
+class NodeRuntimeHandlerFeatures(Struct):
+    recursiveReadOnlyMounts: bool | None = None
+    userNamespaces: bool | None = None
+
+
+class NodeRuntimeHandler(Struct):
+    name: str = ""
+    features: NodeRuntimeHandlerFeatures | None = None
+
+
+class NodeSwapStatus(Struct):
+    capacity: int | None = None
+
+
+class NodeSystemInfo(Struct):
+    machineID: str = always("")
+    systemUUID: str = always("")
+    bootID: str = always("")
+    kernelVersion: str = always("")
+    osImage: str = always("")
+    containerRuntimeVersion: str = always("")
+    kubeletVersion: str = always("")
+    kubeProxyVersion: str = always("")
+    operatingSystem: str = always("")
+    architecture: str = always("")
+    swap: NodeSwapStatus | None = None
+
+
+class NodeStatus(Struct):
+    capacity: dict[str, Quantity] = {}
+    allocatable: dict[str, Quantity] = {}
+    phase: str = ""
+    conditions: Annotated[list[NodeCondition], ListMap(("type",), merge="type")] = []
+    addresses: Annotated[list[NodeAddress], ListMap(("type",), merge="type")] = []
+    daemonEndpoints: NodeDaemonEndpoints = msgspec.field(default_factory=NodeDaemonEndpoints)
+    nodeInfo: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
+    images: list[ContainerImage] = []
+    volumesInUse: list[str] = []
+    volumesAttached: list[AttachedVolume] = []
+    config: NodeConfigStatus | None = None
+    runtimeHandlers: list[NodeRuntimeHandler] = []
+    features: NodeFeatures | None = None
+    declaredFeatures: list[str] = []
+
+
+class Node(Object):
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
