@@ -6,7 +6,7 @@ A path is the elements from the object to a field, each as ``fieldsV1`` writes i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import msgspec
@@ -77,16 +77,11 @@ def _drop_itself(fields: dict[str, Any]) -> None:
             _drop_itself(below)
 
 
-def with_parents(paths: Iterable[Path]) -> set[Path]:
+def with_parents(paths: Set[Path]) -> set[Path]:
     """The paths and the members on the way to them, which go when nobody owns anything in them."""
     found = set(paths)
-    for path in list(found):
-        for end in range(len(path) - 1, 0, -1):
-            parent = path[:end]
-            if parent[-1].startswith("f:"):
-                if parent in found:
-                    continue
-                found.add(parent)
+    for path in paths:
+        found.update(path[:end] for end in range(1, len(path)) if path[end - 1].startswith("f:"))
     return found
 
 
