@@ -10,6 +10,8 @@ from clusterip.objects.base import ListMap, ListSet, Struct, always
 
 
 class Condition(Struct):
+    """One aspect of an object's state, true, false or unknown, and since when."""
+
     type: str = always("")
     status: str = always("")
     observedGeneration: int = 0
@@ -19,6 +21,8 @@ class Condition(Struct):
 
 
 class Preconditions(Struct):
+    """What must hold for a delete to happen."""
+
     uid: str | None = None
     resourceVersion: str | None = None
 
@@ -39,6 +43,8 @@ class LabelSelectorRequirement(Struct):
 
 
 class LabelSelector(Struct):
+    """All of ``matchLabels`` and ``matchExpressions`` together; empty matches everything."""
+
     owned_whole: ClassVar[bool] = True
 
     matchLabels: dict[str, str] = {}
@@ -50,6 +56,8 @@ class ShardInfo(Struct):
 
 
 class ListMeta(Struct):
+    """What a list says of itself: its version, and how to get the rest of it."""
+
     selfLink: str = ""
     resourceVersion: str = ""
     continue_: str = msgspec.field(name="continue", default="")
@@ -58,6 +66,8 @@ class ListMeta(Struct):
 
 
 class ManagedFieldsEntry(Struct):
+    """Which fields one manager set, for server-side apply."""
+
     manager: str = ""
     operation: str = ""
     apiVersion: str = ""
@@ -68,6 +78,8 @@ class ManagedFieldsEntry(Struct):
 
 
 class OwnerReference(Struct):
+    """The object without which this one is garbage."""
+
     owned_whole: ClassVar[bool] = True
 
     apiVersion: str = always("")
@@ -97,6 +109,8 @@ class ObjectMeta(Struct):
 
 
 class StatusCause(Struct):
+    """One thing wrong with one field."""
+
     reason: str = ""
     message: str = ""
     field: str = ""
@@ -112,6 +126,8 @@ class StatusDetails(Struct):
 
 
 class Status(Struct):
+    """The answer to a request that failed, or that has nothing else to say."""
+
     kind: str = ""
     apiVersion: str = ""
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)

@@ -31,11 +31,15 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, container_cells, w
 
 
 class RollingUpdateDeployment(Struct):
+    """How many Pods may be missing or too many meanwhile, as number or percentage."""
+
     maxUnavailable: IntOrString | None = None
     maxSurge: IntOrString | None = None
 
 
 class DeploymentStrategy(Struct):
+    """How Pods of the old template make way for those of the new."""
+
     type: str = ""
     rollingUpdate: RollingUpdateDeployment | None = None
 

@@ -17,6 +17,8 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
 
 class LeaseSpec(Struct):
+    """Who holds the lease, and until when if not renewed."""
+
     holderIdentity: str | None = None
     leaseDurationSeconds: int | None = None
     acquireTime: str | None = None

@@ -23,6 +23,8 @@ class ConfigMapEnvSource(Struct):
 
 
 class ContainerPort(Struct):
+    """A port that a container listens on; what is not listed is open too."""
+
     name: str = ""
     hostPort: int = 0
     containerPort: int = always(0)
@@ -51,12 +53,16 @@ class SecretEnvSource(Struct):
 
 
 class EnvFromSource(Struct):
+    """All keys of a ConfigMap or Secret as environment variables."""
+
     prefix: str = ""
     configMapRef: ConfigMapEnvSource | None = None
     secretRef: SecretEnvSource | None = None
 
 
 class EnvVarSource(Struct):
+    """Where an environment variable's value comes from; exactly one is set."""
+
     fieldRef: ObjectFieldSelector | None = None
     resourceFieldRef: ResourceFieldSelector | None = None
     configMapKeyRef: ConfigMapKeySelector | None = None
@@ -71,6 +77,8 @@ class EnvVar(Struct):
 
 
 class ExecAction(Struct):
+    """A command run in the container, without a shell."""
+
     command: list[str] = []
 
 
@@ -104,6 +112,8 @@ class LifecycleHandler(Struct):
 
 
 class Lifecycle(Struct):
+    """What is done right after a container starts and right before it is stopped."""
+
     postStart: LifecycleHandler | None = None
     preStop: LifecycleHandler | None = None
     stopSignal: str | None = None
@@ -115,6 +125,8 @@ class GRPCAction(Struct):
 
 
 class Probe(Struct):
+    """A check repeated while a container runs. Exactly one of exec, httpGet, tcpSocket, grpc is set."""
+
     exec: ExecAction | None = None
     httpGet: HTTPGetAction | None = None
     tcpSocket: TCPSocketAction | None = None
@@ -133,17 +145,23 @@ class ResourceClaim(Struct):
 
 
 class ResourceRequirements(Struct):
+    """What a container gets for sure (``requests``) and at most (``limits``)."""
+
     limits: dict[str, Quantity] = {}
     requests: dict[str, Quantity] = {}
     claims: Annotated[list[ResourceClaim], ListMap(("name",))] = []
 
 
 class VolumeDevice(Struct):
+    """Where in a container a raw block device appears."""
+
     name: str = always("")
     devicePath: str = always("")
 
 
 class VolumeMount(Struct):
+    """Where in a container one of the Pod's volumes appears."""
+
     name: str = always("")
     readOnly: bool = False
     recursiveReadOnly: str | None = None
@@ -182,6 +200,8 @@ class Container(Struct):
 
 
 class EphemeralContainer(Struct):
+    """A container added to a running Pod to look into it."""
+
     name: str = always("")
     image: str = ""
     command: list[str] = []

@@ -35,6 +35,8 @@ class EndpointPort(Struct):
 
 
 class EndpointSubset(Struct):
+    """Addresses that all have the same ports."""
+
     addresses: list[EndpointAddress] = []
     notReadyAddresses: list[EndpointAddress] = []
     ports: list[EndpointPort] = []

@@ -17,6 +17,8 @@ from clusterip.objects.tables import NAME_COLUMN, wide
 
 
 class EventSeries(Struct):
+    """How often an event repeated itself."""
+
     count: int = 0
     lastObservedTime: str | None = None
 

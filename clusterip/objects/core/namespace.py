@@ -17,6 +17,8 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
 
 class NamespaceSpec(Struct):
+    """Who still has to clean up before the Namespace may go."""
+
     finalizers: list[str] = []
 
 

@@ -16,6 +16,8 @@ from clusterip.objects.meta import ObjectMeta
 
 
 class HostAlias(Struct):
+    """A line in the Pod's ``/etc/hosts``."""
+
     ip: str = always("")
     hostnames: list[str] = []
 
@@ -26,6 +28,8 @@ class PodDNSConfigOption(Struct):
 
 
 class PodDNSConfig(Struct):
+    """What is added to the ``resolv.conf`` that ``dnsPolicy`` makes."""
+
     nameservers: list[str] = []
     searches: list[str] = []
     options: list[PodDNSConfigOption] = []
@@ -36,6 +40,8 @@ class PodOS(Struct):
 
 
 class PodReadinessGate(Struct):
+    """A further condition that must be true before the Pod counts as ready."""
+
     conditionType: str = always("")
 
 
@@ -46,6 +52,8 @@ class PodResourceClaim(Struct):
 
 
 class PodSchedulingGate(Struct):
+    """Keeps the Pod from being scheduled until it is removed."""
+
     name: str = always("")
 
 
@@ -101,5 +109,7 @@ class PodSpec(Struct):
 
 
 class PodTemplateSpec(Struct):
+    """What a workload makes Pods from."""
+
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
     spec: PodSpec = msgspec.field(default_factory=PodSpec)

@@ -25,12 +25,16 @@ class FileKeySelector(Struct):
 
 
 class LocalObjectReference(Struct):
+    """Names an object in the same namespace."""
+
     owned_whole: ClassVar[bool] = True
 
     name: str = ""
 
 
 class ObjectFieldSelector(Struct):
+    """A field of the Pod itself, by path."""
+
     owned_whole: ClassVar[bool] = True
 
     apiVersion: str = ""
@@ -38,6 +42,8 @@ class ObjectFieldSelector(Struct):
 
 
 class ObjectReference(Struct):
+    """Names any object, or a part of one by ``fieldPath``."""
+
     owned_whole: ClassVar[bool] = True
 
     kind: str = ""
@@ -50,6 +56,8 @@ class ObjectReference(Struct):
 
 
 class ResourceFieldSelector(Struct):
+    """An amount that a container asks for, in units of ``divisor``."""
+
     owned_whole: ClassVar[bool] = True
 
     containerName: str = ""

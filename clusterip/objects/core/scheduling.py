@@ -40,6 +40,8 @@ class NodeAffinity(Struct):
 
 
 class PodAffinityTerm(Struct):
+    """Pods that this one should be near to, or far from."""
+
     labelSelector: LabelSelector | None = None
     namespaces: list[str] = []
     topologyKey: str = always("")
@@ -70,6 +72,8 @@ class Affinity(Struct):
 
 
 class Toleration(Struct):
+    """Lets a Pod onto Nodes with a taint; without key it tolerates every taint."""
+
     key: str = ""
     operator: str = ""
     value: str = ""
@@ -78,6 +82,8 @@ class Toleration(Struct):
 
 
 class TopologySpreadConstraint(Struct):
+    """Keeps Pods evenly spread over zones, Nodes or other domains."""
+
     maxSkew: int = always(0)
     topologyKey: str = always("")
     whenUnsatisfiable: str = always("")

@@ -69,6 +69,8 @@ class ClusterTrustBundleProjection(Struct):
 
 
 class KeyToPath(Struct):
+    """A key and the file that it becomes."""
+
     key: str = always("")
     path: str = always("")
     mode: int | None = None
@@ -133,6 +135,8 @@ class PersistentVolumeClaimSpec(Struct):
 
 
 class PersistentVolumeClaimTemplate(Struct):
+    """A claim made for a Pod and deleted with it."""
+
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
     spec: PersistentVolumeClaimSpec = msgspec.field(default_factory=PersistentVolumeClaimSpec)
 
@@ -259,6 +263,8 @@ class VolumeProjection(Struct):
 
 
 class ProjectedVolumeSource(Struct):
+    """Several sources in one directory."""
+
     sources: list[VolumeProjection] = always_list()
     defaultMode: int | None = None
 

@@ -38,6 +38,8 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, UNSET, shortened
 
 
 class EndpointConditions(Struct):
+    """Whether an endpoint takes traffic; unset counts as ready, and serving follows ready."""
+
     ready: bool | None = None
     serving: bool | None = None
     terminating: bool | None = None
@@ -52,11 +54,15 @@ class ForZone(Struct):
 
 
 class EndpointHints(Struct):
+    """For which zones and nodes an endpoint should be used, if they have the choice."""
+
     forZones: list[ForZone] = []
     forNodes: list[ForNode] = []
 
 
 class Endpoint(Struct):
+    """One or more addresses of the same Pod; consumers use the first."""
+
     addresses: Annotated[list[str], ListSet()] = always_list()
     conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
     hostname: str | None = None

@@ -17,6 +17,8 @@ from clusterip.objects.tables import NAME_COLUMN, NONE
 
 
 class ParentReference(Struct):
+    """The object an address belongs to, by resource and not by kind."""
+
     group: str = ""
     resource: str = always("")
     namespace: str = ""

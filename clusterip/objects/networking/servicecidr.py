@@ -18,6 +18,8 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
 
 class ServiceCIDRSpec(Struct):
+    """One range, or two of different IP families. They cannot be changed."""
+
     cidrs: list[str] = []
 
 

@@ -29,6 +29,8 @@ class ContainerImage(Struct):
 
 
 class DaemonEndpoint(Struct):
+    """A port of a daemon on the Node. Its JSON name is capitalized, unlike all others."""
+
     Port: int = always(0)
 
 
@@ -37,6 +39,8 @@ class NodeConfigSource(Struct):
 
 
 class Taint(Struct):
+    """Keeps Pods that do not tolerate it away from a Node."""
+
     key: str = always("")
     value: str = ""
     effect: str = always("")
@@ -44,6 +48,8 @@ class Taint(Struct):
 
 
 class NodeSpec(Struct):
+    """What a Node should be. ``podCIDR`` is always the first of ``podCIDRs``."""
+
     podCIDR: str = ""
     podCIDRs: Annotated[list[str], ListSet(merge=True)] = []
     providerID: str = ""
@@ -54,6 +60,8 @@ class NodeSpec(Struct):
 
 
 class NodeAddress(Struct):
+    """An address of a Node; ``type`` is InternalIP, ExternalIP or Hostname."""
+
     type: str = always("")
     address: str = always("")
 
@@ -111,6 +119,8 @@ class NodeSystemInfo(Struct):
 
 
 class NodeStatus(Struct):
+    """What a Node reports. ``capacity`` is what it has, ``allocatable`` what Pods may use of it."""
+
     capacity: dict[str, Quantity] = {}
     allocatable: dict[str, Quantity] = {}
     phase: str = ""

@@ -38,6 +38,8 @@ class ContainerStateWaiting(Struct):
 
 
 class ContainerState(Struct):
+    """What a container is doing now; exactly one is set, or none if it waits."""
+
     waiting: ContainerStateWaiting | None = None
     running: ContainerStateRunning | None = None
     terminated: ContainerStateTerminated | None = None
@@ -81,6 +83,8 @@ class VolumeMountStatus(Struct):
 
 
 class ContainerStatus(Struct):
+    """What a node knows of one container."""
+
     name: str = always("")
     state: ContainerState = msgspec.field(default_factory=ContainerState)
     lastState: ContainerState = msgspec.field(default_factory=ContainerState)
@@ -124,6 +128,8 @@ class PodExtendedResourceClaimStatus(Struct):
 
 
 class PodIP(Struct):
+    """One address of a Pod; a dual-stack Pod has two."""
+
     ip: str = always("")
 
 
@@ -133,6 +139,8 @@ class PodResourceClaimStatus(Struct):
 
 
 class PodStatus(Struct):
+    """What is known of a Pod. ``podIP`` is always the first of ``podIPs``."""
+
     observedGeneration: int = 0
     phase: str = ""
     conditions: Annotated[list[PodCondition], ListMap(("type",), merge="type")] = []

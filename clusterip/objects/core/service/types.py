@@ -11,16 +11,22 @@ from clusterip.objects.meta import Condition, Object
 
 
 class ClientIPConfig(Struct):
+    """Session affinity by client address; ``timeoutSeconds`` after the last packet it ends."""
+
     timeoutSeconds: int | None = None
 
 
 class PortStatus(Struct):
+    """What became of one port at a load balancer."""
+
     port: int = always(0)
     protocol: str = always("")
     error: str | None = None
 
 
 class LoadBalancerIngress(Struct):
+    """One way in through a load balancer, by address or by name."""
+
     ip: str = ""
     hostname: str = ""
     ipMode: str | None = None
@@ -32,6 +38,8 @@ class LoadBalancerStatus(Struct):
 
 
 class ServicePort(Struct):
+    """A port of a Service: clients use ``port``, Pods listen on ``targetPort``, by number or by name."""
+
     name: str = ""
     protocol: str = ""
     appProtocol: str | None = None
@@ -45,6 +53,8 @@ class SessionAffinityConfig(Struct):
 
 
 class ServiceSpec(Struct):
+    """What a Service should be. ``clusterIP`` is always the first of ``clusterIPs``."""
+
     ports: Annotated[list[ServicePort], ListMap(("port", "protocol"), merge="port")] = []
     selector: Annotated[dict[str, str], Atomic()] = {}
     clusterIP: str = ""
