@@ -72,9 +72,10 @@ class RunningApiServer:
             f"--secure-port={self.port}",
             f"--cert-dir={self.directory}/pki",
             f"--token-auth-file={self.token_file}",
-            "--service-cluster-ip-range=10.96.0.0/16",
             *self._arguments,
         ]
+        if not any(argument.startswith("--service-cluster-ip-range") for argument in self._arguments):
+            command.append("--service-cluster-ip-range=10.96.0.0/16")
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         serving = threading.Event()
         threading.Thread(target=self._read_log, args=(self._process, serving), daemon=True).start()
@@ -93,6 +94,7 @@ class RunningApiServer:
                 if match:
                     self.port = int(match[2])
                     serving.set()
+        process.wait()
         serving.set()  # it ended: whoever waits looks at the process
 
     def kill(self) -> None:
