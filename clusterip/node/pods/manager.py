@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,6 +30,10 @@ _ORPHAN_GRACE = 30.0
 _RESTART_SECONDS = 5.0
 
 
+class _CrunStatus(msgspec.Struct):
+    pid: int = 0
+
+
 class PodManager:
     """Runs the Pods that ``pods`` (an informer of this node's) says are here."""
 
@@ -41,6 +46,7 @@ class PodManager:
     async def run(self) -> None:
         """Look after the node's Pods for ever. Cancelled, it leaves them running."""
         self._reserve_addresses()
+        self._remove_runtime_leftovers()
         await self._pods.synced.wait()
         try:
             self._spawn(self._remove_orphans())
@@ -108,6 +114,17 @@ class PodManager:
         for directory in self._context.directory.pods():
             if directory.uid not in known:
                 self._spawn(self._remove_orphan(directory))
+
+    def _remove_runtime_leftovers(self) -> None:
+        """Remove what crun keeps of containers that ended without it, when the machine did."""
+        state = self._context.runtime.state
+        for entry in state.iterdir() if state.is_dir() else ():
+            try:
+                status = msgspec.json.decode((entry / "status").read_bytes(), type=_CrunStatus)
+            except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+                continue  # just being made or removed
+            if not Path(f"/proc/{status.pid}").exists():
+                remove_tree(entry)
 
     async def _remove_orphan(self, directory: PodDirectory) -> None:
         _log.info("removing a pod that was deleted meanwhile", uid=directory.uid)

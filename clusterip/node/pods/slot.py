@@ -72,6 +72,11 @@ class Slot:
         return self.container is not None and self.container.running
 
     @property
+    def begun(self) -> bool:
+        """Whether any attempt has ever run, or tried to."""
+        return self.running or self.exit is not None or self.past is not None
+
+    @property
     def exit(self) -> Exit | None:
         """How the current attempt ended, None if there is none or it has not."""
         return self.container.exit if self.container else None

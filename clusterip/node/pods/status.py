@@ -69,7 +69,7 @@ def _phase(pod: Pod, slots: Sequence[Slot], situation: Situation) -> str:
     if pod.status.phase in TERMINAL:
         return pod.status.phase
     regular = [slot for slot in slots if slot.kind == "regular"]
-    begun = [slot for slot in regular if slot.container is not None or slot.past is not None]
+    begun = [slot for slot in regular if slot.begun]
     if situation.finished:
         failed_init = any(s.kind == "init" and s.exit and s.exit.code != 0 for s in slots)
         done = not failed_init and len(begun) == len(regular) and all(slot.succeeded for slot in regular)
@@ -111,7 +111,7 @@ def _initialized_condition(
 ) -> PodCondition:
     if phase == "Succeeded":
         return _condition(pod, old, "Initialized", True, "PodCompleted")
-    begun = any(s.kind == "regular" and (s.container or s.past) for s in slots)
+    begun = any(slot.kind == "regular" and slot.begun for slot in slots)
     pending = [slot.name for slot in slots if slot.kind != "regular" and not _initialized(slot)]
     if begun or not pending:
         return _condition(pod, old, "Initialized", True)

@@ -162,7 +162,7 @@ class PodWorker:
         return due + [slot for slot in self.slots if slot.kind == "regular"]
 
     def _begun(self) -> bool:
-        return any(s.kind == "regular" and (s.container or s.past) for s in self.slots)
+        return any(slot.kind == "regular" and slot.begun for slot in self.slots)
 
     def _consider(self, slot: Slot, mounted: dict[str, Any]) -> float | None:
         """Start a container unless it runs, has done its work or must wait."""
