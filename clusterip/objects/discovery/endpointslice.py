@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -175,9 +176,34 @@ def _validate_endpoints(endpoint_slice: EndpointSlice) -> ErrorList:
     if len(endpoints) > MAX_ENDPOINTS:
         return [too_many(_ENDPOINTS, len(endpoints), MAX_ENDPOINTS)]
     errors: ErrorList = []
+    address_type = endpoint_slice.addressType
     for i, endpoint in enumerate(endpoints):
-        errors += _validate_endpoint(endpoint, endpoint_slice.addressType, _ENDPOINTS.item(i))
+        # Slices are large and change often, and nearly all endpoints are ordinary ones.
+        if not _is_ordinary(endpoint, address_type):
+            errors += _validate_endpoint(endpoint, address_type, _ENDPOINTS.item(i))
     return errors
+
+
+def _is_ordinary(endpoint: Endpoint, address_type: str) -> bool:
+    """Whether it has one valid address and nothing that is rare, and so no errors."""
+    return (
+        len(endpoint.addresses) == 1
+        and endpoint.hostname is None
+        and endpoint.hints is None
+        and not endpoint.deprecatedTopology
+        and _is_valid_address(endpoint.addresses[0], address_type)
+        and (endpoint.nodeName is None or _is_valid_node(endpoint.nodeName))
+    )
+
+
+@lru_cache(maxsize=16384)
+def _is_valid_address(address: str, address_type: str) -> bool:
+    return not _validate_address(address, address_type, Path(""), 0)
+
+
+@lru_cache(maxsize=4096)
+def _is_valid_node(name: str) -> bool:
+    return not names.dns_subdomain(name)
 
 
 def _validate_endpoint(endpoint: Endpoint, address_type: str, path: Path) -> ErrorList:
