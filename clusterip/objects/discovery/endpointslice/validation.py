@@ -1,22 +1,22 @@
-"""EndpointSlice: some of the endpoints behind a Service, of one address type and with the same ports."""
+"""Validation of EndpointSlices (``pkg/apis/discovery/validation``)."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
 
-import msgspec
-
-from clusterip.objects import names, times
+from clusterip.objects import names
 from clusterip.objects.addresses import (
     is_ipv6,
     validate_canonical_ip,
     validate_endpoint_ip,
     validate_ip,
-    warn_ip,
 )
-from clusterip.objects.base import ListSet, Struct, always, always_list
-from clusterip.objects.core.references import ObjectReference
+from clusterip.objects.discovery.endpointslice.types import (
+    Endpoint,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+)
 from clusterip.objects.errors import (
     ErrorList,
     Path,
@@ -26,73 +26,15 @@ from clusterip.objects.errors import (
     required,
     too_many,
 )
-from clusterip.objects.meta import Object
 from clusterip.objects.metadata import (
     immutable,
     validate_labels,
     validate_object_meta,
     validate_object_meta_update,
 )
-from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import PROTOCOLS, one_of
-from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, UNSET, shortened
-
-
-class EndpointConditions(Struct):
-    """Whether an endpoint takes traffic; unset counts as ready, and serving follows ready."""
-
-    ready: bool | None = None
-    serving: bool | None = None
-    terminating: bool | None = None
-
-
-class ForNode(Struct):
-    name: str = always("")
-
-
-class ForZone(Struct):
-    name: str = always("")
-
-
-class EndpointHints(Struct):
-    """For which zones and nodes an endpoint should be used, if they have the choice."""
-
-    forZones: list[ForZone] = []
-    forNodes: list[ForNode] = []
-
-
-class Endpoint(Struct):
-    """One or more addresses of the same Pod; consumers use the first."""
-
-    addresses: Annotated[list[str], ListSet()] = always_list()
-    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
-    hostname: str | None = None
-    targetRef: ObjectReference | None = None
-    deprecatedTopology: dict[str, str] = {}
-    nodeName: str | None = None
-    zone: str | None = None
-    hints: EndpointHints | None = None
-
-
-class EndpointPort(Struct):
-    owned_whole: ClassVar[bool] = True
-
-    name: str | None = None
-    protocol: str | None = None
-    port: int | None = None
-    appProtocol: str | None = None
-
-
-class EndpointSlice(Object):
-    addressType: str = always("")
-    endpoints: list[Endpoint] = always_list()
-    ports: list[EndpointPort] = always_list()
-
 
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-CONTROLLER = "endpointslice-controller.k8s.io"
-MIRRORING_CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 
 MAX_ENDPOINTS = 1000
 MAX_ADDRESSES = 100
@@ -104,37 +46,7 @@ _ENDPOINTS = Path("endpoints")
 _PORTS = Path("ports")
 
 
-def _set_defaults(endpoint_slice: EndpointSlice) -> None:
-    for port in endpoint_slice.ports:
-        if port.name is None:
-            port.name = ""
-        if port.protocol is None:
-            port.protocol = "TCP"
-
-
-def _prepare_create(endpoint_slice: EndpointSlice) -> None:
-    endpoint_slice.metadata.generation = 1
-    _drop_topology(endpoint_slice)
-
-
-def _prepare_update(new: EndpointSlice, old: EndpointSlice) -> None:
-    unchanged = (
-        new.endpoints == old.endpoints
-        and new.ports == old.ports
-        and new.addressType == old.addressType
-        and new.metadata.labels == old.metadata.labels
-    )
-    new.metadata.generation = old.metadata.generation + (0 if unchanged else 1)
-    _drop_topology(new)
-
-
-def _drop_topology(endpoint_slice: EndpointSlice) -> None:
-    # A v1beta1 field, of which v1 keeps the name only.
-    for endpoint in endpoint_slice.endpoints:
-        endpoint.deprecatedTopology = {}
-
-
-def _validate(endpoint_slice: EndpointSlice) -> ErrorList:
+def validate(endpoint_slice: EndpointSlice) -> ErrorList:
     return (
         validate_object_meta(endpoint_slice.metadata, namespaced=True, name_rule=names.dns_subdomain)
         + one_of(Path("addressType"), endpoint_slice.addressType, ADDRESS_TYPES)
@@ -143,7 +55,7 @@ def _validate(endpoint_slice: EndpointSlice) -> ErrorList:
     )
 
 
-def _validate_update(new: EndpointSlice, old: EndpointSlice) -> ErrorList:
+def validate_update(new: EndpointSlice, old: EndpointSlice) -> ErrorList:
     errors = validate_object_meta_update(new.metadata, old.metadata)
     errors += one_of(Path("addressType"), new.addressType, ADDRESS_TYPES) + _validate_ports(new.ports)
     # What was valid by older rules may stay as it is; it also saves the work.
@@ -279,57 +191,3 @@ def _validate_hints(hints: EndpointHints, path: Path) -> ErrorList:
                 errors.append(duplicate(where.item(i).child("name"), name))
             errors += invalid_each(where.item(i).child("name"), name, rule(name))
     return errors
-
-
-def _warnings(endpoint_slice: EndpointSlice) -> list[str]:
-    found: list[str] = []
-    if endpoint_slice.addressType == "FQDN":
-        found.append("spec.addressType: FQDN endpoints are deprecated")
-    if endpoint_slice.metadata.labels.get(MANAGED_BY) in (CONTROLLER, MIRRORING_CONTROLLER):
-        return found
-    for i, endpoint in enumerate(endpoint_slice.endpoints):
-        for j, address in enumerate(endpoint.addresses):
-            found += warn_ip(f"endpoints[{i}].addresses[{j}]", address)
-    return found
-
-
-def _row(endpoint_slice: EndpointSlice) -> list[Any]:
-    meta = endpoint_slice.metadata
-    ports = [
-        str(port.port) if port.port is not None else "*" if port.name is None else port.name
-        for port in endpoint_slice.ports
-    ]
-    addresses = [address for endpoint in endpoint_slice.endpoints for address in endpoint.addresses]
-    return [
-        meta.name,
-        endpoint_slice.addressType,
-        shortened(ports) or UNSET,
-        shortened(addresses) or UNSET,
-        times.age(meta.creationTimestamp),
-    ]
-
-
-ENDPOINTSLICES = register(
-    Resource(
-        type=EndpointSlice,
-        group="discovery.k8s.io",
-        version="v1",
-        plural="endpointslices",
-        namespaced=True,
-        singular="endpointslice",
-        set_defaults=_set_defaults,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        validate=_validate,
-        validate_update=_validate_update,
-        warnings=_warnings,
-        columns=(
-            NAME_COLUMN,
-            Column("AddressType", description="IPv4, IPv6 or FQDN."),
-            Column("Ports", description="The ports of each endpoint."),
-            Column("Endpoints", description="Their addresses, ready or not."),
-            AGE_COLUMN,
-        ),
-        row=_row,
-    )
-)
