@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import ssl
 from dataclasses import dataclass, field
@@ -26,11 +25,13 @@ class ConfigError(Exception):
 class Config:
     """A way to one API server. ``server`` is a URL without trailing slash; ``namespace`` the default one.
 
-    ``server_hostname`` is the name to expect in the server's certificate if it is not the URL's.
+    ``server_hostname`` is the name to expect in the server's certificate if it is not the URL's;
+    ``root_ca`` what that certificate is checked with, in PEM ("" means the system's authorities).
     """
 
     server: str
     namespace: str = "default"
+    root_ca: str = field(default="", repr=False)
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     credentials: Credentials = field(default_factory=Anonymous, repr=False)
     server_hostname: str | None = None
@@ -125,12 +126,17 @@ def load(kubeconfig: str | None = None, context: str | None = None) -> Config:
 def _in_cluster() -> Config:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     namespace = SERVICE_ACCOUNT / "namespace"
-    return Config(
-        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        namespace=namespace.read_text().strip() if namespace.exists() else "default",
-        ssl_context=ssl.create_default_context(cafile=str(SERVICE_ACCOUNT / "ca.crt")),
-        credentials=TokenFile(SERVICE_ACCOUNT / "token"),
-    )
+    try:
+        root_ca = (SERVICE_ACCOUNT / "ca.crt").read_text()
+        return Config(
+            server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+            namespace=namespace.read_text().strip() if namespace.exists() else "default",
+            root_ca=root_ca,
+            ssl_context=ssl.create_default_context(cadata=root_ca),
+            credentials=TokenFile(SERVICE_ACCOUNT / "token"),
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the Pod's service account cannot be used: {error}") from error
 
 
 def _from_files(paths: list[Path], context_name: str | None) -> Config:
@@ -163,15 +169,17 @@ def _from_files(paths: list[Path], context_name: str | None) -> Config:
     cluster_entry, cluster_path = clusters[context.cluster]
     user_entry, user_path = users.get(context.user, (_User(), cluster_path))
     try:
+        root_ca = _root_ca(cluster_entry, cluster_path.parent)
         return Config(
             server=_url(cluster_entry.server),
             namespace=context.namespace or "default",
-            ssl_context=_tls(cluster_entry, cluster_path.parent, user_entry, user_path.parent),
+            root_ca=root_ca,
+            ssl_context=_tls(cluster_entry, root_ca, user_entry, user_path.parent),
             credentials=_credentials(user_entry, user_path.parent),
             server_hostname=cluster_entry.tls_server_name,
             proxy=cluster_entry.proxy_url,
         )
-    except (OSError, ssl.SSLError, binascii.Error) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{where}: context {current!r}: {error}") from error
 
 
@@ -193,16 +201,14 @@ def _url(server: str) -> str:
     return (server if "://" in server else f"https://{server}").rstrip("/")
 
 
-def _tls(cluster: _Cluster, cluster_dir: Path, user: _User, user_dir: Path) -> ssl.SSLContext | None:
+def _root_ca(cluster: _Cluster, directory: Path) -> str:
+    return _pem(cluster.certificate_authority_data, directory, cluster.certificate_authority).decode()
+
+
+def _tls(cluster: _Cluster, root_ca: str, user: _User, user_dir: Path) -> ssl.SSLContext | None:
     if _url(cluster.server).startswith("http://"):
         return None
-    if cluster.certificate_authority_data:
-        pem = base64.b64decode(cluster.certificate_authority_data).decode()
-        context = ssl.create_default_context(cadata=pem)
-    elif cluster.certificate_authority:
-        context = ssl.create_default_context(cafile=str(cluster_dir / cluster.certificate_authority))
-    else:
-        context = ssl.create_default_context()
+    context = ssl.create_default_context(cadata=root_ca or None)
     if cluster.insecure_skip_tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

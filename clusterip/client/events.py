@@ -71,6 +71,11 @@ class EventRecorder:
         except asyncio.QueueFull:
             _log_lost("event dropped", event, "too many wait to be sent")
 
+    @property
+    def waiting(self) -> int:
+        """How many Events are still to be sent."""
+        return self._queue.qsize()
+
     async def run(self) -> None:
         """Send Events for ever."""
         while True:

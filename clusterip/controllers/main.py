@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ssl
 
 from clusterip.client.config import ConfigError, load
 from clusterip.client.rest import Client
@@ -26,7 +25,7 @@ async def main(options: Options) -> None:
     except ConfigError as error:
         raise Fatal(str(error)) from None
     if not options.root_ca:
-        options = dataclasses.replace(options, root_ca=_trusted(config.ssl_context))
+        options = dataclasses.replace(options, root_ca=config.root_ca)
     health = HealthServer("controllers")
     async with Client(config) as client:
         try:
@@ -45,10 +44,3 @@ async def main(options: Options) -> None:
             raise Fatal(str(error)) from error
         finally:
             await health.close()
-
-
-def _trusted(context: ssl.SSLContext | None) -> str:
-    """The certificates that we check the API server with, in PEM; "" without TLS."""
-    if context is None or context.verify_mode == ssl.CERT_NONE:
-        return ""
-    return "".join(map(ssl.DER_cert_to_PEM_cert, context.get_ca_certs(binary_form=True)))
