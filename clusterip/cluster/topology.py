@@ -85,6 +85,7 @@ def _node(config: ClusterConfig, node: str) -> list[Step]:
     return [
         Namespace(namespace),
         Up(namespace, "lo"),
+        *_without_bridge_netfilter(namespace),
         Sysctl(namespace, "net.ipv4.ip_forward", "1"),
         # A reply may take another way than its request did: the client's node, then the Service's.
         Sysctl(namespace, "net.ipv4.conf.all.rp_filter", "0"),

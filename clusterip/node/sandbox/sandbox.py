@@ -158,6 +158,9 @@ def _connect(record: Record, addresses: list[Address], pools: AddressPools, mtu:
             mtu=mtu,
             master=BRIDGE,
         )
+        # Where br_netfilter is at work it rewrites destinations before the bridge chooses a port, and a Pod
+        # that reaches itself through a Service is sent back out of the port it came in by.
+        node.set_hairpin(record.link)
         inside.set_link("lo", up=True)
         with kernel_namespaces.enter(inside_namespace):
             _tune()
