@@ -131,7 +131,8 @@ def serve(port: int, services: int, core: int, profile: str, ready: Event, pipe:
         started = time.perf_counter()
         zone = filled_zone(services)
         seconds = time.perf_counter() - started
-        forwarder = Forwarder([Upstream("127.0.0.1", upstream.get_extra_info("sockname")[1])])
+        known = [Upstream("127.0.0.1", upstream.get_extra_info("sockname")[1])]
+        forwarder = Forwarder(lambda: known)
         responder = Responder(zone, forwarder)
         for number in range(UPSTREAM_NAMES if services else 0):
             await forwarder.resolve(*_upstream_query(number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 
 from clusterip.client.informer import Informer
@@ -77,6 +78,8 @@ class Follower:
             self._update(key)
         if not self._zone.synced and all(informer.synced.is_set() for informer in self._informers):
             self._zone.synced = True
+            # What is here now stays: the collector need not walk it again and again, pausing answers.
+            gc.freeze()
             _log.info("synced", services=len(self._services.objects), slices=len(self._slices.objects))
 
     def _update(self, key: Key) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from clusterip.dns import message
@@ -42,8 +42,8 @@ class Forwarder:
     Askers of the same question share one exchange.
     """
 
-    def __init__(self, upstreams: Sequence[Upstream]) -> None:
-        self.upstreams = list(upstreams)
+    def __init__(self, upstreams: Callable[[], Sequence[Upstream]]) -> None:
+        self.upstreams = upstreams
         self.failures = 0
         """Questions that no upstream answered."""
         self._cache: dict[_Key, _Entry] = {}
@@ -51,11 +51,11 @@ class Forwarder:
 
     def cached(self, name: bytes, query: Query) -> Reply | None:
         """An answer at hand: remembered, or that there is nobody to ask."""
-        if not self.upstreams:
-            why = "no upstream name servers are configured"
-            return Reply(message.REFUSED, extended_error=message.EDE_PROHIBITED, why=why)
         key = _key(name, query)
         entry = self._cache.get(key)
+        if entry is None and not self.upstreams():
+            why = "no upstream name servers are configured"
+            return Reply(message.REFUSED, extended_error=message.EDE_PROHIBITED, why=why)
         if entry is None:
             return None
         now = time.monotonic()
@@ -89,7 +89,7 @@ class Forwarder:
         reasons: list[str] = []
         unwilling: Response | None = None
         for _ in range(_ROUNDS):
-            for upstream in self.upstreams:
+            for upstream in self.upstreams():
                 seconds = min(_ATTEMPT_SECONDS, deadline - time.monotonic())
                 if seconds <= 0 or not upstream.may_be_asked():
                     continue

@@ -12,7 +12,7 @@ from clusterip.dns.counters import Counters
 from clusterip.dns.follow import Follower
 from clusterip.dns.forward import Forwarder
 from clusterip.dns.options import Options
-from clusterip.dns.resolvconf import upstreams_of
+from clusterip.dns.resolvconf import Upstreams
 from clusterip.dns.responder import Responder
 from clusterip.dns.tcp import TcpServer
 from clusterip.dns.udp import UdpServer
@@ -46,7 +46,7 @@ async def main(options: Options) -> None:
         zone = Zone(options.cluster_domain, options.ttl)
     except (ConfigError, names.BadName) as error:
         raise Fatal(str(error)) from None
-    forwarder = Forwarder(upstreams_of(options.forward, options.bind))
+    forwarder = Forwarder(Upstreams(options.forward, options.bind))
     responder = Responder(zone, forwarder, max_udp_size=options.max_udp_size)
     servers = Servers(responder)
     health = HealthServer("dns")
@@ -81,9 +81,7 @@ class Servers:
             tcp = TcpServer(self._responder, self.counters)
             await tcp.start(listening)
             self._open.append(tcp)
-            _log.info(
-                "serving", address=address, upstreams=",".join(map(str, self._responder.forwarder.upstreams))
-            )
+            _log.info("serving", address=address)
 
     def close(self) -> None:
         for server in self._open:

@@ -37,8 +37,10 @@ def to_wire(text: str) -> bytes:
 
 
 def label_of(text: str) -> bytes:
-    """One label on the wire, to be put before a name."""
-    return to_wire(text)[:-1]
+    """One label on the wire, to be put before a name. Raises BadName."""
+    if not _plain_label.fullmatch(text):
+        raise BadName(f'"{text}" is not a label of a domain name')
+    return bytes((len(text),)) + text.lower().encode()
 
 
 def to_text(name: bytes) -> str:
@@ -129,8 +131,13 @@ def read(message: bytes, offset: int) -> tuple[bytes, int]:
 def reverse_name(address: bytes) -> bytes:
     """The name below ``in-addr.arpa`` or ``ip6.arpa`` of a packed address of 4 or 16 bytes."""
     if len(address) == 4:
-        return to_wire(".".join(str(byte) for byte in reversed(address)) + ".in-addr.arpa")
-    return to_wire(".".join(reversed(address.hex())) + ".ip6.arpa")
+        return b"".join([_OCTETS[byte] for byte in reversed(address)]) + _IN_ADDR
+    return b"".join([b"\1" + digit for digit in _digits(address)]) + _IP6
+
+
+def _digits(address: bytes) -> list[bytes]:
+    text = address.hex().encode()
+    return [text[at : at + 1] for at in range(len(text) - 1, -1, -1)]
 
 
 def pack_address(text: str) -> bytes | None:
@@ -139,3 +146,8 @@ def pack_address(text: str) -> bytes | None:
         return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
     except (OSError, ValueError):
         return None
+
+
+_OCTETS = [label_of(str(byte)) for byte in range(256)]
+_IN_ADDR = to_wire("in-addr.arpa")
+_IP6 = to_wire("ip6.arpa")

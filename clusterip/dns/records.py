@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from clusterip.dns import names
 from clusterip.dns.message import AAAA, CNAME, SRV, TXT, A
@@ -19,6 +20,7 @@ Node = dict[int, tuple[bytes, ...]]
 SCHEMA_VERSION = "1.1.0"
 
 _srv = struct.Struct("!HHH")
+_priority_weight = struct.Struct("!HH")
 _WEIGHTS = 100
 """Shared by the records of an SRV answer, as CoreDNS does it."""
 
@@ -105,12 +107,12 @@ def _with_cluster_ip(name: bytes, service: Service) -> Records:
 
 def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
     """Sections 2.4.1 to 2.4.3. Without ready endpoints there is not even the name."""
-    records = Records()
     hosts: dict[bytes, dict[bytes, None]] = {}  # ordered sets: endpoints may be in several slices
-    srv: dict[bytes, dict[tuple[int, bytes], None]] = {}
+    srv: dict[bytes, dict[bytes, None]] = {}
     for each in slices:
         if each.addressType not in ("IPv4", "IPv6"):
             continue
+        ports = [port for port in map(_slice_port, each.ports or (), repeat(name)) if port is not None]
         for endpoint in each.endpoints or ():
             if not endpoint.ready:
                 continue
@@ -120,8 +122,10 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
                     continue
                 host = names.label_of(endpoint.hostname or text.replace(".", "-").replace(":", "-")) + name
                 hosts.setdefault(host, {})[address] = None
-                for port in each.ports or ():
-                    _collect_srv(srv, port, host, name)
+                for number, owners in ports:
+                    for owner in owners:
+                        srv.setdefault(owner, {})[number + host] = None
+    records = Records()
     if not hosts:
         return records
     for host, addresses in hosts.items():
@@ -130,21 +134,20 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
     everything = dict.fromkeys(address for addresses in hosts.values() for address in addresses)
     records.nodes[name] = _address_node(everything)
     for owner, targets in srv.items():
-        weight = max(1, _WEIGHTS // len(targets))
-        data = tuple(_srv.pack(0, weight, port) + host for port, host in targets)
-        records.nodes.setdefault(owner, {})[SRV] = data
+        priority_weight = _priority_weight.pack(0, max(1, _WEIGHTS // len(targets)))
+        records.nodes.setdefault(owner, {})[SRV] = tuple(priority_weight + target for target in targets)
     return records
 
 
-def _collect_srv(
-    srv: dict[bytes, dict[tuple[int, bytes], None]], port: EndpointPort, host: bytes, name: bytes
-) -> None:
+def _slice_port(port: EndpointPort, name: bytes) -> tuple[bytes, list[bytes]] | None:
+    """A port's number as SRV data has it, and the names at which it is found; None if it has no number."""
     number = (port.port or 0) & 0xFFFF
     if not number:
-        return
-    srv.setdefault(name, {})[(number, host)] = None
+        return None
+    owners = [name]
     if port.name:
-        srv.setdefault(_port_name(port.name, port.protocol or "TCP", name), {})[(number, host)] = None
+        owners.append(_port_name(port.name, port.protocol or "TCP", name))
+    return number.to_bytes(2, "big"), owners
 
 
 def _port_name(port: str, protocol: str, name: bytes) -> bytes:

@@ -4,50 +4,75 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from clusterip.dns.upstream import Upstream
 from clusterip.process import Fatal, log
 from clusterip.process.sockets import parse_address
 
+Address = tuple[str, int]
+
 _PORT = 53
+_TRUST_SECONDS = 5.0
+"""How long what a file said is taken for granted."""
 _STUB = "127.0.0.53"
 _BEHIND_STUB = Path("/run/systemd/resolve/resolv.conf")
 """What systemd-resolved's stub asks; the stub itself answers only in the machine's own namespace."""
 _log = log.get("dns")
 
 
-def upstreams_of(forward: Iterable[str], own: Iterable[str]) -> list[Upstream]:
-    """The upstreams that ``forward`` names; never one of our ``own`` addresses (``HOST:PORT``).
+class Upstreams:
+    """The upstreams that options and files name. Files are read again as they change, with each use."""
 
-    An element with a ``/`` is a file with ``nameserver`` lines, else it is ``ADDRESS`` or ``ADDRESS:PORT``.
+    def __init__(self, forward: Iterable[str], own: Iterable[str]) -> None:
+        """``forward``: files (with a ``/``) with ``nameserver`` lines, or ``ADDRESS`` or ``ADDRESS:PORT``.
 
-    Raises:
-        Fatal: an element is neither, or an address named outright is our own.
-    """
-    ours = [parse_address(address) for address in own]
-    found: dict[tuple[str, int], Upstream] = {}
-    for element in forward:
-        if "/" in element:
-            for host in _nameservers(Path(element)):
-                if _is_own(host, _PORT, ours):
-                    _log.warning("name server is this server itself, not used", file=element, address=host)
-                else:
-                    found[host, _PORT] = Upstream(host, _PORT)
-            continue
+        ``own`` are our own addresses, ``HOST:PORT``: those are never used.
+
+        Raises:
+            Fatal: an element of ``forward`` cannot be used.
+            ValueError: one of ``own`` is no address.
+        """
+        self._own = [parse_address(address) for address in own]
+        self._forward = [Path(element) if "/" in element else self._outright(element) for element in forward]
+        self._current: dict[Address, Upstream] = {}
+        self._read_at = 0.0
+        self._read()
+
+    def __call__(self) -> Sequence[Upstream]:
+        """The upstreams as of now, in order."""
+        if time.monotonic() - self._read_at > _TRUST_SECONDS:
+            self._read()
+        return list(self._current.values())
+
+    def _outright(self, element: str) -> Address:
         host, port = _address(element)
-        if _is_own(host, port, ours):
+        if _is_own(host, port, self._own):
             raise Fatal(f"--forward {element} is this server itself: every question would go in circles")
-        found[host, port] = Upstream(host, port)
-    return list(found.values())
+        return host, port
+
+    def _read(self) -> None:
+        self._read_at = time.monotonic()
+        wanted: dict[Address, None] = {}
+        for element in self._forward:
+            if isinstance(element, Path):
+                found = [(host, _PORT) for host in _nameservers(element)]
+                wanted |= dict.fromkeys(each for each in found if not _is_own(*each, self._own))
+            else:
+                wanted[element] = None
+        if list(wanted) == list(self._current) or (self._current and not wanted):
+            return  # the same, or a file that is just being written
+        self._current = {each: self._current.get(each) or Upstream(*each) for each in wanted}
+        _log.info("upstreams", addresses=",".join(map(str, self._current.values())))
 
 
 def _nameservers(file: Path) -> list[str]:
     try:
         text = file.read_text()
     except OSError as error:
-        _log.warning("no name servers read", file=file, why=error.strerror)
+        _log.debug("no name servers read", file=file, why=error.strerror)
         return []
     lines = (line.split() for line in text.splitlines())
     found = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and _is_ip(words[1])]
@@ -56,7 +81,7 @@ def _nameservers(file: Path) -> list[str]:
     return found
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str) -> Address:
     if _is_ip(text):
         return text, _PORT
     try:
@@ -76,7 +101,7 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-def _is_own(host: str, port: int, ours: list[tuple[str, int]]) -> bool:
+def _is_own(host: str, port: int, ours: list[Address]) -> bool:
     for own_host, own_port in ours:
         if port == own_port and (host == own_host or (own_host in ("", "0.0.0.0", "::") and _is_local(host))):
             return True

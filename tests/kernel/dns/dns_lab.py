@@ -112,7 +112,7 @@ async def lab(
     namespace: str, *, host: str = "127.0.0.1", port: int = 53, zone: Zone | None = None
 ) -> AsyncIterator[Lab]:
     """A server for ``zone`` on UDP and TCP."""
-    responder = Responder(zone or example_zone(), Forwarder([]))
+    responder = Responder(zone or example_zone(), Forwarder(list))
     counters = Counters()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with namespaces.enter(namespaces.path_of(namespace)):

@@ -56,7 +56,7 @@ def put(zone: Zone, service: wire.Service, *slices: wire.EndpointSlice) -> None:
 
 def responder_of(zone: Zone) -> Responder:
     """One that forwards to nobody."""
-    return Responder(zone, Forwarder([]))
+    return Responder(zone, Forwarder(list))
 
 
 def exchange(responder: Responder, packet: bytes, *, tcp: bool = False) -> bytes | None:
