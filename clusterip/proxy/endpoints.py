@@ -38,7 +38,9 @@ class SliceIndex:
         return touched
 
     def of(self, service: ServiceKey) -> Iterable[wire.EndpointSlice]:
-        return self._slices.get(service, {}).values()
+        """A Service's slices, by name: what two of them contradict each other in must not depend on time."""
+        slices = self._slices.get(service, {})
+        return slices.values() if len(slices) < 2 else [slices[name] for name in sorted(slices)]
 
 
 def service_of(slice_: wire.EndpointSlice) -> ServiceKey | None:

@@ -130,7 +130,7 @@ class _Proxy:
 
     def _cidr_changed(self, old: wire.ServiceCIDR | None, new: wire.ServiceCIDR | None) -> None:
         if new is not None:
-            texts = (new.spec.cidrs or []) if new.spec is not None else []
+            texts = (new.spec.cidrs or ()) if new.spec is not None else ()
             self._cidrs[new.metadata.name] = _networks(texts)
         elif old is not None:
             self._cidrs.pop(old.metadata.name, None)
@@ -139,7 +139,7 @@ class _Proxy:
         )
 
 
-def _networks(texts: tuple[str, ...] | list[str]) -> tuple[Network, ...]:
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     """Raises ValueError for a text that is no range."""
     return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts if text.strip())
 

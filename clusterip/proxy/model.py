@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import struct
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
@@ -49,7 +50,7 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
 
     ``external_ips`` are ``spec.externalIPs``; ``load_balancer_ips`` those of ``status.loadBalancer`` that
     packets arrive with (``ipMode: VIP``), to which ``source_ranges`` apply. ``node_port`` is 0 for none,
-    ``affinity_seconds`` 0 for no session affinity.
+    ``affinity_seconds`` 0 for no session affinity. ``created`` is the Service's ``creationTimestamp``.
     """
 
     key: PortKey
@@ -62,6 +63,7 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
     affinity_seconds: int = 0
     internal_local: bool = False
     external_local: bool = False
+    created: str = ""
 
     @property
     def is_external(self) -> bool:
@@ -117,8 +119,8 @@ def pack_backend(address: Address, port: int) -> Backend:
 def pack_address(text: str) -> Address | None:
     """An address in binary, None if it is none. Leading zeros are taken as decimal, as Go did once."""
     try:
-        return ipaddress.ip_address(text).packed
-    except ValueError:
+        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):  # ValueError: a NUL in it
         pass
     try:
         return ipaddress.IPv4Address(".".join(str(int(part)) for part in text.split("."))).packed

@@ -70,6 +70,7 @@ def service_ports(service: wire.Service) -> list[ServicePort]:
                     affinity_seconds=_affinity_seconds(spec),
                     internal_local=spec.internalTrafficPolicy == "Local",
                     external_local=takes_external and spec.externalTrafficPolicy == "Local",
+                    created=service.metadata.creationTimestamp or "",
                 )
             )
     return found
@@ -110,7 +111,7 @@ def _of_family(addresses: list[Address], family: Family) -> tuple[Address, ...]:
     return tuple(address for address in addresses if family_of(address) is family)
 
 
-def _source_ranges(texts: list[str] | None) -> list[Network]:
+def _source_ranges(texts: Iterable[str] | None) -> list[Network]:
     networks: list[Network] = []
     for text in texts or ():
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable
 
@@ -85,6 +86,9 @@ class Sync:
         loop = asyncio.get_running_loop()
         self.backend.read()
         self._apply()
+        # What is known now mostly stays; the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
         self._repair.set()
         backoff = Backoff()
         descriptor = self.backend.watch()

@@ -25,6 +25,7 @@ class ServiceMeta(_Wire, frozen=True):
     namespace: str = ""
     uid: str = ""
     resourceVersion: str = ""
+    creationTimestamp: str | None = None
     labels: ServiceLabels | None = None
 
 
@@ -46,12 +47,12 @@ class SessionAffinityConfig(_Wire, frozen=True):
 class ServiceSpec(_Wire, frozen=True):
     type: str = "ClusterIP"
     clusterIP: str = ""
-    clusterIPs: list[str] | None = None
-    ports: list[ServicePort] | None = None
-    externalIPs: list[str] | None = None
+    clusterIPs: tuple[str, ...] | None = None
+    ports: tuple[ServicePort, ...] | None = None
+    externalIPs: tuple[str, ...] | None = None
     sessionAffinity: str = ""
     sessionAffinityConfig: SessionAffinityConfig | None = None
-    loadBalancerSourceRanges: list[str] | None = None
+    loadBalancerSourceRanges: tuple[str, ...] | None = None
     externalTrafficPolicy: str = ""
     internalTrafficPolicy: str | None = None
     healthCheckNodePort: int = 0
@@ -63,7 +64,7 @@ class Ingress(_Wire, frozen=True):
 
 
 class LoadBalancer(_Wire, frozen=True):
-    ingress: list[Ingress] | None = None
+    ingress: tuple[Ingress, ...] | None = None
 
 
 class ServiceStatus(_Wire, frozen=True):
@@ -104,12 +105,12 @@ class Named(_Wire, frozen=True):
 
 
 class Hints(_Wire, frozen=True):
-    forZones: list[Named] | None = None
-    forNodes: list[Named] | None = None
+    forZones: tuple[Named, ...] | None = None
+    forNodes: tuple[Named, ...] | None = None
 
 
 class Endpoint(_Wire, frozen=True):
-    addresses: list[str] | None = None
+    addresses: tuple[str, ...] | None = None
     conditions: Conditions | None = None
     nodeName: str | None = None
     hints: Hints | None = None
@@ -124,8 +125,8 @@ class EndpointPort(_Wire, frozen=True):
 class EndpointSlice(_Wire, frozen=True):
     addressType: str = ""
     metadata: SliceMeta = SliceMeta()
-    endpoints: list[Endpoint] | None = None
-    ports: list[EndpointPort] | None = None
+    endpoints: tuple[Endpoint, ...] | None = None
+    ports: tuple[EndpointPort, ...] | None = None
 
 
 class NodeLabels(_Wire, frozen=True):
@@ -146,8 +147,8 @@ class Taint(_Wire, frozen=True):
 
 
 class NodeSpec(_Wire, frozen=True):
-    podCIDRs: list[str] | None = None
-    taints: list[Taint] | None = None
+    podCIDRs: tuple[str, ...] | None = None
+    taints: tuple[Taint, ...] | None = None
 
 
 class NodeAddress(_Wire, frozen=True):
@@ -156,7 +157,7 @@ class NodeAddress(_Wire, frozen=True):
 
 
 class NodeStatus(_Wire, frozen=True):
-    addresses: list[NodeAddress] | None = None
+    addresses: tuple[NodeAddress, ...] | None = None
 
 
 class Node(_Wire, frozen=True):
@@ -173,7 +174,7 @@ class CidrMeta(_Wire, frozen=True):
 
 
 class CidrSpec(_Wire, frozen=True):
-    cidrs: list[str] | None = None
+    cidrs: tuple[str, ...] | None = None
 
 
 class ServiceCIDR(_Wire, frozen=True):

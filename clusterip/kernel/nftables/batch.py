@@ -13,7 +13,7 @@ from clusterip.kernel.nftables.model import Chain, DataType, Set, Table
 SUBSYSTEM = 10 << 8
 NEW_TABLE, GET_TABLE, DEL_TABLE = 0, 1, 2
 NEW_CHAIN, GET_CHAIN, DEL_CHAIN = 3, 4, 5
-NEW_RULE, DEL_RULE = 6, 8
+NEW_RULE, GET_RULE, DEL_RULE = 6, 7, 8
 NEW_SET, GET_SET, DEL_SET = 9, 10, 11
 NEW_ELEMENT, GET_ELEMENT, DEL_ELEMENT = 12, 13, 14
 

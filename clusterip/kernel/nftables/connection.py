@@ -93,6 +93,17 @@ class Nftables:
                 found.append(netlink.text(attributes[3]))
         return found
 
+    def rules_per_chain(self, table: Table) -> dict[str, int]:
+        """How many rules each chain of a table has; empty chains are not listed."""
+        counts: dict[str, int] = {}
+        request = messages.header(table.family) + netlink.string(1, table.name)
+        for message in self._dump(messages.GET_RULE, request):
+            attributes = netlink.parse_attributes(message.payload, 4)
+            if netlink.text(attributes[1]) == table.name:
+                chain = netlink.text(attributes[2])
+                counts[chain] = counts.get(chain, 0) + 1
+        return counts
+
     def elements(self, table: Table, set_: Set) -> Iterator[Element]:
         """The elements of a set or map, in no order."""
         request = messages.header(table.family) + netlink.string(1, table.name) + netlink.string(2, set_.name)

@@ -127,8 +127,7 @@ class Backend:
                 _log.info("replacing a table of another layout", table=layout.table.name)
                 batch.delete_table(layout.table)
             layout.create(batch)
-            plane.chains.forget_kernel()
-        plane.write_chains(batch)
+        plane.chains.write_difference(batch, layout, found.dispatch)
         # A table of another layout is replaced as a whole, so that there always is one that works.
         limit = _ELEMENTS_PER_BATCH if not replaced else 1 << 30
         batch = await self._fill(plane, found, batch, limit)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusterip.kernel.nftables import Batch
 from clusterip.proxy.nftables import counts, target
 from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.groups import Exhausted
+from clusterip.proxy.nftables.layout import Layout
 
 
 class Chains:
@@ -33,6 +35,21 @@ class Chains:
             self._indexes[chain] = self.missing[chain] = found
         return found
 
-    def forget_kernel(self) -> None:
-        """The kernel has none of them any more."""
-        self.missing = dict(self._indexes)
+    def write(self, batch: Batch, layout: Layout) -> None:
+        """Add what the kernel misses to a batch; it counts as done."""
+        for chain, index in self.missing.items():
+            counts.create(batch, layout, chain, index)
+        self.missing = {}
+
+    def write_difference(self, batch: Batch, layout: Layout, dispatch: Iterable[tuple[bytes, str]]) -> None:
+        """Add to a batch all chains that are not in ``dispatch``, which is what the kernel has."""
+        known = set(dispatch)
+        self.missing = {}
+        for chain, index in self._indexes.items():
+            wanted = {
+                (target.dispatch_key(index, masquerade=masquerade), chain.name(masquerade=masquerade))
+                for masquerade in (False, True)
+            }
+            if not wanted <= known:
+                self.missing[chain] = index
+        self.write(batch, layout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterip.kernel.nftables import Batch, Set, Table
-from clusterip.proxy.nftables.ranges import range_element
+from clusterip.proxy.nftables.ranges import range_element, range_keys
 
 Value = bytes | None
 """An element's value: ``b""`` in a set, None if there is no such element."""
@@ -16,12 +16,28 @@ class Changes:
         self._sets: dict[Set, dict[bytes, tuple[Value, Value]]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._sets)
+        return any(self._sets.values())
 
     def put(self, set_: Set, key: bytes, old: Value, new: Value) -> None:
-        """``old`` must be what the element holds after the changes before this one."""
+        """``old`` must be what the element holds after the changes before this one.
+
+        In a set of ranges, ``key`` is what comes before the range and a value is all its ranges.
+        """
         if old == new:
             return
+        if set_.is_concatenated_range:
+            size = set_.key[-1].length
+            before, after = range_keys(key, old, size), range_keys(key, new, size)
+            for each in before:
+                if each not in after:
+                    self._put(set_, each, b"", None)
+            for each in after:
+                if each not in before:
+                    self._put(set_, each, None, b"")
+            return
+        self._put(set_, key, old, new)
+
+    def _put(self, set_: Set, key: bytes, old: Value, new: Value) -> None:
         changes = self._sets.setdefault(set_, {})
         first = changes.pop(key, None)
         before = old if first is None else first[0]

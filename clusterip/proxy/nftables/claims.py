@@ -1,24 +1,29 @@
 """Elements that several Service ports may want: who has them, and who is next.
 
 Two Services can ask for the same external IP and port, two ports share a ClusterIP, several Services
-an endpoint. The first to claim an element decides its value; when it lets go, the next one does.
+an endpoint. Who comes first by rank decides an element's value, whatever the order of the claims; when
+it lets go, the next one does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
 from clusterip.kernel.nftables import Set
 from clusterip.proxy.nftables.changes import Changes
 
 _Claim = tuple[Hashable, bytes]
+Rank = Callable[[Hashable, Set, bytes], tuple[Any, ...]]
+"""An owner's rank for an element (set, key): the lowest comes first. It holds as long as the claim."""
 
 
 class Claims:
     """The claimed elements. What that means for the kernel goes into ``changes``."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, rank: Rank) -> None:
         self._changes = changes
+        self._rank = rank
         # One claim is by far the usual case, and a tuple is much smaller than a list in a dictionary.
         self._claims: dict[Set, dict[bytes, _Claim | list[_Claim]]] = {}
 
@@ -26,24 +31,21 @@ class Claims:
         """Claim an element, or change the value of one's claim."""
         claims = self._claims.setdefault(set_, {})
         held = claims.get(key)
-        mine = (owner, value)
         if held is None:
-            claims[key] = mine
+            claims[key] = (owner, value)
             self._changes.put(set_, key, None, value)
-        elif isinstance(held, tuple):
+            return
+        if isinstance(held, tuple):
             if held[0] == owner:
-                claims[key] = mine
+                claims[key] = (owner, value)
                 self._changes.put(set_, key, held[1], value)
-            else:
-                claims[key] = [held, mine]
-        else:
-            for index, claim in enumerate(held):
-                if claim[0] == owner:
-                    held[index] = mine
-                    if index == 0:
-                        self._changes.put(set_, key, claim[1], value)
-                    return
-            held.append(mine)
+                return
+            held = claims[key] = [held]
+        before = held[0][1]
+        held[:] = [claim for claim in held if claim[0] != owner]
+        held.append((owner, value))
+        held.sort(key=lambda claim: self._rank(claim[0], set_, key))
+        self._changes.put(set_, key, before, held[0][1])
 
     def drop(self, owner: Hashable, set_: Set, key: bytes) -> None:
         """Let go of an element one has claimed."""
@@ -53,10 +55,9 @@ class Claims:
             del claims[key]
             self._changes.put(set_, key, held[1], None)
             return
-        index = next(index for index, claim in enumerate(held) if claim[0] == owner)
-        _, value = held.pop(index)
-        if index == 0:
-            self._changes.put(set_, key, value, held[0][1])
+        before = held[0][1]
+        held[:] = [claim for claim in held if claim[0] != owner]
+        self._changes.put(set_, key, before, held[0][1])
         if len(held) == 1:
             claims[key] = held[0]
 

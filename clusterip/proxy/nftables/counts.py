@@ -53,18 +53,37 @@ def parse_name(name: str) -> CountChain | None:
 
 def create(batch: Batch, layout: Layout, chain: CountChain, index: int) -> None:
     """Add a count chain, with and without masquerading, and its dispatch elements to a batch."""
-    elements = []
     for masquerade in (False, True):
         name = chain.name(masquerade=masquerade)
         batch.add_chain(layout.table, Chain(name))
-        if masquerade:
-            batch.add_rule(layout.table, name, layout.mark_for_masquerade())
-        rules = _affine_rules(layout, chain) if chain.entry else [_plain_rule(layout, chain)]
-        for rule in rules:
+        for rule in _rules(layout, chain, masquerade=masquerade):
             batch.add_rule(layout.table, name, rule)
-        key = target.dispatch_key(index, masquerade=masquerade)
-        elements.append(Element(key, Verdict(x.GOTO, name)))
+    add_dispatch(batch, layout, chain, index)
+
+
+def add_dispatch(batch: Batch, layout: Layout, chain: CountChain, index: int) -> None:
+    """Add the dispatch elements of a count chain to a batch."""
+    elements = [
+        Element(
+            target.dispatch_key(index, masquerade=masquerade),
+            Verdict(x.GOTO, chain.name(masquerade=masquerade)),
+        )
+        for masquerade in (False, True)
+    ]
     batch.add_ranges(layout.table, layout.dispatch, elements)
+
+
+def rules_per_chain(layout: Layout, chain: CountChain) -> dict[str, int]:
+    """How many rules a count chain has, in both variants."""
+    return {
+        chain.name(masquerade=masquerade): len(_rules(layout, chain, masquerade=masquerade))
+        for masquerade in (False, True)
+    }
+
+
+def _rules(layout: Layout, chain: CountChain, *, masquerade: bool) -> list[list[x.Expression]]:
+    rules = _affine_rules(layout, chain) if chain.entry else [_plain_rule(layout, chain)]
+    return [layout.mark_for_masquerade(), *rules] if masquerade else rules
 
 
 def _forget_target(word: int) -> list[x.Expression]:

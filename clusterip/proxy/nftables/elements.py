@@ -13,7 +13,7 @@ from clusterip.kernel.nftables import Set
 from clusterip.proxy.model import Address, ServicePort
 from clusterip.proxy.nftables.groups import Group
 from clusterip.proxy.nftables.layout import Entry, Layout
-from clusterip.proxy.nftables.ranges import range_key
+from clusterip.proxy.nftables.ranges import pack_ranges
 
 ElementOf = tuple[Set, bytes, bytes]
 """Set, key, value."""
@@ -101,10 +101,10 @@ def _firewall(
     node_allowed = any(address in network for network in port.source_ranges for address in addresses)
     for balancer in port.load_balancer_ips:
         key = balancer + suffix
-        yield layout.firewalled, key, b""
-        for network in port.source_ranges:
-            yield layout.allowed_sources, range_key(key, network), b""
+        ranges = list(port.source_ranges)
         own = ipaddress.ip_network(balancer)
-        if node_allowed and not any(own.network_address in network for network in port.source_ranges):
+        if node_allowed and not any(own.network_address in network for network in ranges):
             # The node's own connections carry the balancer's address as source where it is a local one.
-            yield layout.allowed_sources, range_key(key, own), b""
+            ranges.append(own)
+        yield layout.firewalled, key, b""
+        yield layout.allowed_sources, key, pack_ranges(ranges)

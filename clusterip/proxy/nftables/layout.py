@@ -143,6 +143,10 @@ class Layout:
         batch.add_table(self.table)
         self._create_contents(batch, self.table)
 
+    def rules_per_chain(self) -> dict[str, int]:
+        """How many rules each constant chain has."""
+        return {name: len(rules) for name, rules in self._all_rules().items()}
+
     def _digest(self) -> str:
         batch = Batch()
         self._create_contents(batch, Table(self.family, TABLE_NAME))
@@ -153,13 +157,18 @@ class Layout:
         constant = (self.affinity, self.dispatch, self.pod_cidrs)
         for set_ in (*self.changing_sets, *self.range_sets, *constant):
             batch.add_set(table, set_)
-        own = [network for network in self.options.pod_cidrs if family_of(network) is self.family]
-        batch.add_ranges(table, self.pod_cidrs, interval_elements(own))
+        batch.add_ranges(table, self.pod_cidrs, interval_elements(self._own_pod_cidrs()))
         for chain in _CHAINS:
             batch.add_chain(table, chain)
-        for name, rules in self._rules(has_pod_cidrs=bool(own)).items():
+        for name, rules in self._all_rules().items():
             for expressions, comment in rules:
                 batch.add_rule(table, name, expressions, comment)
+
+    def _own_pod_cidrs(self) -> list[Network]:
+        return [network for network in self.options.pod_cidrs if family_of(network) is self.family]
+
+    def _all_rules(self) -> dict[str, list[_Rule]]:
+        return self._rules(has_pod_cidrs=bool(self._own_pod_cidrs()))
 
     # Pieces of rules. Keys are built from register 0 on.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from ipaddress import IPv4Network, collapse_addresses
 from typing import NamedTuple, cast
 
 from clusterip.kernel.nftables import Batch, Set
 from clusterip.proxy.model import Address, Backend, Choice, Network, PortKey, ServicePort
-from clusterip.proxy.nftables import counts, target
+from clusterip.proxy.nftables import target
 from clusterip.proxy.nftables.chains import Chains
 from clusterip.proxy.nftables.changes import Changes
 from clusterip.proxy.nftables.claims import Claims
@@ -16,7 +16,7 @@ from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.elements import ElementOf, port_elements, port_key
 from clusterip.proxy.nftables.groups import Group, Handles, Numbers
 from clusterip.proxy.nftables.layout import Entry, Layout
-from clusterip.proxy.nftables.ranges import interval_elements
+from clusterip.proxy.nftables.ranges import interval_elements, range_keys
 from clusterip.proxy.nftables.snapshot import Snapshot
 
 
@@ -36,7 +36,7 @@ class Plane:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.changes = Changes()
-        self.claims = Claims(self.changes)
+        self.claims = Claims(self.changes, self._rank)
         self.chains = Chains()
         self.service_cidrs: tuple[Network, ...] = ()
         self._written_cidrs: tuple[Network, ...] = ()
@@ -85,14 +85,14 @@ class Plane:
             return
         if old is not None and old.port == port and old.choice == choice:
             return
-        if old is not None and bool(old.port.affinity_seconds) != bool(port.affinity_seconds):
+        if old is not None and not _may_keep_groups(old.port, port):
             self._remove(key, old)
             old = None
         cluster = self._regroup(port, old.cluster if old else None, choice.cluster, local=False)
         local = self._regroup(port, old.local if old else None, choice.local, local=True)
         elements = self._elements(port, choice, cluster, local)
-        self._claim(key, old.elements if old else (), elements)
         self._ports[key] = _Programmed(port, choice, cluster, local, elements)
+        self._claim(key, old.elements if old else (), elements)
 
     def set_node_ips(self, addresses: Iterable[Address]) -> None:
         """The node's own addresses: where node ports answer."""
@@ -122,7 +122,7 @@ class Plane:
 
     def write(self, batch: Batch) -> None:
         """Add all changes to a batch; they count as done. If the batch fails, reconcile."""
-        self.write_chains(batch)
+        self.chains.write(batch, self.layout)
         self.changes.write(batch, self.layout.table)
         self.changes.clear()
         if self.service_cidrs != self._written_cidrs:
@@ -130,11 +130,6 @@ class Plane:
             batch.delete_ranges(self.layout.table, set_, interval_elements(self._written_cidrs))
             batch.add_ranges(self.layout.table, set_, interval_elements(self.service_cidrs))
             self._written_cidrs = self.service_cidrs
-
-    def write_chains(self, batch: Batch) -> None:
-        for chain, index in self.chains.missing.items():
-            counts.create(batch, self.layout, chain, index)
-        self.chains.missing = {}
 
     def written_all(self) -> None:
         """The kernel has been made to hold exactly what is wanted."""
@@ -152,10 +147,22 @@ class Plane:
         elif set_ == self.layout.handles:
             for group in self._groups():
                 yield from group.handle_elements()
+        elif set_.is_concatenated_range:
+            for key, ranges in self.claims.elements(set_):
+                for each in range_keys(key, ranges, set_.key[-1].length):
+                    yield each, b""
         else:
             yield from self.claims.elements(set_)
 
     # Within.
+
+    def _rank(self, owner: Hashable, set_: Set, key: bytes) -> tuple[object, ...]:
+        """Who of several gets an element: whose ClusterIP it is, then the oldest Service."""
+        programmed = self._ports.get(owner) if isinstance(owner, PortKey) else None
+        if programmed is None:
+            return (0,)
+        port = programmed.port
+        return (1 if key.startswith(port.cluster_ip) else 2, port.created, port.key)
 
     def _groups(self) -> Iterator[Group]:
         for programmed in self._ports.values():
@@ -175,7 +182,7 @@ class Plane:
         group.update((), self.layout, self._handles, self.changes)
         self._numbers.free(group.number)
 
-    def _claim(self, owner: object, old: tuple[ElementOf, ...], new: tuple[ElementOf, ...]) -> None:
+    def _claim(self, owner: Hashable, old: tuple[ElementOf, ...], new: tuple[ElementOf, ...]) -> None:
         kept = {(set_.name, key) for set_, key, _ in new}
         for set_, key, _ in old:
             if (set_.name, key) not in kept:
@@ -193,13 +200,15 @@ class Plane:
             chain = CountChain(len(group), seconds, entry if seconds else None)
             return target.pack(group.number, self.chains.index(chain), masquerade=masquerade)
 
-        found = [
-            *port_elements(
-                self.layout, port, cluster, local, aim, exist=choice.exist, node_ips=self._node_ips
-            ),
-            *((self.layout.hairpins, address + address, b"") for address in choice.on_node),
-        ]
-        return tuple(found)
+        found = port_elements(
+            self.layout, port, cluster, local, aim, exist=choice.exist, node_ips=self._node_ips
+        )
+        # A Service may name an address twice, say its ClusterIP as an external IP: the first counts.
+        unique: dict[tuple[str, bytes], ElementOf] = {}
+        for element in found:
+            unique.setdefault((element[0].name, element[1]), element)
+        hairpins = ((self.layout.hairpins, address + address, b"") for address in choice.on_node)
+        return (*unique.values(), *hairpins)
 
     def _regroup(
         self, port: ServicePort, old: Group | None, wanted: tuple[Backend, ...], *, local: bool
@@ -234,6 +243,11 @@ class Plane:
                 self._adopted.add(number)
                 return group
         return None
+
+
+def _may_keep_groups(old: ServicePort, new: ServicePort) -> bool:
+    """Whether a port is still the same one: not of another Service of that name, nor newly (un)sticky."""
+    return old.created == new.created and bool(old.affinity_seconds) == bool(new.affinity_seconds)
 
 
 def _entries_of(port: ServicePort, *, local: bool) -> Iterator[tuple[Entry, bytes]]:

@@ -28,17 +28,29 @@ def interval_elements(networks: Iterable[Network]) -> list[Element]:
     return elements
 
 
-def range_key(prefix: bytes, network: Network) -> bytes:
-    """For a set of concatenations that end in a range: its first key and its last, one after the other."""
-    return prefix + network.network_address.packed + prefix + network.broadcast_address.packed
+def pack_ranges(networks: Iterable[Network]) -> bytes:
+    """Networks as one value: the first and the last address of each, all after another."""
+    return b"".join(network.network_address.packed + network.broadcast_address.packed for network in networks)
+
+
+def range_keys(prefix: bytes, ranges: bytes | None, size: int) -> list[bytes]:
+    """For a set of concatenations that end in a range: the elements for a prefix and :func:`pack_ranges`.
+
+    An element is told by its first key and its last, one after the other. ``size`` is that of an address.
+    """
+    found = ranges or b""
+    return [
+        prefix + found[at : at + size] + prefix + found[at + size : at + 2 * size]
+        for at in range(0, len(found), 2 * size)
+    ]
 
 
 def range_element(key: bytes) -> Element:
-    """The element of a :func:`range_key`."""
+    """The element of one of :func:`range_keys`."""
     half = len(key) // 2
     return Element(key[:half], key_end=key[half:])
 
 
 def range_key_of(element: Element) -> bytes:
-    """The :func:`range_key` of an element."""
+    """The inverse of :func:`range_element`."""
     return element.key + element.key_end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusterip.kernel.nftables import Nftables, Set
 from clusterip.kernel.nftables.batch import Element, Verdict
 from clusterip.proxy.model import Backend
-from clusterip.proxy.nftables import target
+from clusterip.proxy.nftables import counts, target
 from clusterip.proxy.nftables.layout import Entry, Layout
 
 Elements = dict[bytes, bytes]
@@ -16,7 +16,7 @@ class Snapshot:
 
     def __init__(self, layout: Layout, *, exists: bool) -> None:
         self.exists = exists
-        """Whether there is a table with this very layout."""
+        """Whether there is a table with this very layout, as far as it is constant."""
         self.sets: dict[Set, Elements] = {set_: {} for set_ in layout.changing_sets}
         self.ranges: dict[Set, list[Element]] = {set_: [] for set_ in layout.range_sets}
         self.dispatch: list[tuple[bytes, str]] = []
@@ -74,17 +74,34 @@ class Snapshot:
 
 def read(nftables: Nftables, layout: Layout) -> Snapshot:
     """Read the table. Raises NetlinkError."""
-    comment = nftables.table_comment(layout.table)
-    if comment != layout.table.comment:
+    if nftables.table_comment(layout.table) != layout.table.comment:
+        return Snapshot(layout, exists=False)
+    dispatch = [
+        (element.key, element.data.chain)
+        for element in nftables.elements(layout.table, layout.dispatch)
+        if isinstance(element.data, Verdict)
+    ]
+    if not _is_whole(nftables, layout, {name for _, name in dispatch}):
         return Snapshot(layout, exists=False)
     snapshot = Snapshot(layout, exists=True)
+    snapshot.dispatch = dispatch
     for set_, elements in snapshot.sets.items():
         for element in nftables.elements(layout.table, set_):
             assert isinstance(element.data, bytes)
             elements[element.key] = element.data
     for set_, ranges in snapshot.ranges.items():
         ranges.extend(nftables.elements(layout.table, set_))
-    for element in nftables.elements(layout.table, layout.dispatch):
-        if isinstance(element.data, Verdict):
-            snapshot.dispatch.append((element.key, element.data.chain))
     return snapshot
+
+
+def _is_whole(nftables: Nftables, layout: Layout, dispatched: set[str]) -> bool:
+    """Whether all chains have all their rules: somebody may have flushed or deleted some."""
+    wanted = layout.rules_per_chain()
+    for name in nftables.chains(layout.table):
+        chain = counts.parse_name(name)
+        if chain is not None:
+            if name not in dispatched:
+                return False
+            wanted.update(counts.rules_per_chain(layout, chain))
+    counted = nftables.rules_per_chain(layout.table)
+    return all(counted.get(name, 0) == count for name, count in wanted.items())

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from proxy_network import NODE4, NODE6, POD_CIDRS, Network
-from proxy_objects import NODE
-from proxy_world import World
+from proxy_world import Thing, World
 
-from clusterip.kernel.nftables import Family
+from clusterip.kernel import namespaces
 from clusterip.proxy.model import pack_address
 from clusterip.proxy.nftables.layout import LayoutOptions
+
+SERVICE_CIDRS = [ipaddress.ip_network("10.96.0.0/16"), ipaddress.ip_network("fd00:96::/112")]
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -23,17 +28,30 @@ def network() -> Iterator[Network]:
 
 
 @pytest.fixture
+def namespace() -> Iterator[Path]:
+    """An empty network namespace."""
+    name = f"px{os.getpid()}-bare-{next(_numbers)}"
+    yield namespaces.create_named(name)
+    namespaces.delete_named(name)
+
+
+@pytest.fixture
 async def world(network: Network) -> AsyncIterator[World]:
     """The proxy of the node, with two Pods here and one elsewhere: ``here-1``, ``here-2``, ``away``."""
     await network.add_pod("here-1", 2)
     await network.add_pod("here-2", 3)
     await network.add_pod("away", 4, here=False)
-    options = LayoutOptions(pod_cidrs=tuple(ipaddress.ip_network(cidr) for cidr in POD_CIDRS))
-    world = World(network, NODE, tuple(Family), options)
-    world.backend.set_node_ips(filter(None, (pack_address(NODE4), pack_address(NODE6))))
-    world.backend.set_service_cidrs(
-        [ipaddress.ip_network("10.96.0.0/16"), ipaddress.ip_network("fd00:96::/112")]
-    )
-    await world.start()
+    world = await started(network.node)
     yield world
     world.close()
+
+
+async def started(node: Path, *, masquerade_all: bool = False, objects: Sequence[Thing] = ()) -> World:
+    """A proxy on a node that knew ``objects`` before it first looked at the kernel; its rules in place."""
+    cidrs = tuple(ipaddress.ip_network(cidr) for cidr in POD_CIDRS)
+    world = World(node, LayoutOptions(pod_cidrs=cidrs, masquerade_all=masquerade_all))
+    world.backend.set_node_ips(filter(None, (pack_address(NODE4), pack_address(NODE6))))
+    world.backend.set_service_cidrs(SERVICE_CIDRS)
+    world.learn(*objects)
+    await world.start()
+    return world

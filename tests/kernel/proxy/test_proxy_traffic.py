@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from proxy_network import NODE4, NODE6, OUTSIDE4, PORT, Refused, Silent, ask, ask_many
-from proxy_objects import endpoint, service, slice_of
+from proxy_network import NODE4, NODE6, OUTSIDE4, PORT, Network, Refused, Silent, ask, ask_many
 from proxy_world import World
+
+from tests.support.proxy_objects import endpoint, service, slice_of
 
 UDP_PORT = [{"port": 80, "protocol": "UDP"}]
 UDP_ENDPOINTS = (("", "UDP", PORT),)
@@ -18,7 +19,9 @@ def all_three(name: str = "web") -> object:
 
 
 @pytest.mark.parametrize("udp", [False, True])
-async def test_cluster_ip_is_spread_evenly_for_pods_node_and_outside(world: World, udp: bool) -> None:
+async def test_cluster_ip_is_spread_evenly_for_pods_node_and_outside(
+    world: World, network: Network, udp: bool
+) -> None:
     ports = {"ports": UDP_PORT} if udp else {}
     slice_ = slice_of(
         "web",
@@ -28,34 +31,32 @@ async def test_cluster_ip_is_spread_evenly_for_pods_node_and_outside(world: Worl
         ports=UDP_ENDPOINTS if udp else (("", "TCP", PORT),),
     )
     world.apply(service(**ports), slice_)
-    network = world.network
     for source in (network.pods["here-1"].namespace, network.node, network.outside):
         answers = await ask_many(source, "10.96.0.10", 80, 90, udp=udp)
         assert set(answers) == {"here-1", "here-2", "away"}
         assert min(answers.values()) >= 12
 
 
-async def test_cluster_ip_keeps_a_pods_address_and_masquerades_others(world: World) -> None:
+async def test_cluster_ip_keeps_a_pods_address_and_masquerades_others(world: World, network: Network) -> None:
     world.apply(service(), slice_of("web", endpoint(HERE1)))
-    network = world.network
     assert await ask(network.pods["away"].namespace, "10.96.0.10", 80) == ("here-1", AWAY)
     assert (await ask(network.outside, "10.96.0.10", 80))[1] != OUTSIDE4
 
 
-async def test_ipv6(world: World) -> None:
-    pods = world.network.pods
+async def test_ipv6(world: World, network: Network) -> None:
+    pods = network.pods
     world.apply(
         service(ip=("10.96.0.10", "fd00:96::10"), ports=[{"port": 80, "nodePort": 30080}], type="NodePort"),
         slice_of("web", *(endpoint(pod.ip6) for pod in pods.values()), family="IPv6"),
     )
-    for source in (pods["here-1"].namespace, world.network.node, world.network.outside):
+    for source in (pods["here-1"].namespace, network.node, network.outside):
         assert set(await ask_many(source, "fd00:96::10", 80)) == set(pods)
-    assert set(await ask_many(world.network.outside, NODE6, 30080)) == set(pods)
+    assert set(await ask_many(network.outside, NODE6, 30080)) == set(pods)
     with pytest.raises(Refused):  # it has no IPv4 endpoints
         await ask(pods["here-1"].namespace, "10.96.0.10", 80)
 
 
-async def test_node_port_external_ip_and_load_balancer(world: World) -> None:
+async def test_node_port_external_ip_and_load_balancer(world: World, network: Network) -> None:
     world.apply(
         service(
             type="LoadBalancer",
@@ -66,15 +67,15 @@ async def test_node_port_external_ip_and_load_balancer(world: World) -> None:
         all_three(),
     )
     for address, port in ((NODE4, 30080), ("198.51.100.1", 80), ("198.51.100.2", 80)):
-        for source in (world.network.outside, world.network.node, world.network.pods["here-1"].namespace):
+        for source in (network.outside, network.node, network.pods["here-1"].namespace):
             assert set(await ask_many(source, address, port)) == {"here-1", "here-2", "away"}
-        _, seen = await ask(world.network.outside, address, port)
+        _, seen = await ask(network.outside, address, port)
         assert seen != OUTSIDE4
     with pytest.raises((Refused, Silent, OSError)):
-        await ask(world.network.outside, "198.51.100.3", 80)
+        await ask(network.outside, "198.51.100.3", 80)
 
 
-async def test_external_traffic_policy_local(world: World) -> None:
+async def test_external_traffic_policy_local(world: World, network: Network) -> None:
     web = service(
         type="LoadBalancer",
         ports=[{"port": 80, "nodePort": 30080}],
@@ -82,7 +83,6 @@ async def test_external_traffic_policy_local(world: World) -> None:
         ingress=["198.51.100.2"],
     )
     world.apply(web, all_three())
-    network = world.network
     for address, port in ((NODE4, 30080), ("198.51.100.2", 80)):
         assert set(await ask_many(network.outside, address, port)) == {"here-1", "here-2"}
         assert (await ask(network.outside, address, port))[1] == OUTSIDE4
@@ -96,9 +96,9 @@ async def test_external_traffic_policy_local(world: World) -> None:
     assert (await ask(network.pods["here-1"].namespace, "198.51.100.2", 80)) == ("away", HERE1)
 
 
-async def test_internal_traffic_policy_local(world: World) -> None:
+async def test_internal_traffic_policy_local(world: World, network: Network) -> None:
     world.apply(service(internalTrafficPolicy="Local"), all_three())
-    pod = world.network.pods["away"].namespace
+    pod = network.pods["away"].namespace
     assert set(await ask_many(pod, "10.96.0.10", 80)) == {"here-1", "here-2"}
     world.apply(slice_of("web", endpoint(AWAY, OTHER)))
     with pytest.raises(Silent):
@@ -106,10 +106,9 @@ async def test_internal_traffic_policy_local(world: World) -> None:
 
 
 @pytest.mark.parametrize("udp", [False, True])
-async def test_no_endpoints_is_refused_at_once(world: World, udp: bool) -> None:
+async def test_no_endpoints_is_refused_at_once(world: World, network: Network, udp: bool) -> None:
     ports = [{"port": 80, "protocol": "UDP" if udp else "TCP", "nodePort": 30080}]
     world.apply(service(type="NodePort", ports=ports))
-    network = world.network
     for source in (network.pods["here-1"].namespace, network.node, network.outside):
         with pytest.raises(Refused):
             await ask(source, "10.96.0.10", 80, udp=udp)
@@ -117,36 +116,38 @@ async def test_no_endpoints_is_refused_at_once(world: World, udp: bool) -> None:
         await ask(network.outside, NODE4, 30080, udp=udp)
 
 
-async def test_unknown_port_is_refused_and_unknown_address_dropped(world: World) -> None:
+async def test_unknown_port_is_refused_and_unknown_address_dropped(world: World, network: Network) -> None:
     world.apply(service(), all_three())
-    pod = world.network.pods["here-1"].namespace
+    pod = network.pods["here-1"].namespace
     with pytest.raises(Refused):
         await ask(pod, "10.96.0.10", 81)
     with pytest.raises(Silent):
         await ask(pod, "10.96.77.77", 80)
 
 
-async def test_a_pod_reaches_itself(world: World) -> None:
+async def test_a_pod_reaches_itself(world: World, network: Network) -> None:
     world.apply(service(), slice_of("web", endpoint(HERE1)))
-    name, seen = await ask(world.network.pods["here-1"].namespace, "10.96.0.10", 80)
+    name, seen = await ask(network.pods["here-1"].namespace, "10.96.0.10", 80)
     assert name == "here-1"
     assert seen != HERE1
 
 
-async def test_session_affinity_outlives_changes_and_dies_with_its_endpoint(world: World) -> None:
+async def test_session_affinity_outlives_changes_and_dies_with_its_endpoint(
+    world: World, network: Network
+) -> None:
     sticky = service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}], sessionAffinity="ClientIP")
     world.apply(sticky, all_three())
-    pod = world.network.pods["here-1"].namespace
+    pod = network.pods["here-1"].namespace
     for source, address, port in (
         (pod, "10.96.0.10", 80),
-        (world.network.outside, NODE4, 30080),
-        (world.network.node, "10.96.0.10", 80),
+        (network.outside, NODE4, 30080),
+        (network.node, "10.96.0.10", 80),
     ):
         world.apply(all_three())
         (first,) = await ask_many(source, address, port, 30)
-        others = [pod for pod in world.network.pods.values() if pod.name != first]
-        chosen = world.network.pods[first]
-        nodes = {pod.ip: OTHER if pod.name == "away" else "node-1" for pod in world.network.pods.values()}
+        others = [pod for pod in network.pods.values() if pod.name != first]
+        chosen = network.pods[first]
+        nodes = {pod.ip: OTHER if pod.name == "away" else "node-1" for pod in network.pods.values()}
         world.apply(slice_of("web", endpoint(chosen.ip, nodes[chosen.ip])))
         world.apply(slice_of("web", *(endpoint(ip, node) for ip, node in nodes.items())))
         assert set(await ask_many(source, address, port, 30)) == {first}
@@ -155,7 +156,7 @@ async def test_session_affinity_outlives_changes_and_dies_with_its_endpoint(worl
         assert second != first
 
 
-async def test_source_ranges(world: World) -> None:
+async def test_source_ranges(world: World, network: Network) -> None:
     def balanced(*ranges: str) -> object:
         return service(
             type="LoadBalancer",
@@ -164,7 +165,7 @@ async def test_source_ranges(world: World) -> None:
             loadBalancerSourceRanges=list(ranges),
         )
 
-    outside = world.network.outside
+    outside = network.outside
     world.apply(balanced("203.0.113.0/24"), all_three())
     with pytest.raises(Silent):
         await ask(outside, "198.51.100.2", 80)
@@ -175,48 +176,50 @@ async def test_source_ranges(world: World) -> None:
     assert await ask(outside, "198.51.100.2", 80)
 
 
-async def test_terminating_endpoints_serve_when_nothing_is_ready(world: World) -> None:
+async def test_terminating_endpoints_serve_when_nothing_is_ready(world: World, network: Network) -> None:
     leaving = {"ready": False, "serving": True, "terminating": True}
     world.apply(service(), slice_of("web", endpoint(HERE1, **leaving), endpoint(HERE2)))
-    pod = world.network.pods["away"].namespace
+    pod = network.pods["away"].namespace
     assert set(await ask_many(pod, "10.96.0.10", 80, 20)) == {"here-2"}
     world.apply(slice_of("web", endpoint(HERE1, **leaving), endpoint(HERE2, ready=False, serving=False)))
     assert set(await ask_many(pod, "10.96.0.10", 80, 20)) == {"here-1"}
 
 
-async def test_udp_clients_move_on(world: World) -> None:
+async def test_udp_clients_move_on(world: World, network: Network) -> None:
     udp = service(ports=UDP_PORT)
     world.apply(udp, slice_of("web", endpoint(HERE1), ports=UDP_ENDPOINTS))
-    pod = world.network.pods["away"].namespace
+    pod = network.pods["away"].namespace
     assert (await ask(pod, "10.96.0.10", 80, udp=True, source_port=5000))[0] == "here-1"
     world.apply(slice_of("web", endpoint(HERE2), ports=UDP_ENDPOINTS))
     assert (await ask(pod, "10.96.0.10", 80, udp=True, source_port=5000))[0] == "here-2"
 
 
-async def test_named_ports_that_differ_by_slice_and_several_slices(world: World) -> None:
-    await world.network.pods["here-2"].serve(9090)
+async def test_named_ports_that_differ_by_slice_and_several_slices(world: World, network: Network) -> None:
+    await network.pods["here-2"].serve(9090)
     world.apply(
         service(ports=[{"name": "http", "port": 80}]),
         slice_of("web", endpoint(HERE1), ports=(("http", "TCP", PORT),), slice_name="web-a"),
         slice_of("web", endpoint(HERE2), ports=(("http", "TCP", 9090),), slice_name="web-b"),
     )
-    pod = world.network.pods["away"].namespace
+    pod = network.pods["away"].namespace
     assert set(await ask_many(pod, "10.96.0.10", 80)) == {"here-1", "here-2"}
 
 
 @pytest.mark.parametrize(
     "labels", [{"service.kubernetes.io/service-proxy-name": "other"}, {"service.kubernetes.io/headless": ""}]
 )
-async def test_services_of_other_proxies_are_left_alone(world: World, labels: dict[str, str]) -> None:
+async def test_services_of_other_proxies_are_left_alone(
+    world: World, network: Network, labels: dict[str, str]
+) -> None:
     world.apply(service(labels=labels), all_three())
     with pytest.raises(Silent):
-        await ask(world.network.pods["here-1"].namespace, "10.96.0.10", 80)
+        await ask(network.pods["here-1"].namespace, "10.96.0.10", 80)
 
 
-async def test_deleted_service_is_gone(world: World) -> None:
+async def test_deleted_service_is_gone(world: World, network: Network) -> None:
     web, slices = service(), all_three()
     world.apply(web, slices)
-    pod = world.network.pods["here-1"].namespace
+    pod = network.pods["here-1"].namespace
     assert await ask(pod, "10.96.0.10", 80)
     world.delete(web)
     with pytest.raises(Silent):

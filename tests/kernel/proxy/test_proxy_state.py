@@ -1,0 +1,252 @@
+"""What the kernel holds: after any changes, across restarts, and when others meddle with it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import started
+from proxy_network import Network, ask
+from proxy_world import Thing, World
+
+from clusterip.kernel import namespaces
+from clusterip.kernel.nftables import Batch
+from clusterip.proxy.nftables import snapshot
+from tests.support.proxy_objects import NODE, endpoint, service, slice_of
+
+SECONDS = 10.0
+
+
+def nft(namespace: Path, *arguments: str) -> str:
+    return namespaces.run_in(
+        namespace,
+        lambda: subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True).stdout,
+    )
+
+
+class Chaos:
+    """Random Services and slices; few names and addresses, so that they meet in every way."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def pick(self) -> Thing:
+        name = self._random.choice(["a", "b", "c"])
+        return self._service(name) if self._random.random() < 0.5 else self._slice(name)
+
+    def _service(self, name: str) -> Thing:
+        choose, chance = self._random.choice, self._random.random
+        number = ord(name) - ord("a")
+        port = {"port": choose([80, 81]), "name": choose(["", "x"]), "protocol": choose(["TCP", "UDP"])}
+        kind = choose(["ClusterIP", "NodePort", "LoadBalancer"])
+        spec: dict[str, object] = {
+            "type": kind,
+            "externalIPs": choose([[], [], ["198.51.100.1"], ["198.51.100.1", f"10.96.0.{number}"]]),
+            "sessionAffinity": choose(["", "", "ClientIP"]),
+            "internalTrafficPolicy": choose(["Cluster", "Cluster", "Local"]),
+        }
+        if kind != "ClusterIP":
+            spec["externalTrafficPolicy"] = choose(["Cluster", "Local"])
+            port["nodePort"] = choose([30000, 30001 + number])
+        if kind == "LoadBalancer":
+            spec["ingress"] = choose([[], ["198.51.100.2"], ["198.51.100.2", "2001:db8::2"]])
+            spec["loadBalancerSourceRanges"] = choose([[], ["192.0.2.0/24"], ["192.0.2.0/25", "10.0.0.0/8"]])
+        ip = [f"10.96.0.{number}"] + ([f"fd00:96::{number}"] if chance() < 0.5 else [])
+        return service(name, ip, ports=[port], **spec)
+
+    def _slice(self, name: str) -> Thing:
+        choose = self._random.choice
+        family = choose(["IPv4", "IPv4", "IPv6"])
+        addresses = [f"10.244.1.{n}" if family == "IPv4" else f"fd00::{n}" for n in range(1, 7)]
+        states: list[dict[str, object]] = [
+            {},
+            {},
+            {},
+            {"ready": False, "serving": True, "terminating": True},
+            {"ready": False, "serving": False},
+        ]
+        chosen = self._random.sample(addresses, self._random.randint(0, 6))
+        return slice_of(
+            name,
+            *(endpoint(address, choose([NODE, NODE, "node-2"]), **choose(states)) for address in chosen),
+            ports=[(choose(["", "x"]), choose(["TCP", "UDP"]), choose([8080, 9090]))],
+            slice_name=f"{name}-{choose(['one', 'two'])}-{family}",
+            family=family,
+        )
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_any_sequence_ends_as_a_fresh_load(seed: int, namespace: Path) -> None:
+    chaos = Chaos(seed)
+    world = await started(namespace)
+    try:
+        for _ in range(60):
+            thing = chaos.pick()
+            existing = [held for held in world.objects if held.metadata.name == thing.metadata.name]
+            if existing and random.Random(thing.metadata.name).random() < 0.3:
+                world.delete(existing[0])
+            else:
+                world.apply(thing)
+            await _equals_fresh_load(world)
+    finally:
+        world.close()
+
+
+async def _equals_fresh_load(world: World) -> None:
+    path = namespaces.create_named(f"{world.namespace.name}-fresh")
+    try:
+        fresh = await started(path)
+        fresh.apply(*world.objects)
+        assert fresh.contents() == world.contents()
+        fresh.close()
+    finally:
+        namespaces.delete_named(path.name)
+
+
+def some_objects() -> list[Thing]:
+    return [
+        service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30080}], externalTrafficPolicy="Local"),
+        slice_of("a", *(endpoint(f"10.244.1.{n}", NODE if n < 4 else "node-2") for n in range(2, 8))),
+        service("b", "10.96.0.11", sessionAffinity="ClientIP"),
+        slice_of("b", endpoint("10.244.1.2"), endpoint("10.244.1.3")),
+        service("c", "10.96.0.12"),
+        service(
+            "d",
+            ("10.96.0.13", "fd00:96::13"),
+            type="LoadBalancer",
+            ingress=["198.51.100.2"],
+            loadBalancerSourceRanges=["192.0.2.0/24"],
+        ),
+    ]
+
+
+async def test_a_restart_writes_nothing(namespace: Path) -> None:
+    first = await started(namespace)
+    first.apply(*some_objects())
+    # So that slots are not in the order of the objects.
+    first.apply(slice_of("a", *(endpoint(f"10.244.1.{n}") for n in (9, 7, 4, 3, 2))))
+    rules = nft(namespace, "list", "ruleset")
+    objects = first.objects
+    first.close()
+    assert nft(namespace, "list", "ruleset") == rules
+    second = await started(namespace, objects=objects)
+    assert second.backend.statistics.elements == 0
+    assert sorted(nft(namespace, "list", "ruleset")) == sorted(rules)
+    second.close()
+
+
+async def test_a_restart_writes_what_changed_meanwhile(namespace: Path) -> None:
+    first = await started(namespace)
+    first.apply(*some_objects())
+    objects = first.objects
+    first.close()
+    changed = slice_of("b", endpoint("10.244.1.2"), endpoint("10.244.1.9"))
+    kept = [held for held in objects if held.metadata.name != "b-ipv4"]
+    second = await started(namespace, objects=[*kept, changed])
+    # One endpoint instead of another: a slot, a handle and a hairpin, each taken away and added.
+    assert second.backend.statistics.elements <= 6
+    await _equals_fresh_load(second)
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flush ruleset",
+        "delete table ip clusterip",
+        "flush map ip clusterip endpoints",
+        "flush set ip clusterip cluster-ips",
+        "add element ip clusterip cluster-ips { 192.0.2.99 }",
+        "flush map ip clusterip dispatch",
+        "flush chain ip clusterip services",
+        "flush chain ip6 clusterip nat-postrouting",
+        "delete chain ip clusterip nat-output",
+        "flush chain ip clusterip pick.6",
+    ],
+)
+async def test_what_others_change_is_restored(namespace: Path, command: str) -> None:
+    world = await started(namespace)
+    world.apply(*some_objects())
+    wanted = world.contents()
+    nft(namespace, *command.split())
+    await until(lambda: bool(world.backend.statistics.repairs) and world.contents() == wanted)
+    world.apply(slice_of("c", endpoint("10.244.1.2")))
+    await _equals_fresh_load(world)
+    world.close()
+
+
+async def test_others_tables_and_our_own_changes_do_not_wake_it(namespace: Path) -> None:
+    world = await started(namespace)
+    nft(namespace, "add", "table", "ip", "other")
+    world.apply(*some_objects())
+    await asyncio.sleep(0.1)
+    assert world.backend.statistics.repairs == 0
+    assert not world.backend.was_touched()
+    world.close()
+
+
+async def test_a_batch_that_cannot_be_done_is_repaired(namespace: Path) -> None:
+    world = await started(namespace)
+    world.apply(*some_objects())
+    plane = next(iter(world.backend.planes.values()))
+    batch = Batch()
+    batch.delete_elements(plane.layout.table, plane.layout.cluster_ips, [b"\x0a\x60\x00\x0c"])
+    world.backend.nftables.commit(batch)  # behind its back, and without an event: it is our own socket
+    gone = next(item for item in world.objects if item.metadata.name == "c")
+    world.sync.tracker.service_changed(gone, None)  # type: ignore[arg-type]
+    world.sync.flush()
+    assert "delete element 10.96.0.12 of cluster-ips" in world.sync.failing
+    await until(lambda: not world.sync.failing)
+    found = snapshot.read(world.backend.nftables, plane.layout)
+    assert b"\x0a\x60\x00\x0c" not in found.sets[plane.layout.cluster_ips]
+    assert b"\x0a\x60\x00\x0b" in found.sets[plane.layout.cluster_ips]
+    world.close()
+
+
+async def test_other_options_replace_the_rules(namespace: Path) -> None:
+    first = await started(namespace)
+    first.apply(*some_objects())
+    objects = first.objects
+    first.close()
+    second = await started(namespace, masquerade_all=True, objects=objects)
+    assert "masquerade all" in nft(namespace, "list", "chain", "ip", "clusterip", "services")
+    await _equals_fresh_load(second)
+    second.backend.remove()
+    assert nft(namespace, "list", "ruleset") == ""
+    second.close()
+
+
+async def test_no_connection_fails_across_restarts(network: Network) -> None:
+    pod = await network.add_pod("here-1", 2)
+    world = await started(network.node)
+    world.apply(service(), slice_of("web", endpoint(pod.ip)))
+    objects = world.objects
+    answers: asyncio.Queue[str] = asyncio.Queue()
+
+    async def keep_asking() -> None:
+        while True:
+            answers.put_nowait((await ask(network.outside, "10.96.0.10", 80))[0])
+
+    client = asyncio.create_task(keep_asking())
+    for masquerade_all in (False, False, True):  # the last one has other rules
+        for _ in range(20):
+            async with asyncio.timeout(SECONDS):
+                assert await answers.get() == "here-1"
+        world.close()
+        world = await started(network.node, masquerade_all=masquerade_all, objects=objects)
+    for _ in range(answers.qsize() + 20):
+        async with asyncio.timeout(SECONDS):
+            assert await answers.get() == "here-1"
+    client.cancel()
+    world.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Look again until it holds: the kernel has no event for "as it was again"."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -1,0 +1,95 @@
+"""Which endpoints a node uses: the cases of Kubernetes' own documentation, as a table."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from clusterip.kernel.nftables import Family
+from clusterip.proxy.choose import choose
+from clusterip.proxy.model import Choice, Endpoint, PortKey, ServiceKey, ServicePort
+
+NODE, ZONE = "node-1", "zone-a"
+KEY = PortKey(ServiceKey("default", "web"), "", socket.IPPROTO_TCP, Family.IPV4)
+
+
+def port(**more: object) -> ServicePort:
+    return ServicePort(KEY, b"\x0a\x60\x00\x0a", 80, **more)  # type: ignore[arg-type]
+
+
+def ep(name: str, state: str = "ready", **more: object) -> Endpoint:
+    """``state``: ready, leaving (terminating but serving), gone (neither)."""
+    return Endpoint(
+        name.encode().ljust(8, b"\0"),
+        ready=state == "ready",
+        serving=state != "gone",
+        terminating=state != "ready",
+        local=bool(more.pop("local", False)),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def names(backends: tuple[bytes, ...]) -> str:
+    return "".join(backend.rstrip(b"\0").decode() for backend in backends)
+
+
+CLUSTER = port()
+LOCAL = port(internal_local=True)
+EXTERNAL_LOCAL = port(external_local=True, node_port=30080)
+
+CASES: dict[str, tuple[ServicePort, list[Endpoint], str, str, bool]] = {
+    "none": (CLUSTER, [], "", "", False),
+    "ready ones": (CLUSTER, [ep("a"), ep("b", "gone"), ep("c")], "ac", "", True),
+    "leaving ones are not used beside ready ones": (CLUSTER, [ep("a"), ep("b", "leaving")], "a", "", True),
+    "leaving ones when none is ready": (CLUSTER, [ep("a", "gone"), ep("b", "leaving")], "b", "", True),
+    "all gone": (CLUSTER, [ep("a", "gone")], "", "", False),
+    "internal local": (LOCAL, [ep("a", local=True), ep("b")], "", "a", True),
+    "internal local, none here": (LOCAL, [ep("b")], "", "", True),
+    "internal local, leaving here": (LOCAL, [ep("a", "leaving", local=True), ep("b")], "", "a", True),
+    "external local uses both": (EXTERNAL_LOCAL, [ep("a", local=True), ep("b")], "ab", "a", True),
+    "external local without external addresses": (port(external_local=True), [ep("a")], "a", "", True),
+    "zone hints": (CLUSTER, [ep("a", zones=(ZONE,)), ep("b", zones=("zone-b",))], "a", "", True),
+    "hints for other zones only": (CLUSTER, [ep("a", zones=("x",)), ep("b", zones=("y",))], "ab", "", True),
+    "a ready one without hints": (CLUSTER, [ep("a", zones=(ZONE,)), ep("b")], "ab", "", True),
+    "hints of one that is not ready": (CLUSTER, [ep("a", zones=(ZONE,)), ep("b", "gone")], "a", "", True),
+    "node hints before zone hints": (
+        CLUSTER,
+        [ep("a", zones=(ZONE,), nodes=(NODE,)), ep("b", zones=(ZONE,), nodes=("node-2",))],
+        "a",
+        "",
+        True,
+    ),
+    "node hints for others, zone hints for us": (
+        CLUSTER,
+        [ep("a", zones=(ZONE,), nodes=("node-3",)), ep("b", zones=("zone-b",), nodes=("node-2",))],
+        "a",
+        "",
+        True,
+    ),
+    "hints do not limit local endpoints": (
+        EXTERNAL_LOCAL,
+        [ep("a", local=True, zones=("zone-b",)), ep("b", zones=(ZONE,))],
+        "b",
+        "a",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda name: name.replace(" ", "-"))
+def test_choice(case: str) -> None:
+    service_port, endpoints, cluster, local, exist = CASES[case]
+    choice = choose(service_port, endpoints, NODE, ZONE)
+    assert (names(choice.cluster), names(choice.local), choice.exist) == (cluster, local, exist)
+
+
+def test_no_zone_of_our_own_is_no_zone() -> None:
+    endpoints = [ep("a", zones=(ZONE,)), ep("b", zones=("zone-b",))]
+    assert names(choose(CLUSTER, endpoints, NODE, "").cluster) == "ab"
+
+
+def test_addresses_on_this_node() -> None:
+    endpoints = [ep("a", local=True), ep("b"), ep("c", "gone", local=True)]
+    assert choose(CLUSTER, endpoints, NODE, ZONE).on_node == (b"a\0\0\0",)
+    assert choose(CLUSTER, [], NODE, ZONE) == Choice()
