@@ -23,6 +23,7 @@ from clusterip.objects.strict import unknown_fields
 T = TypeVar("T")
 
 APPLY = "application/apply-patch+yaml"
+PATCHES = (*CONTENT_TYPES, APPLY)
 
 _MISMATCH = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _GO_VALUES = {"str": "string", "int": "number", "float": "number"}
@@ -134,8 +135,8 @@ def read_patch(body: bytes, content_type: str) -> Any:
     Raises:
         StatusError: 415 for an unknown kind of patch, 400 if it cannot be read.
     """
-    if content_type not in CONTENT_TYPES:
-        raise status.unsupported_media_type(CONTENT_TYPES)
+    if content_type not in PATCHES:
+        raise status.unsupported_media_type(PATCHES)
     if content_type == APPLY:
         return msgspec.json.decode(yaml_to_json(body))
     try:

@@ -15,6 +15,7 @@ from clusterip.apiserver.admission.chain import Admission
 from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.deletion import Outcome
 from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.field_managers import SELF, note
 from clusterip.apiserver.transaction import Hooks, Transaction
 from clusterip.objects import names, times
 from clusterip.objects.codec import decode, encode
@@ -64,9 +65,15 @@ class Objects:
         return entry
 
     async def create(
-        self, resource: Resource[Any], namespace: str, obj: Any, *, dry_run: bool = False
+        self,
+        resource: Resource[Any],
+        namespace: str,
+        obj: Any,
+        *,
+        manager: str = SELF,
+        dry_run: bool = False,
     ) -> Entry:
-        """Create ``obj``.
+        """Create ``obj``; its fields are noted as those of ``manager``, unless that is empty.
 
         Raises:
             StatusError: why not: 409 it exists, 422 it is invalid, 403, 404 its namespace is not there.
@@ -88,6 +95,8 @@ class Objects:
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
         meta.selfLink = ""
         resource.set_defaults(obj)
+        if manager:
+            note(resource, obj, None, manager)
         resource.prepare_create(obj)
         await self.admission.create(resource, obj)
         hooks = self.hooks.get(resource)
@@ -144,6 +153,7 @@ class Objects:
         changing: Changing,
         *,
         subresource: str = "",
+        manager: str = SELF,
         dry_run: bool = False,
         may_create: bool = False,
     ) -> tuple[Entry, bool]:
@@ -163,13 +173,17 @@ class Objects:
                     raise status.not_found(resource, name)
                 new = changing(None)
                 new.metadata.resourceVersion = ""
-                return await self.create(resource, namespace, new, dry_run=dry_run), True
+                return await self.create(resource, namespace, new, manager=manager, dry_run=dry_run), True
             old = entry.decode()
             new = changing(old)
             if new is old:  # it was changed in place
                 old = entry.decode()
             _check_identity(resource, new, namespace, name)
             self._carry_over(resource, new, old, subresource)
+            if subresource in ("", "status"):
+                resource.set_defaults(new)
+                if manager:
+                    note(resource, new, old, manager, subresource)
             asked_version = new.metadata.resourceVersion
             if asked_version and asked_version != old.metadata.resourceVersion:
                 raise status.conflict(resource, name)
@@ -232,13 +246,11 @@ class Objects:
     ) -> Entry:
         hooks = self.hooks.get(resource)
         if subresource == "status":
-            resource.set_defaults(new)
             resource.prepare_status_update(new, old)
             errors = resource.validate_status_update(new, old)
         elif subresource in ("finalize", "binding"):
             errors = []
         else:
-            resource.set_defaults(new)
             resource.prepare_update(new, old)
             if hooks is not None:
                 hooks.update(new, old, transaction)

@@ -21,7 +21,6 @@ from clusterip.apiserver.call import BODY_LIMIT, Call, compress
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.metrics import Metrics
 from clusterip.apiserver.options import Options
-from clusterip.apiserver.patching import Patcher, patcher
 from clusterip.apiserver.router import RequestInfo
 from clusterip.apiserver.watch import watch
 from clusterip.objects.registry import Resource
@@ -70,11 +69,6 @@ class ApiServer:
 
     def close(self) -> None:
         self.metrics.close()
-
-    def patcher(
-        self, content_type: str, document: Any, resource: Resource[Any], info: RequestInfo
-    ) -> Patcher:
-        return patcher(content_type, document, resource, info)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes a ``Status``."""

@@ -12,8 +12,10 @@ from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import APPLY, read_object, read_options, read_patch, read_tree, to_json
 from clusterip.apiserver.encoding import encode_entry, encode_list
 from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.field_managers import manager_of
 from clusterip.apiserver.generic import CREATED_BY_UPDATE
 from clusterip.apiserver.listing import list_entries, parse_version
+from clusterip.apiserver.patching import patcher
 from clusterip.apiserver.selection import selection_of
 from clusterip.objects.core.namespace import NAMESPACES
 from clusterip.objects.core.pod import PODS
@@ -61,7 +63,11 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
     body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, call.info.query)
     entry = await call.server.objects.create(
-        resource, _namespace(call, resource), obj, dry_run=call.info.dry_run
+        resource,
+        _namespace(call, resource),
+        obj,
+        manager=manager_of(call.request, call.info),
+        dry_run=call.info.dry_run,
     )
     call.warnings += resource.warnings(obj)
     return call.reply(encode_entry(entry, form), 201)
@@ -87,6 +93,7 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
         info.name,
         replace,
         subresource=info.subresource,
+        manager=manager_of(call.request, info),
         dry_run=info.dry_run,
         may_create=resource in CREATED_BY_UPDATE,
     )
@@ -100,13 +107,14 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     _check_dry_run(call)
     content_type = call.content_type.partition(";")[0].strip().lower()
     document = read_patch(await call.body(), content_type)
-    patcher = call.server.patcher(content_type, document, resource, info)
+    manager = manager_of(call.request, info)
+    change = patcher(content_type, document, resource, info, manager)
     warnings: list[str] = []
     result: Any = None
 
     def apply(current: Any) -> Any:
         nonlocal result
-        result, warnings[:] = read_tree(patcher(current), resource, info.query)
+        result, warnings[:] = read_tree(change(current), resource, info.query)
         return result
 
     entry, created = await call.server.objects.update(
@@ -115,6 +123,7 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
         info.name,
         apply,
         subresource=info.subresource,
+        manager="" if content_type == APPLY else manager,  # applying notes the owners itself
         dry_run=info.dry_run,
         may_create=content_type == APPLY,
     )

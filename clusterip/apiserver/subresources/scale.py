@@ -12,6 +12,7 @@ from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import read_options, read_patch
 from clusterip.apiserver.encoding import finish
 from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.field_managers import manager_of
 from clusterip.apiserver.patch import PatchError, apply_patch
 from clusterip.objects.base import Struct, always
 from clusterip.objects.codec import convert, encode, to_tree
@@ -87,7 +88,12 @@ async def _update(call: Call, resource: Resource[Any], scale_from: Any) -> Entry
         return current
 
     entry, _ = await call.server.objects.update(
-        resource, info.namespace, info.name, change, dry_run=info.dry_run
+        resource,
+        info.namespace,
+        info.name,
+        change,
+        manager=manager_of(call.request, info),
+        dry_run=info.dry_run,
     )
     return entry
 
