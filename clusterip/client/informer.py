@@ -22,7 +22,7 @@ from clusterip.client.index import Index
 from clusterip.client.rest import Client, selection, watch_query
 from clusterip.client.watching import Bookmark, LineSplitter, RawEvent, parse_event
 from clusterip.objects import codec
-from clusterip.objects.meta import ListMeta
+from clusterip.objects.meta import ListMeta, Object
 from clusterip.objects.registry import Resource
 
 logger = logging.getLogger(__name__)
@@ -260,7 +260,11 @@ class Informer(Generic[O]):
 
     def _decode(self, raw: msgspec.Raw) -> O | None:
         try:
-            return codec.decode(raw, self._type)
+            obj = codec.decode(raw, self._type)
+            if isinstance(obj, Object):
+                # Often half of an object, and of use only to the server, which keeps its own.
+                obj.metadata.managedFields = []
+            return obj
         except msgspec.ValidationError as error:
             # One object from a newer or broken writer must not stop all others from being served.
             shown = bytes(raw)[:300].decode(errors="replace")

@@ -18,7 +18,7 @@ class WorkQueue(Generic[K]):
     """Keys to work on, in order, with delays and exponential back-off for each key.
 
     Failures of one key wait ``base`` seconds, then twice that, up to ``limit`` (client-go's 5 ms and
-    1000 s, the latter far too long for people; 30 s here).
+    1000 s, the latter far too long for people; 30 s here). ``adds`` and ``retries`` count for metrics.
     """
 
     def __init__(self, *, base: float = 0.005, limit: float = 30.0) -> None:
@@ -29,6 +29,8 @@ class WorkQueue(Generic[K]):
         self._available = asyncio.Event()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self.adds = 0
+        self.retries = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -36,6 +38,7 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         if key in self._dirty:
             return
+        self.adds += 1
         self._dirty.add(key)
         if key not in self._working:
             self._push(key)
@@ -57,6 +60,7 @@ class WorkQueue(Generic[K]):
         """Add a key whose work failed, after a wait that grows with each failure; the wait in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        self.retries += 1
         delay = min(self._base * 2.0 ** min(failures, 60), self._limit)
         self.add_after(key, delay)
         return delay

@@ -47,6 +47,9 @@ class Controller(ABC, Generic[K]):
         self.queue: WorkQueue[K] = WorkQueue()
         self.log = log.get(f"controllers.{self.name.removesuffix('-controller')}")
         self.events = context.recorder(self.component)
+        self.syncs = 0
+        self.sync_errors = 0
+        self.sync_seconds = 0.0
         self._informers: list[Informer[Any]] = []
         self._written: dict[K, dict[Informer[Any], str]] = {}
 
@@ -101,6 +104,7 @@ class Controller(ABC, Generic[K]):
 
     async def _try(self, key: K) -> None:
         started = time.monotonic()
+        failed = True
         try:
             await self._catch_up(key)
             await self.sync(key)
@@ -119,9 +123,14 @@ class Controller(ABC, Generic[K]):
             delay = self.queue.add_rate_limited(key)
             self.log.exception("sync failed", key=show(key), retry_seconds=delay)
         else:
+            failed = False
             self.queue.forget(key)
             if self.log.debugging:
                 self.log.debug("synced", key=show(key), seconds=time.monotonic() - started)
+        finally:
+            self.syncs += 1
+            self.sync_errors += failed
+            self.sync_seconds += time.monotonic() - started
 
     async def _catch_up(self, key: K) -> None:
         for informer, version in self._written.pop(key, {}).items():

@@ -6,6 +6,7 @@ import dataclasses
 
 from clusterip.client.config import ConfigError, load
 from clusterip.client.rest import Client
+from clusterip.controllers import metrics
 from clusterip.controllers.manager import Manager, UnknownController
 from clusterip.controllers.options import Options
 from clusterip.process import Fatal, log
@@ -32,15 +33,22 @@ async def main(options: Options) -> None:
             manager = Manager(client, options)
         except UnknownController as error:
             raise Fatal(f"--controllers: {error}") from None
+        collector = metrics.register(manager)
         health.ready_check("informers-synced", manager.not_synced)
         health.ready_check("api-server", manager.not_connected)
         try:
-            for address in dict.fromkeys((options.healthz_bind_address, options.metrics_bind_address)):
-                await health.start(address)
+            await _start_health(health, options)
             names = ",".join(controller.name for controller in manager.controllers)
             _log.info("starting", server=config.server, controllers=names)
             await manager.run()
+        finally:
+            metrics.unregister(collector)
+            await health.close()
+
+
+async def _start_health(health: HealthServer, options: Options) -> None:
+    for address in dict.fromkeys((options.healthz_bind_address, options.metrics_bind_address)):
+        try:
+            await health.start(address)
         except (OSError, ValueError) as error:
             raise Fatal(str(error)) from error
-        finally:
-            await health.close()

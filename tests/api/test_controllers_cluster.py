@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from clusterip.objects.core.scheduling import Affinity, PodAffinityTerm, PodAnti
 from clusterip.objects.core.serviceaccount import ServiceAccount
 from clusterip.objects.meta import LabelSelector, ObjectMeta, OwnerReference
 from tests.support.apiserver import RunningApiServer, running_apiserver
-from tests.support.controllers import HollowNode, RunningControllers, client_of, eventually
+from tests.support.controllers import SECONDS, HollowNode, RunningControllers, client_of, eventually
 from tests.support.kubectl import Kubectl
 
 
@@ -257,3 +260,39 @@ async def test_pods_that_never_started_and_were_deleted_are_removed(client: Clie
     await client.delete(Pod, "a", "default")
     await client.patch(Pod, "a", "default", {"metadata": {"finalizers": None}})
     await eventually(client, Pod, lambda found: not found)
+
+
+async def test_health_and_metrics(apiserver: RunningApiServer, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    controllers = RunningControllers(
+        apiserver.kubeconfig, tmp_path / "other.log", f"--healthz-bind-address={address}"
+    )
+
+    def get(path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    async def until(path: str, code: int) -> str:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                status, body = await asyncio.to_thread(get, path)
+                if status == code:
+                    return body
+                await asyncio.sleep(0.02)
+
+    controllers.start()
+    try:
+        assert "[+]informers-synced ok" in await until("/readyz?verbose", 200)
+        assert 'workqueue_adds_total{name="scheduler"}' in await until("/metrics", 200)
+        apiserver.kill()
+        assert "cannot reach the API server" in await until("/readyz", 500)
+        assert await until("/livez", 200) == "ok", "a restart would not help"
+        await asyncio.to_thread(apiserver.start)
+        await until("/readyz", 200)
+    finally:
+        assert controllers.stop() == 0
