@@ -52,6 +52,7 @@ class Responder:
         """Packets that were no query."""
         self.errors = 0
         """Queries that met a bug here, and got SERVFAIL."""
+        self._changes = 0
         self._keys: dict[bytes, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
@@ -59,6 +60,7 @@ class Responder:
 
     def forget(self, changed: Iterable[bytes]) -> None:
         """Drop the answers that a change of the zone may have made wrong."""
+        self._changes += 1
         self.fleeting.clear()
         for name in changed:
             for key in self._keys.pop(name, ()):
@@ -116,7 +118,10 @@ class Responder:
     ) -> None:
         try:
             assert found.elsewhere is not None
+            changes = self._changes
             found.reply = _joined(found.reply, await self.forwarder.resolve(found.elsewhere, query), query)
+            if changes != self._changes:
+                query.plain = False  # right when it was asked, but not to be kept
             self._finish(packet, query, found, send, limit, tcp)
         except Exception:  # noqa: BLE001 - see respond
             self._failed(query, send)

@@ -215,3 +215,17 @@ async def test_one_server_as_the_upstream_of_another(server: Lab) -> None:
         assert len(out.splitlines()) == 400
         assert second.counters.tcp == 1
         assert "status: NXDOMAIN" in await server.dig("nope.default.svc.example.test")
+
+
+async def test_what_changed_while_upstreams_were_asked_is_not_kept(server: Lab) -> None:
+    """The ExternalName turns into a Service of its own before its old target's address is known."""
+    zone = server.responder.zone
+
+    def change_then_answer(packet: bytes) -> list[bytes]:
+        put(zone, "away", wire.ServiceSpec(clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"]))
+        return [answer_to(packet)]
+
+    use(server, await server.upstream(change_then_answer))
+    name = "away.default.svc.cluster.local"
+    assert (await server.dig(name, "+short", "+nocookie")).endswith("198.51.100.1\n")
+    assert await server.dig(name, "+short", "+nocookie") == "10.96.0.9\n"
