@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -49,6 +51,7 @@ def parse(text: str) -> Reference:
     path, _, tag = path.partition(":")
     if registry == "docker.io" and "/" not in path:
         path = f"library/{path}"
-    if not _NAME.fullmatch(path) or (tag and not _TAG.fullmatch(tag)):
+    well_formed = _REGISTRY.fullmatch(registry) and _NAME.fullmatch(path)
+    if not well_formed or (tag and not _TAG.fullmatch(tag)):
         raise InvalidReference(f'couldn\'t parse image name "{text}": invalid reference format')
     return Reference(registry, path, "" if digest else tag or "latest", digest)
