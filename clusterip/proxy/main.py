@@ -43,7 +43,7 @@ async def main(options: Options) -> None:
         Fatal: an option cannot be used, or the kernel cannot do it.
     """
     if options.proxy_mode not in ("", "nftables"):
-        raise Fatal(f'--proxy-mode: "{options.proxy_mode}" is not there yet; use "nftables"')
+        raise Fatal(f"--proxy-mode={options.proxy_mode} is not there; use nftables")
     if options.cleanup:
         _clean_up()
         return
