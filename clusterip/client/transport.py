@@ -20,19 +20,20 @@ Query = Mapping[str, str | list[str]]
 _JSON = "application/json"
 _REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 5.0
+_CONNECTIONS = 16
 _DEAD_PEER_SECONDS = 30
 _MAX_RETRIES = 10  # as client-go
 
 
 class Transport:
-    """An async context manager around one HTTP session; connections are kept and reused."""
+    """An async context manager around HTTP sessions; connections are kept and reused."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._session: aiohttp.ClientSession | None = None
+        self._requests: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Transport:
-        self._open()
         return self
 
     async def __aexit__(
@@ -41,20 +42,28 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._requests, self._streams):
+            if session is not None:
+                await session.close()
+        self._requests = self._streams = None
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Every informer holds a connection for its watch, so there is no limit to them.
-            connector = aiohttp.TCPConnector(
-                limit=0, ssl=self.config.ssl_context or True, socket_factory=_socket, keepalive_timeout=60
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector, headers={"User-Agent": self.config.user_agent}, auto_decompress=True
-            )
-        return self._session
+    def _for_requests(self) -> aiohttp.ClientSession:
+        # A handshake costs more than a request: many requests at once share a few connections.
+        if self._requests is None:
+            self._requests = self._session(_CONNECTIONS)
+        return self._requests
+
+    def _for_streams(self) -> aiohttp.ClientSession:
+        # Every watch holds a connection, so there is no limit to them.
+        if self._streams is None:
+            self._streams = self._session(0)
+        return self._streams
+
+    def _session(self, limit: int) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=limit, ssl=self.config.ssl_context or True, socket_factory=_socket, keepalive_timeout=60
+        )
+        return aiohttp.ClientSession(connector=connector, headers={"User-Agent": self.config.user_agent})
 
     async def request(
         self,
@@ -77,9 +86,10 @@ class Transport:
         headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
-        timeout = aiohttp.ClientTimeout(total=seconds, connect=_CONNECT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
+        session = self._for_requests()
         for attempt in range(_MAX_RETRIES + 1):
-            async with self._send(method, path, query, headers, body, timeout) as response:
+            async with self._send(session, method, path, query, headers, body, timeout) as response:
                 answer = await response.read()
                 if response.status < 400:
                     return answer
@@ -94,8 +104,9 @@ class Transport:
         self, path: str, *, query: Query | None = None, accept: str = _JSON
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A GET whose answer never has to end, such as a watch or a followed log. Raises as ``request``."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=None)
-        async with self._send("GET", path, query, {"Accept": accept}, None, timeout) as response:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=None)
+        session = self._for_streams()
+        async with self._send(session, "GET", path, query, {"Accept": accept}, None, timeout) as response:
             if response.status >= 400:
                 raise error_of(response.status, await response.read())
             yield response.content
@@ -107,7 +118,7 @@ class Transport:
         """A WebSocket, as ``exec``, ``attach`` and ``portforward`` want it. Raises as ``request``."""
         headers = await self._headers({})
         try:
-            async with self._open().ws_connect(
+            async with self._for_streams().ws_connect(
                 self._url(path, query), protocols=protocols, headers=headers, max_msg_size=0, autoping=True
             ) as connection:
                 yield connection
@@ -119,6 +130,7 @@ class Transport:
     @asynccontextmanager
     async def _send(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         path: str,
         query: Query | None,
@@ -133,7 +145,7 @@ class Transport:
             options["proxy"] = self.config.proxy
         headers = await self._headers(headers)
         try:
-            async with self._open().request(
+            async with session.request(
                 method,
                 self._url(path, query),
                 headers=headers,
