@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterip.objects import times
+from clusterip.controllers.moments import unix_time
 from clusterip.objects.core.pod import Pod, PodCondition
 
 
@@ -33,10 +33,10 @@ def seconds_until_available(pod: Pod, min_ready_seconds: int, now: float) -> flo
         return None
     if min_ready_seconds == 0:
         return 0.0
-    since = ready_since(pod)
+    since = unix_time(ready_since(pod))
     if since is None:
         return float(min_ready_seconds)
-    return max(0.0, times.parse(since).timestamp() + min_ready_seconds - now)
+    return max(0.0, since + min_ready_seconds - now)
 
 
 def is_terminal(pod: Pod) -> bool:

@@ -8,8 +8,8 @@ from clusterip.client.errors import ApiError
 from clusterip.controllers import pods as pod_facts
 from clusterip.controllers.context import BY_NODE, Context
 from clusterip.controllers.controller import Controller, ObjectKey, key_of
+from clusterip.controllers.moments import unix_time
 from clusterip.controllers.taints import tolerates
-from clusterip.objects import times
 from clusterip.objects.core.node import NODES, Node, Taint
 from clusterip.objects.core.pod import PODS, Pod
 
@@ -74,8 +74,8 @@ def seconds_tolerated(pod: Pod, node: Node, now: float) -> float | None:
             return 0.0
         limits = [t.tolerationSeconds for t in answers if t.tolerationSeconds is not None]
         if limits:
-            since = times.parse(taint.timeAdded).timestamp() if taint.timeAdded else now
-            left = max(0.0, since + min(limits) - now)
+            since = unix_time(taint.timeAdded)
+            left = max(0.0, (now if since is None else since) + min(limits) - now)
             shortest = left if shortest is None else min(shortest, left)
     return shortest
 

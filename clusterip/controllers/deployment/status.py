@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from clusterip.controllers.deployment.limits import max_unavailable, replicas_of
 from clusterip.controllers.deployment.scaling import size
+from clusterip.controllers.moments import unix_time
 from clusterip.objects import times
 from clusterip.objects.apps.deployment import Deployment, DeploymentCondition, DeploymentStatus
 from clusterip.objects.apps.replicaset import ReplicaSet
@@ -106,12 +107,12 @@ def is_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
 def seconds_to_deadline(deployment: Deployment, status: DeploymentStatus) -> float | None:
     """How long a rollout may still go without progress, or None if nobody waits for any."""
     progress = condition_of(status, PROGRESSING)
-    if not has_deadline(deployment) or progress is None or progress.lastUpdateTime is None:
+    if not has_deadline(deployment) or progress is None:
         return None
-    if progress.reason == TIMED_OUT or is_complete(deployment, status):
+    since = unix_time(progress.lastUpdateTime)
+    if since is None or progress.reason == TIMED_OUT or is_complete(deployment, status):
         return None
-    deadline = deployment.spec.progressDeadlineSeconds or 0
-    return times.parse(progress.lastUpdateTime).timestamp() + deadline - time.time()
+    return since + (deployment.spec.progressDeadlineSeconds or 0) - time.time()
 
 
 def _judge_progress(
@@ -147,12 +148,13 @@ def _has_progressed(old: DeploymentStatus, new: DeploymentStatus) -> bool:
 
 def _has_timed_out(deployment: Deployment, status: DeploymentStatus) -> bool:
     progress = condition_of(status, PROGRESSING)
-    if progress is None or progress.reason == NEW_SET_AVAILABLE or progress.lastUpdateTime is None:
+    if progress is None or progress.reason == NEW_SET_AVAILABLE:
         return False
     if progress.reason == TIMED_OUT:
         return True
+    since = unix_time(progress.lastUpdateTime)
     deadline = deployment.spec.progressDeadlineSeconds or 0
-    return times.parse(progress.lastUpdateTime).timestamp() + deadline < time.time()
+    return since is not None and since + deadline < time.time()
 
 
 def _failure(new: ReplicaSet | None, sets: Sequence[ReplicaSet]) -> DeploymentCondition | None:

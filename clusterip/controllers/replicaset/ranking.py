@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from clusterip.controllers import pods as pod_facts
-from clusterip.objects import times
+from clusterip.controllers.moments import unix_time
 from clusterip.objects.core.pod import Pod
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -53,8 +53,9 @@ def _cost(pod: Pod) -> int:
 
 def _age_rank(since: str | None, now: float) -> int:
     """Larger for older, by powers of two; an unknown time is the youngest."""
-    if since is None:
+    moment = unix_time(since)
+    if moment is None:
         return -2
-    seconds = now - times.parse(since).timestamp()
+    seconds = now - moment
     # Upstream takes the logarithm of nanoseconds, which only adds a constant.
     return int(math.log2(seconds * 1e9)) if seconds > 0 else -1
