@@ -27,6 +27,8 @@ from clusterip.objects.registry import Resource
 
 logger = logging.getLogger(__name__)
 
+_LASTING_SECONDS = 1.0  # a watch that held for so long was no failed attempt
+
 Key = tuple[str, str]
 """Namespace ("" if the kind has none) and name."""
 
@@ -135,20 +137,20 @@ class Informer(Generic[O]):
             try:
                 if not self._version:
                     await self._relist()
-                await self._watch(backoff)
-                if time.monotonic() - started > 1:
-                    continue  # the server ended it in due time; carry on at once
-                self.last_error = "the watch ended as soon as it began"
+                await self._watch()
+                self.last_error = ""  # the server ended it in due time
             except ApiError as error:
-                if error.is_gone and self._version:
-                    self._note(f"history is gone, listing again: {error}")
+                if error.is_gone:
                     self._version = ""
-                    continue
                 self._note(f"{error.code} {error}")
             except (Unreachable, CredentialsError, msgspec.DecodeError) as error:
                 self._note(str(error))
             finally:
                 self.connected = False
+            if time.monotonic() - started > _LASTING_SECONDS:
+                backoff.reset()
+                if not self.last_error:
+                    continue
             await asyncio.sleep(backoff.next())
 
     def _note(self, text: str) -> None:
@@ -180,7 +182,7 @@ class Informer(Generic[O]):
         self._batch()
         self._tell_waiting()
 
-    async def _watch(self, backoff: Backoff) -> None:
+    async def _watch(self) -> None:
         # Spread over time, so that a fleet's watches do not all end in the same second.
         query = watch_query(self._version, *self._selectors, seconds=random.randint(300, 600))
         async with self._client.stream(self._path, query=query) as content:
@@ -189,7 +191,6 @@ class Informer(Generic[O]):
             self.last_error = ""
             lines = LineSplitter()
             while chunk := await content.readany():
-                backoff.reset()
                 self._follow(lines.feed(chunk))
                 self._tell_waiting()
 

@@ -212,6 +212,20 @@ async def test_a_deleted_pod_is_replaced(client: Client, kubectl: Kubectl) -> No
     assert len(pods) == 3
 
 
+async def test_a_pod_that_loses_its_labels_is_let_go_and_replaced(client: Client, kubectl: Kubectl) -> None:
+    await deploy(kubectl, client)
+    stray = (await client.list(Pod, "default")).items[0].metadata
+    await run(kubectl, "label", "pod", stray.name, "app=debug", "--overwrite")
+    pods = await eventually(client, Pod, lambda found: len(found) == 4)
+    [freed] = [pod for pod in pods if pod.metadata.uid == stray.uid]
+    assert freed.metadata.ownerReferences == []
+    await eventually(
+        client, EndpointSlice, lambda found: len(ready_addresses(found) - {freed.status.podIP}) == 3
+    )
+    await run(kubectl, "label", "pod", stray.name, "app=my-app", "--overwrite")
+    await eventually(client, Pod, lambda found: len(found) == 3)
+
+
 async def test_deletion_policies(client: Client, kubectl: Kubectl) -> None:
     await deploy(kubectl, client)
     await run(kubectl, "delete", "deployment", "my-app", "--cascade=orphan")

@@ -253,3 +253,16 @@ async def test_waiting_for_the_own_write(server: Any, watched: Watched, until: U
     await watch.chunk(line("BOOKMARK", {"metadata": {"resourceVersion": "12"}}))
     async with asyncio.timeout(5):
         await waiting
+
+
+async def test_a_server_without_any_history_is_not_stormed(server: Any, watched: Watched) -> None:
+    loop = asyncio.get_running_loop()
+    started, lists = loop.time(), 0
+    while loop.time() - started < 0.5:
+        request = await server.next()
+        if "watch" in request.query:
+            await request.refuse(410, "Expired", "too old resource version")
+        else:
+            lists += 1
+            await request.answer(listing(5))
+    assert 2 <= lists <= 5
