@@ -52,7 +52,7 @@ class Conntrack:
     def flows(self, protocol: int, destination: bytes, port: int) -> list[Flow]:
         """The flows whose clients sent to this address and port.
 
-        The kernel searches its whole table, but tells only of these (Linux 5.8 and later; of all before).
+        The kernel searches its whole table, but tells only of about these (Linux 5.8 and later; else of all).
         """
         family = _IPV4 if len(destination) == 4 else _IPV6
         address = netlink.attribute(2 if family == _IPV4 else 4, destination)
@@ -63,7 +63,9 @@ class Conntrack:
                 _TUPLE_PROTOCOL, netlink.u8(_PROTOCOL_NUMBER, protocol), netlink.be16(_DESTINATION_PORT, port)
             ),
         )
-        matches = _MATCH_DESTINATION | _MATCH_PROTOCOL | _MATCH_DESTINATION_PORT
+        matches = _MATCH_PROTOCOL | _MATCH_DESTINATION_PORT
+        if family == _IPV4:  # for IPv6 the kernel takes a match for a difference (at least to Linux 6.18)
+            matches |= _MATCH_DESTINATION
         request = (
             _header(family) + wanted + netlink.nested(_FILTER, netlink.u32(1, matches), netlink.u32(2, 0))
         )

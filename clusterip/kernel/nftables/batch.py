@@ -128,6 +128,7 @@ class Batch:
             description.append(netlink.nested(2, *fields))
         if description:
             attributes.append(netlink.nested(9, *description))
+        attributes.append(netlink.attribute(13, _byte_order(0, set_.key) + _byte_order(1, set_.data)))
         self._add(NEW_SET, netlink.NLM_F_CREATE, Subject("add set", table, set_.name, set_), *attributes)
 
     def add_elements(self, table: Table, set_: Set, elements: Iterable[tuple[bytes, bytes]]) -> None:
@@ -185,6 +186,13 @@ def _type_number(types: Sequence[DataType]) -> int:
     for field in types:
         number = number << 6 | field.number
     return number
+
+
+def _byte_order(kind: int, types: Sequence[DataType]) -> bytes:
+    """The note by which `nft list` knows the byte order of a key (0) or value (1) of one field."""
+    if len(types) != 1:
+        return b""
+    return struct.pack("=BBI", kind, 4, 1 if types[0].host_order else 2)
 
 
 _NEST = netlink.NLA_F_NESTED

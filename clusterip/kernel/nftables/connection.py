@@ -12,8 +12,8 @@ from clusterip.kernel.nftables.model import Family, Set, Table
 
 _BEGIN = netlink.Request(16, 0, messages.header(0, 10))
 _END = netlink.Request(17, 0, messages.header(0, 10))
-_ENOENT, _ERESTART_TRIES = 2, 5
-_EINTR = 4
+_ENOENT, _EINTR = 2, 4
+_LISTING_ATTEMPTS = 100
 
 
 class NftablesError(Exception):
@@ -104,14 +104,23 @@ class Nftables:
                 counts[chain] = counts.get(chain, 0) + 1
         return counts
 
-    def elements(self, table: Table, set_: Set) -> Iterator[Element]:
-        """The elements of a set or map, in no order."""
+    def elements(self, table: Table, set_: Set) -> list[Element]:
+        """The elements of a set or map, in no order.
+
+        While a large set grows the kernel moves its elements about and a listing may miss some, or have
+        some twice, without saying so. So a long listing counts only if it has the length of the one before.
+        """
         request = messages.header(table.family) + netlink.string(1, table.name) + netlink.string(2, set_.name)
-        for message in self._dump(messages.GET_ELEMENT, request):
-            listed = netlink.parse_attributes(message.payload, 4).get(3)
-            if listed is not None:
-                for _, element in netlink.iterate_attributes(listed):
-                    yield _parse_element(element)
+        length = -1
+        for _ in range(_LISTING_ATTEMPTS):
+            listed = self._dump(messages.GET_ELEMENT, request)
+            before, length = length, sum(len(message.payload) for message in listed)
+            if len(listed) > 1 and length != before:
+                continue
+            found = [element for message in listed for element in _elements_of(message)]
+            if len({(element.key, element.flags) for element in found}) == len(found):
+                return found
+        raise NetlinkError(_EINTR, f"the elements of {set_.name} kept moving while they were listed")
 
     def _dump(self, kind: int, payload: bytes) -> list[netlink.Message]:
         return self._socket.dump(SUBSYSTEM | kind, payload)
@@ -133,6 +142,13 @@ def _refused_key(error: NetlinkError, request: netlink.Request, subject: Subject
             return key
         start += (size + 3) & ~3
     return b""
+
+
+def _elements_of(message: netlink.Message) -> Iterator[Element]:
+    listed = netlink.parse_attributes(message.payload, 4).get(3)
+    if listed is not None:
+        for _, element in netlink.iterate_attributes(listed):
+            yield _parse_element(element)
 
 
 def _parse_element(view: memoryview) -> Element:

@@ -35,7 +35,7 @@ class SetFlag(IntFlag):
 
 @dataclass(frozen=True)
 class DataType:
-    """One field of a key or value: `nft`'s name and number for it, and its length in bytes.
+    """One field of a key or value: `nft`'s name and number for it, its length in bytes, its byte order.
 
     The number only tells `nft list` how to print the field; the kernel sees bytes.
     """
@@ -43,6 +43,7 @@ class DataType:
     name: str
     number: int
     length: int
+    host_order: bool = False
 
     @property
     def padded(self) -> int:
@@ -71,8 +72,8 @@ IPV4_ADDR = DataType("ipv4_addr", 7, 4)
 IPV6_ADDR = DataType("ipv6_addr", 8, 16)
 INET_PROTO = DataType("inet_proto", 12, 1)
 INET_SERVICE = DataType("inet_service", 13, 2)
-MARK = DataType("mark", 19, 4)
-CLASSID = DataType("classid", 23, 4)
+MARK = DataType("mark", 19, 4, host_order=True)
+CLASSID = DataType("classid", 23, 4, host_order=True)
 VERDICT = DataType("verdict", 0xFFFFFF00, 16)
 
 
