@@ -67,11 +67,10 @@ def _end_parts(paths: Paths) -> None:
 
 
 def _end_guardian(paths: Paths) -> None:
-    """The guardian ends by itself once it has reaped everything; if there is none, the supervisor was it."""
-    records = processes.read(paths.processes)
-    halves = [half for half in (records.guardian, records.supervisor) if half]
-    processes.wait(halves, seconds=_REAP_SECONDS)
-    processes.end(halves)
+    """The guardian ends by itself once it has reaped everything; then nothing of ours is left."""
+    alive = processes.read(paths.processes).alive
+    processes.wait(alive, seconds=_REAP_SECONDS)
+    processes.end(alive)
 
 
 def _remove_pods(paths: Paths, result: Result) -> int:

@@ -47,8 +47,12 @@ class Part(msgspec.Struct):
 
 
 class Records(msgspec.Struct):
-    """What runs, as the supervisor writes it down before anything of it starts to work."""
+    """What runs, as the supervisor writes it down before anything of it starts to work.
 
+    ``starting`` is a supervisor that was not told to begin yet.
+    """
+
+    starting: Process | None = None
     supervisor: Process | None = None
     guardian: Process | None = None
     parts: dict[str, Part] = {}
@@ -60,7 +64,8 @@ class Records(msgspec.Struct):
     @property
     def alive(self) -> list[Process]:
         """All that runs."""
-        known = [self.supervisor, self.guardian, *(part.process for part in self.parts.values())]
+        halves = [self.starting, self.supervisor, self.guardian]
+        known = [*halves, *(part.process for part in self.parts.values())]
         return [process for process in known if process is not None and process.is_alive]
 
 

@@ -164,10 +164,13 @@ class _Supervisor:
             cwd="/",
             start_new_session=True,
         )
+        records = processes.read(paths.processes)
+        records.starting = processes.identify(self._process.pid)
+        processes.write(paths.processes, records)
 
     def go(self) -> None:
         records = processes.read(self._paths.processes)
-        records.guardian = processes.identify(self._process.pid)
+        records.guardian, records.starting = records.starting, None
         processes.write(self._paths.processes, records)
         assert self._process.stdin is not None
         self._process.stdin.write(b"go\n")

@@ -1,0 +1,174 @@
+"""The machine is after ``down`` what it was before ``up``, whatever happened between."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clusterip.kernel import namespaces
+from tests.support.cluster import TestCluster
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def state(cluster: TestCluster) -> str:
+    """Links, routes, rules, sysctls, namespaces, mounts, processes and files that may have to do with us."""
+    # Written by the kernel itself, or not a setting.
+    volatile = re.compile(r"/(flush|random|.*_count$|.*_mem$|stat$|route/)")
+    sysctls = [
+        f"{path}={_read(path)!r}"
+        for path in sorted(Path("/proc/sys/net").rglob("*"))
+        if path.is_file() and path.stat().st_mode & 0o400 and not volatile.search(str(path))
+    ]
+    own = str(cluster.directory)
+    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if own in line]
+    names = [
+        name for name in namespaces.names() if name.startswith((f"{cluster.name}-node", f"{cluster.name}-sw"))
+    ]
+    processes = [
+        entry.name
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and own.encode() in _read(entry / "cmdline")
+    ]
+    shown = [
+        _run("ip", "-brief", "address"),
+        _run("ip", "route", "show", "table", "all"),
+        _run("ip", "rule"),
+        _run("nft", "list", "ruleset"),
+    ]
+    files = sorted(path.name for path in cluster.directory.iterdir()) if cluster.directory.exists() else []
+    return "\n".join([*shown, *sysctls, *mounts, *names, *processes, *files])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it is gone, or a sysctl that nobody has set
+        return b""
+
+
+def test_up_is_quick_and_down_leaves_nothing(stopped_cluster: TestCluster) -> None:
+    cluster = stopped_cluster
+    before = state(cluster)
+    started = time.monotonic()
+    printed = cluster.up()
+    assert time.monotonic() - started < 10  # 3 s on a machine that has nothing else to do
+    assert str(cluster.paths.admin_kubeconfig) in printed
+    cluster.apply_example()
+    assert "The cluster is gone." in cluster.down()
+    assert state(cluster) == before
+    assert "There is no cluster." in cluster.down()
+    assert state(cluster) == before
+
+
+def test_up_again_is_harmless(stopped_cluster: TestCluster) -> None:
+    cluster = stopped_cluster
+    cluster.up()
+    records = cluster.records
+    journal = cluster.paths.journal.read_bytes()
+    assert "runs already" in cluster.up()
+    assert cluster.records == records
+    assert cluster.paths.journal.read_bytes() == journal
+    assert "there is a cluster with nodes 3, not 5" in cluster.fails("up", "--nodes=5")
+    cluster.down()
+
+
+def test_status_says_what_runs_and_what_is_wrong(stopped_cluster: TestCluster) -> None:
+    cluster = stopped_cluster
+    done = cluster.run("status")
+    assert done.returncode == 1
+    assert "run `clusterip up`" in done.stdout
+    cluster.up()
+    done = cluster.run("status")
+    assert done.returncode == 0, done.stdout
+    assert "is running" in done.stdout
+    proxy = cluster.records.parts["proxy@node-2"].process
+    os.kill(proxy.pid, signal.SIGSTOP)
+    done = cluster.run("status")
+    assert done.returncode == 1
+    assert "proxy@node-2 does not answer" in done.stdout
+    os.kill(proxy.pid, signal.SIGCONT)
+    cluster.down()
+
+
+def test_a_kept_state_comes_back(stopped_cluster: TestCluster) -> None:
+    cluster = stopped_cluster
+    cluster.up()
+    address = cluster.apply_example()
+    cluster.down("--keep-state")
+    cluster.up()
+    assert cluster.get("service", "my-service")["spec"]["clusterIP"] == address
+    cluster.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    cluster.down()
+    assert not cluster.directory.exists()
+
+
+Reached = Callable[[TestCluster], bool]
+
+
+def _when_journal_has(lines: int) -> Reached:
+    return lambda cluster: _read(cluster.paths.journal).count(b"\n") >= lines
+
+
+def _when_printed(text: bytes) -> Reached:
+    return lambda cluster: text in _read(cluster.printed)
+
+
+def _when_parts_run(count: int) -> Reached:
+    return lambda cluster: len(cluster.records.parts) >= count
+
+
+@pytest.mark.parametrize(
+    "reached",
+    [
+        pytest.param(lambda cluster: cluster.paths.run.exists(), id="first directory"),
+        pytest.param(_when_journal_has(1), id="first namespace"),
+        pytest.param(_when_journal_has(4), id="some of the network"),
+        pytest.param(_when_printed(b"network"), id="all of the network"),
+        pytest.param(_when_parts_run(1), id="first process"),
+        pytest.param(_when_parts_run(5), id="some processes"),
+        pytest.param(_when_printed(b"API server"), id="API server"),
+        pytest.param(_when_printed(b"node-"), id="first node"),
+    ],
+)
+def test_a_crash_in_the_middle_of_up_is_undone_by_down(
+    stopped_cluster: TestCluster, reached: Reached
+) -> None:
+    cluster = stopped_cluster
+    before = state(cluster)
+    process = cluster.start()
+    deadline = time.monotonic() + 30
+    while not reached(cluster):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "up ended before it could be killed"
+    process.kill()
+    process.wait()
+    cluster.down()
+    assert state(cluster) == before
+
+
+def test_after_a_crash_up_goes_on_where_it_was(stopped_cluster: TestCluster) -> None:
+    cluster = stopped_cluster
+    process = cluster.start()
+    while _read(cluster.paths.journal).count(b"\n") < 3:
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    cluster.up()
+    assert cluster.status()["state"] == "running"
+    cluster.down()
+
+
+def test_a_network_in_use_is_refused(stopped_cluster: TestCluster) -> None:
+    complaint = stopped_cluster.fails("up", "--service-cluster-ip-range=198.51.0.0/16")
+    assert "--service-cluster-ip-range" in complaint
+    assert not stopped_cluster.paths.config.exists()
