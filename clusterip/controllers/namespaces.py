@@ -117,60 +117,55 @@ class NamespaceController(Controller[str]):
 
 def _conditions(namespace: Namespace, content: _Content) -> list[NamespaceCondition]:
     """Upstream's five, in its words (``pkg/controller/namespace/deletion/status_condition_utils.go``)."""
-    failures = "; ".join(content.failures)
-    remaining = ", ".join(f"{k} has {n} resource instances" for k, n in sorted(content.remaining.items()))
-    held = ", ".join(f"{k} in {n} resource instances" for k, n in sorted(content.finalizers.items()))
+    failures = remaining = held = ""
+    if content.failures:
+        count = len(content.failures)
+        failures = f"Failed to delete all resource types, {count} remaining: {'; '.join(content.failures)}"
+    if content.remaining:
+        listed = (
+            f"{kind} has {count} resource instances" for kind, count in sorted(content.remaining.items())
+        )
+        remaining = f"Some resources are remaining: {', '.join(listed)}"
+    if content.finalizers:
+        listed = (
+            f"{name} in {count} resource instances" for name, count in sorted(content.finalizers.items())
+        )
+        held = f"Some content in the namespace has finalizers remaining: {', '.join(listed)}"
     wanted = [
-        _condition("DiscoveryFailure", "", "ResourcesDiscovered", "All resources successfully discovered"),
-        _condition(
-            "GroupVersionParsingFailure",
-            "",
-            "ParsedGroupVersions",
-            "All legacy kube types successfully parsed",
-        ),
-        _condition(
-            "ContentFailure",
-            f"Failed to delete all resource types, {len(content.failures)} remaining: {failures}"
-            if failures
-            else "",
-            "ContentDeleted",
-            "All content successfully deleted, may be waiting on finalization",
-            "ContentDeletionFailed",
-        ),
-        _condition(
-            "ContentRemaining",
-            f"Some resources are remaining: {remaining}" if remaining else "",
-            "ContentRemoved",
-            "All content successfully removed",
-            "SomeResourcesRemain",
-        ),
-        _condition(
-            "FinalizersRemaining",
-            f"Some content in the namespace has finalizers remaining: {held}" if held else "",
-            "ContentHasNoFinalizers",
-            "All content-preserving finalizers finished",
-            "SomeFinalizersRemain",
-        ),
+        _good("NamespaceDeletionDiscoveryFailure", *_DISCOVERED),
+        _good("NamespaceDeletionGroupVersionParsingFailure", *_PARSED),
+        _bad("NamespaceDeletionContentFailure", "ContentDeletionFailed", failures)
+        or _good("NamespaceDeletionContentFailure", *_DELETED),
+        _bad("NamespaceContentRemaining", "SomeResourcesRemain", remaining)
+        or _good("NamespaceContentRemaining", *_REMOVED),
+        _bad("NamespaceFinalizersRemaining", "SomeFinalizersRemain", held)
+        or _good("NamespaceFinalizersRemaining", *_NOT_HELD),
     ]
     known = {c.type: c for c in namespace.status.conditions}
     for condition in wanted:
-        before = known.get(condition.type)
+        before = known.pop(condition.type, None)
         if before is not None and before.status == condition.status:
             condition.lastTransitionTime = before.lastTransitionTime
-    others = [c for c in namespace.status.conditions if c.type not in {w.type for w in wanted}]
-    return [*others, *wanted]
+    return [*known.values(), *wanted]
 
 
-def _condition(
-    type_: str, trouble: str, good_reason: str, good_message: str, bad_reason: str = ""
-) -> NamespaceCondition:
+_DISCOVERED = "ResourcesDiscovered", "All resources successfully discovered"
+_PARSED = "ParsedGroupVersions", "All legacy kube types successfully parsed"
+_DELETED = "ContentDeleted", "All content successfully deleted, may be waiting on finalization"
+_REMOVED = "ContentRemoved", "All content successfully removed"
+_NOT_HELD = "ContentHasNoFinalizers", "All content-preserving finalizers finished"
+
+
+def _good(type_: str, reason: str, message: str) -> NamespaceCondition:
     return NamespaceCondition(
-        type=f"NamespaceDeletion{type_}" if type_ in _DELETION else f"Namespace{type_}",
-        status="True" if trouble else "False",
-        reason=bad_reason if trouble else good_reason,
-        message=trouble or good_message,
-        lastTransitionTime=times.now(),
+        type=type_, status="False", reason=reason, message=message, lastTransitionTime=times.now()
     )
 
 
-_DELETION = ("DiscoveryFailure", "GroupVersionParsingFailure", "ContentFailure")
+def _bad(type_: str, reason: str, message: str) -> NamespaceCondition | None:
+    """The condition of a trouble that ``message`` tells of, or None if it is empty: no trouble."""
+    if not message:
+        return None
+    return NamespaceCondition(
+        type=type_, status="True", reason=reason, message=message, lastTransitionTime=times.now()
+    )
