@@ -84,6 +84,7 @@ class Sync:
         What the tracker has is taken as complete: call it when all informers have synced.
         """
         loop = asyncio.get_running_loop()
+        descriptor = self.backend.watch()
         self.backend.read()
         self._apply()
         # What is known now mostly stays; the collector need not walk it again and again.
@@ -91,7 +92,6 @@ class Sync:
         gc.freeze()
         self._repair.set()
         backoff = Backoff()
-        descriptor = self.backend.watch()
         loop.add_reader(descriptor, self._touched)
         try:
             while True:

@@ -46,6 +46,7 @@ class Backend:
         self.planes = {family: Plane(Layout(family, options)) for family in families}
         self.statistics = Statistics()
         self._events: Changes | None = None
+        self._found: dict[Family, Snapshot] = {}
 
     def close(self) -> None:
         self.stop_watching()
@@ -84,9 +85,13 @@ class Backend:
     # The kernel.
 
     def read(self) -> None:
-        """Read the tables and prepare to keep what is in them. Raises NetlinkError."""
-        for plane in self.planes.values():
-            plane.begin_adoption(snapshot.read(self.nftables, plane.layout))
+        """Read the tables and prepare to keep what is in them; ``reconcile`` goes on from there.
+
+        Raises NetlinkError.
+        """
+        for family, plane in self.planes.items():
+            found = self._found[family] = snapshot.read(self.nftables, plane.layout)
+            plane.begin_adoption(found)
 
     @property
     def has_changes(self) -> bool:
@@ -114,8 +119,9 @@ class Backend:
         Raises:
             NftablesError, NetlinkError: the kernel refused, or the tables could not be read.
         """
-        for plane in self.planes.values():
-            await self._reconcile(plane, snapshot.read(self.nftables, plane.layout))
+        for family, plane in self.planes.items():
+            found = self._found.pop(family, None) or snapshot.read(self.nftables, plane.layout)
+            await self._reconcile(plane, found)
 
     async def _reconcile(self, plane: Plane, found: Snapshot) -> None:
         layout = plane.layout
