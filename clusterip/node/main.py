@@ -115,7 +115,6 @@ class _Agent:
                 node = await self._registration.register()
                 for work in (
                     renew_for_ever(self._client, node),
-                    self._registration.run(),
                     self._events.run(),
                     self._nodes.run(),
                     self._services.run(),
@@ -124,7 +123,9 @@ class _Agent:
                     tasks.create_task(work)
                 await self._set_up_network()
                 await self._services.synced.wait()
+                # Not before: a node that is back must not be told unready for the blink it needs to see so.
                 self._registration.network_ready()
+                tasks.create_task(self._registration.run())
                 tasks.create_task(self._manager.run())
                 _log.info("ready", node=self._registration.name)
         finally:

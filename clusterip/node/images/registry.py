@@ -6,6 +6,7 @@ Plain HTTP only to this machine itself. A registry that wants a token says where
 
 from __future__ import annotations
 
+import base64
 import platform
 import re
 from dataclasses import dataclass
@@ -127,17 +128,19 @@ class _Registry:
 
     async def _authenticate(self, challenge: str) -> None:
         scheme, _, rest = challenge.partition(" ")
-        basic = None
+        basic = ""
         if self._login:
-            basic = aiohttp.BasicAuth(self._login.username, self._login.password)
+            pair = f"{self._login.username}:{self._login.password}"
+            basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
         if scheme.lower() == "basic" and basic:
-            self._authorization = basic.encode()
+            self._authorization = basic
             return
         parameters = dict(_CHALLENGE.findall(rest))
         if scheme.lower() != "bearer" or "realm" not in parameters:
             return
         query = {key: parameters[key] for key in ("service", "scope") if key in parameters}
-        async with self._session.get(parameters["realm"], params=query, auth=basic) as response:
+        headers = {"Authorization": basic} if basic else {}
+        async with self._session.get(parameters["realm"], params=query, headers=headers) as response:
             if response.status != 200:
                 raise PullError(
                     f'failed to pull image "{self._reference}": {parameters["realm"]} '

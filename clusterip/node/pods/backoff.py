@@ -17,3 +17,9 @@ class Backoff:
 
     def reset(self) -> None:
         self.current = 0.0
+
+
+def go_duration(seconds: float) -> str:
+    """A delay of whole seconds as Go prints it: ``40s``, ``1m20s``."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

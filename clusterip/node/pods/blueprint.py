@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from clusterip.node.files import UnsafePath, follow_beneath
 from clusterip.node.images.store import Image
 from clusterip.node.pods.environment import ConfigurationError
@@ -32,8 +30,11 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def spec_hash(container: Container) -> str:
-    """What a container was made from. Only its image may change later, and means a new container."""
-    return hashlib.sha256(msgspec.json.encode(container)).hexdigest()[:16]
+    """What a container was made from, as far as it may change: another image means another container.
+
+    Not all of the spec: a new default of a newer API server must not restart everything.
+    """
+    return hashlib.sha256(f"{container.name}\0{container.image}".encode()).hexdigest()[:16]
 
 
 def build(

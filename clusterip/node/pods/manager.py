@@ -14,8 +14,8 @@ import msgspec
 from clusterip.client.informer import Informer
 from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
-from clusterip.node.pods import volumes
 from clusterip.node.pods.context import NodeContext
+from clusterip.node.pods.removal import remove_files
 from clusterip.node.pods.status import TERMINAL
 from clusterip.node.pods.termination import Deadline
 from clusterip.node.pods.worker import PodWorker
@@ -26,7 +26,6 @@ from clusterip.process import log
 
 _log = log.get("node")
 
-_ORPHAN_GRACE = 30.0
 _RESTART_SECONDS = 5.0
 
 
@@ -102,9 +101,8 @@ class PodManager:
     def _reserve_addresses(self) -> None:
         """Before any Pod gets one: those that Pods on disk have."""
         for directory in self._context.directory.pods():
-            try:
-                record = msgspec.json.decode(directory.sandbox.read_bytes(), type=sandboxes.Record)
-            except (FileNotFoundError, msgspec.DecodeError):
+            record = sandboxes.read_record(directory)
+            if record is None:
                 continue
             self._context.pools.reserve(ip_address(address) for address in record.addresses)
 
@@ -128,7 +126,8 @@ class PodManager:
 
     async def _remove_orphan(self, directory: PodDirectory) -> None:
         _log.info("removing a pod that was deleted meanwhile", uid=directory.uid)
-        deadline = Deadline(_ORPHAN_GRACE)
+        record = sandboxes.read_record(directory)
+        deadline = Deadline(max(1, record.grace_seconds) if record else 1)
         for name in directory.containers():
             for attempt in directory.attempts(name):
                 place = directory.container(name, attempt)
@@ -140,8 +139,7 @@ class PodManager:
                     container.kill(signal.SIGKILL)
                     await container.exited
         sandboxes.delete(directory, self._context.pools)
-        volumes.tear_down(directory)
-        await asyncio.to_thread(remove_tree, directory.path)
+        await asyncio.to_thread(remove_files, directory)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,13 +12,16 @@ import msgspec
 from clusterip.client.errors import ApiError
 from clusterip.client.informer import Informer
 from clusterip.client.rest import Client
-from clusterip.objects import codec
+from clusterip.objects import codec, times
 from clusterip.objects.core.configmap import ConfigMap
 from clusterip.objects.core.secret import Secret
 from clusterip.objects.core.serviceaccount import ServiceAccount
 from clusterip.objects.meta import Object
 
 O = TypeVar("O", bound=Object)  # noqa: E741
+
+
+_RENEW_AFTER = 0.8  # of a token's lifetime
 
 
 class _Metadata(msgspec.Struct):
@@ -53,12 +58,19 @@ class _TokenRequest(msgspec.Struct):
     status: _TokenStatus = msgspec.field(default_factory=_TokenStatus)
 
 
+@dataclass(frozen=True)
+class _Token:
+    token: str
+    renew_at: float
+
+
 class Sources:
     """Looks things up at the API server when a Pod needs them."""
 
     def __init__(self, client: Client, services: Informer[SlimService]) -> None:
         self._client = client
         self.services = services
+        self._tokens: dict[tuple[str, str, str, int], _Token] = {}
 
     def services_of(self, namespace: str) -> Sequence[SlimService]:
         """The Services of a namespace that are known."""
@@ -75,7 +87,14 @@ class Sources:
     async def token(
         self, namespace: str, account: str, *, audience: str, seconds: int, pod_name: str, pod_uid: str
     ) -> str:
-        """A token that proves a Pod's service account, bound to the Pod. Raises ApiError or Unreachable."""
+        """A token that proves a Pod's service account, bound to the Pod. Raises ApiError or Unreachable.
+
+        The same one again until four fifths of its time are over, as upstream.
+        """
+        key = (pod_uid, account, audience, seconds)
+        known = self._tokens.get(key)
+        if known is not None and time.time() < known.renew_at:
+            return known.token
         request: dict[str, Any] = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -86,7 +105,17 @@ class Sources:
             },
         }
         answer = await self._client.create_subresource(ServiceAccount, account, namespace, "token", request)
-        return codec.decode(answer, _TokenRequest).status.token
+        status = codec.decode(answer, _TokenRequest).status
+        lifetime = float(seconds)
+        if status.expirationTimestamp:
+            lifetime = -times.seconds_since(status.expirationTimestamp)
+        self._tokens[key] = _Token(status.token, time.time() + lifetime * _RENEW_AFTER)
+        return status.token
+
+    def forget(self, pod_uid: str) -> None:
+        """Drop the tokens of a Pod that is gone."""
+        for key in [key for key in self._tokens if key[0] == pod_uid]:
+            del self._tokens[key]
 
     async def _get(self, type_: type[O], namespace: str, name: str) -> O | None:
         try:

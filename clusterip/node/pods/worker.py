@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Coroutine
 from typing import Any
 
-from clusterip.client.errors import ApiError, Unreachable
-from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
 from clusterip.node.network.ipam import Exhausted
 from clusterip.node.pods import starter, volumes
 from clusterip.node.pods.adoption import adopt_slots, make_slots
+from clusterip.node.pods.backoff import go_duration
 from clusterip.node.pods.blueprint import spec_hash
 from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.downward import PodFacts
+from clusterip.node.pods.plan import could_start, due, is_done
 from clusterip.node.pods.probe import Kind
 from clusterip.node.pods.probing import Probing
+from clusterip.node.pods.removal import delete_object, remove_files, stop_all
 from clusterip.node.pods.reporter import Reporter
 from clusterip.node.pods.slot import Slot
 from clusterip.node.pods.status import TERMINAL, Situation, pod_status
@@ -37,6 +39,7 @@ from clusterip.process import log
 _log = log.get("node")
 
 _RETRY_SECONDS = 2.0  # after a failure that something outside must mend: an image, a ConfigMap
+_REFRESH_SECONDS = 60.0  # how old what volumes hold of ConfigMaps, Secrets and tokens may be
 _DEFAULT_GRACE = 30
 _OVER_DEADLINE = "Pod was active on the node longer than the specified deadline"
 
@@ -53,6 +56,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._removed = False
         self._finished = False
+        self._volumes_until = 0.0
         self._last_pod_ips = [each.ip for each in pod.status.podIPs]
         self._override: tuple[str, str, str] | None = None
         self._start_time = pod.status.startTime or times.now()
@@ -67,7 +71,13 @@ class PodWorker:
         return self._reporter.pod
 
     def update(self, pod: Pod) -> None:
+        before, after = self.pod.metadata, pod.metadata
+        if (before.labels, before.annotations) != (after.labels, after.annotations):
+            self._volumes_until = 0.0  # the downward API shows them; and upstream looks at all volumes then
         self._reporter.observe(pod)
+        specs = {spec.name: spec for spec in (*pod.spec.initContainers, *pod.spec.containers)}
+        for slot in self.slots:
+            slot.spec = specs.get(slot.name, slot.spec)
         if pod.metadata.deletionTimestamp and self._deadline is not None:
             self._deadline.shorten(self._grace())
         self._wake.set()
@@ -120,7 +130,7 @@ class PodWorker:
             self._context.event(self.pod, "Normal", "DeadlineExceeded", _OVER_DEADLINE)
             await self._finish()
             return None
-        if self._is_done():
+        if is_done(self.slots, self.pod.spec):
             await self._finish()
             return None
         try:
@@ -130,13 +140,16 @@ class PodWorker:
                 if slot.container is None:
                     slot.waiting = (error.reason, "")
             return _RETRY_SECONDS
-        delays = [self._consider(slot, mounted) for slot in self._due()]
+        delays = [self._consider(slot, mounted) for slot in due(self.slots)]
         delays.append(self._until_deadline())
+        if any(volumes.changes(volume) for volume in self.pod.spec.volumes):
+            delays.append(max(0.0, self._volumes_until - time.monotonic()))
         return min((delay for delay in delays if delay is not None), default=None)
 
     async def _prepare(self) -> dict[str, Any]:
         """Have a sandbox and volumes, which containers need. Raises StartFailed."""
         if self.sandbox is None:
+            await self._end_strays()
             try:
                 self.sandbox = sandboxes.create(
                     self.pod, self.directory, self._context.pools, self._context.sandboxes
@@ -145,24 +158,18 @@ class PodWorker:
                 message = f"Failed to create pod sandbox: {error}"
                 self._context.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
                 raise starter.StartFailed("ContainerCreating", message) from error
-        if all(slot.running or slot.busy for slot in self.slots):
+        if time.monotonic() < self._volumes_until and not any(could_start(slot) for slot in self.slots):
             return {}
-        return await starter.set_up_volumes(self._context, self._facts(), self.directory)
+        mounted = await starter.set_up_volumes(self._context, self._facts(), self.directory)
+        self._volumes_until = time.monotonic() + _REFRESH_SECONDS
+        return mounted
 
-    def _due(self) -> list[Slot]:
-        """The containers that should run now: one after the other the init ones, then all the rest."""
-        due: list[Slot] = []
+    async def _end_strays(self) -> None:
+        """End containers whose sandbox is gone; they could not be reached any more."""
         for slot in self.slots:
-            if slot.kind == "init" and not slot.succeeded:
-                return [*due, slot] if not self._begun() else due
-            if slot.kind == "sidecar":
-                due.append(slot)
-                if not slot.started and not self._begun():
-                    return due
-        return due + [slot for slot in self.slots if slot.kind == "regular"]
-
-    def _begun(self) -> bool:
-        return any(slot.kind == "regular" and slot.begun for slot in self.slots)
+            if slot.container is not None and slot.container.exit is None:
+                slot.container.kill(signal.SIGKILL)
+                await slot.container.exited
 
     def _consider(self, slot: Slot, mounted: dict[str, Any]) -> float | None:
         """Start a container unless it runs, has done its work or must wait."""
@@ -204,7 +211,7 @@ class PodWorker:
     def _say_backing_off(self, slot: Slot) -> None:
         meta = self.pod.metadata
         shown = f"{meta.name}_{meta.namespace}({meta.uid})"
-        delay = f"{slot.backoff.current:g}s" if slot.backoff.current < 60 else _minutes(slot.backoff.current)
+        delay = go_duration(slot.backoff.current)
         text = f"back-off {delay} restarting failed container={slot.name} pod={shown}"
         slot.waiting = ("CrashLoopBackOff", text)
         message = f"Back-off restarting failed container {slot.name} in pod {shown}"
@@ -212,19 +219,9 @@ class PodWorker:
 
     # The end
 
-    def _is_done(self) -> bool:
-        """Whether no container will run any more by its own doing."""
-        if any(slot.busy for slot in self.slots):
-            return False
-        for slot in self.slots:
-            if slot.kind == "init" and slot.exit and slot.exit.code and not slot.restarts(self.pod.spec):
-                return True
-        regular = [slot for slot in self.slots if slot.kind == "regular"]
-        return all(slot.exit is not None and not slot.restarts(self.pod.spec) for slot in regular)
-
     async def _finish(self) -> None:
         """The work is done: end sidecars, give back the network, say so for good."""
-        await self._stop_all(Deadline(self._grace()))
+        await stop_all(self._context, self.pod, self.slots, Deadline(self._grace()), self._host())
         pod_ips = self._pod_ips()
         self._release_sandbox()
         self._last_pod_ips = pod_ips
@@ -238,53 +235,21 @@ class PodWorker:
             slot.stop_probes(keep_readiness=True)
         self._deadline = Deadline(self._grace())
         self._reporter.report()
-        await self._stop_all(self._deadline)
+        await stop_all(self._context, self.pod, self.slots, self._deadline, self._host())
         self._finished = True
         self._last_pod_ips = self._pod_ips()
         if not self._reporter.gone:
             self._reporter.report()
             await self._reporter.flush()
         self._release_sandbox()
-        await asyncio.to_thread(self._remove_files)
+        await asyncio.to_thread(remove_files, self.directory)
         self._context.puller.forget(self.pod.metadata.uid)
-        await self._delete_object()
-
-    async def _stop_all(self, deadline: Deadline) -> None:
-        """Stop the regular containers together, then the sidecars, the last one first."""
-
-        async def end(slot: Slot) -> None:
-            await stop(
-                self._context, self.pod, slot, deadline, f"Stopping container {slot.name}", self._host()
-            )
-
-        await asyncio.gather(*(end(slot) for slot in self.slots if slot.kind != "sidecar"))
-        for slot in reversed(self.slots):
-            if slot.kind == "sidecar":
-                await end(slot)
+        self._context.sources.forget(self.pod.metadata.uid)
+        await delete_object(self._context, self.pod, lambda: self._removed)
 
     def _release_sandbox(self) -> None:
         sandboxes.delete(self.directory, self._context.pools)
         self.sandbox = None
-
-    def _remove_files(self) -> None:
-        volumes.tear_down(self.directory)
-        remove_tree(self.directory.path)
-
-    async def _delete_object(self) -> None:
-        meta = self.pod.metadata
-        while not self._removed:
-            try:
-                await self._context.client.delete(
-                    Pod, meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid
-                )
-                return
-            except Unreachable:
-                await asyncio.sleep(1.0)
-            except ApiError as error:
-                if error.is_not_found or error.is_conflict:
-                    return
-                _log.warning("pod not deleted", pod=f"{meta.namespace}/{meta.name}", error=str(error))
-                await asyncio.sleep(1.0)
 
     # What is heard
 
@@ -371,8 +336,3 @@ class PodWorker:
             override=self._override if self._finished else None,
         )
         return pod_status(pod, self.slots, situation)
-
-
-def _minutes(seconds: float) -> str:
-    """A delay as Go prints it: ``1m20s``."""
-    return f"{int(seconds) // 60}m{int(seconds) % 60}s"

@@ -25,13 +25,17 @@ from clusterip.objects.core.pod import Pod
 
 
 class Record(msgspec.Struct):
-    """``sandbox.json``. ``network`` is the name of the network namespace, "" for the node's own."""
+    """``sandbox.json``. ``network`` is the name of the network namespace, "" for the node's own.
+
+    ``grace_seconds`` is what the Pod's containers get to end, should nobody be left to ask.
+    """
 
     network: str
     link: str
     addresses: list[str]
     hostname: str
     created_at: str
+    grace_seconds: int = 30
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,18 @@ def _digest(uid: str) -> str:
     return hashlib.sha256(uid.encode()).hexdigest()
 
 
+def read_record(directory: PodDirectory) -> Record | None:
+    """What is written of a Pod's sandbox, whether or not it is still there."""
+    try:
+        return msgspec.json.decode(directory.sandbox.read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
 def load(directory: PodDirectory) -> Sandbox | None:
     """The sandbox an earlier agent made, or None if there is none or a reboot took it away."""
-    try:
-        record = msgspec.json.decode(directory.sandbox.read_bytes(), type=Record)
-    except (FileNotFoundError, msgspec.DecodeError):
+    record = read_record(directory)
+    if record is None:
         return None
     exists = namespaces.exist(record.network, directory.namespace("uts"), directory.namespace("ipc"))
     return Sandbox(directory, record) if exists else None
@@ -90,13 +101,14 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
         Exhausted: the podCIDR has no free address.
         OSError: the kernel refused something; what was made of the network is removed again.
     """
-    host_network = pod.spec.hostNetwork
+    host_network, grace = pod.spec.hostNetwork, pod.spec.terminationGracePeriodSeconds
     record = Record(
         network="" if host_network else network_name(directory.uid),
         link="" if host_network else f"veth{_digest(directory.uid)[:8]}",
         addresses=[],
         hostname=kernel_hostname(pod, settings.cluster_domain, settings.node_name),
         created_at=times.now_micro(),
+        grace_seconds=30 if grace is None else grace,
     )
     uts, ipc = directory.namespace("uts"), directory.namespace("ipc")
     namespaces.create(record.network, uts, ipc, record.hostname)
@@ -117,9 +129,8 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
 
 def delete(directory: PodDirectory, pools: AddressPools | None) -> None:
     """Remove a sandbox and free its addresses. Harmless if there is none."""
-    try:
-        record = msgspec.json.decode(directory.sandbox.read_bytes(), type=Record)
-    except (FileNotFoundError, msgspec.DecodeError):
+    record = read_record(directory)
+    if record is None:
         return
     if record.link:
         with RouteSocket() as route:

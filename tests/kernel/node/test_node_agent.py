@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 from clusterip.kernel import namespaces
+from clusterip.node.images.archive import import_archive
+from clusterip.node.images.store import ImageStore
 from clusterip.node.sandbox.sandbox import network_name
+from tests.support.images import layer, shell_layer, write_layout
 from tests.support.kubectl import kubectl_path
-from tests.support.nodes import NODE, RunningNode, container_status, eventually, running_node
+from tests.support.nodes import NODE, RunningNode, container_status, eventually, is_ready, running_node
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,63 @@ def test_containers_outlive_the_agent_and_are_found_again(node: RunningNode) -> 
     eventually(lambda: len(node.kubectl("logs", "survivor").splitlines()) > len(lines) + 2)
     node.kubectl("delete", "pod", "survivor")
     node.wait_gone("survivor")
+
+
+def test_a_pod_whose_sandbox_a_reboot_took_away_is_made_anew(node: RunningNode) -> None:
+    node.run("rebooted", "sleep", "1000")
+    before = node.wait_ready("rebooted")
+    node.kill()
+    uid = before["metadata"]["uid"]
+    namespaces.delete_named(network_name(uid))
+    node.start()
+    after = node.wait("rebooted", lambda pod: container_status(pod)["restartCount"] == 1 and is_ready(pod))
+    assert after["status"]["podIP"] != before["status"]["podIP"]
+    assert len(after["status"]["podIPs"]) == 1
+
+
+def test_another_image_means_another_container(node: RunningNode) -> None:
+    node.run("changed", "sleep", "1000")
+    node.wait_ready("changed")
+    node.kubectl("set", "image", "pod/changed", "main=clusterip.local/host:v2")
+    pod = node.wait("changed", lambda pod: container_status(pod).get("restartCount") == 1 and is_ready(pod))
+    assert container_status(pod)["image"] == "clusterip.local/host:v2"
+
+
+def test_mounted_settings_follow_their_configmap(node: RunningNode) -> None:
+    node.kubectl("create", "configmap", "live", "--from-literal=a=1")
+    node.run(
+        "follower",
+        *("sleep", "1000"),
+        volumeMounts=[{"name": "v", "mountPath": "/v"}],
+        volumes=[{"name": "v", "configMap": {"name": "live"}}],
+    )
+    node.wait_ready("follower")
+    patch = '{"data":{"a":"2","b":"3"}}'
+    node.kubectl("patch", "configmap", "live", "--patch", patch)
+    # Upstream allows a minute; a change of the Pod brings it at once, as there.
+    node.kubectl("annotate", "pod", "follower", "touched=1")
+    eventually(lambda: node.kubectl("exec", "follower", "--", "sh", "-c", "cat /v/*") == "23", 70)
+
+
+def test_a_pod_of_an_imported_image(node: RunningNode, tmp_path: Path) -> None:
+    config = {
+        "Entrypoint": ["/bin/sh", "-c"],
+        "Cmd": ["cat /etc/motd; echo $WHO; echo x > /written; cat /written; pwd; exec 3<&0; read x"],
+        "Env": ["WHO=image", "PATH=/bin"],
+        "WorkingDir": "/work",
+    }
+    layers = [shell_layer(), layer(("etc/motd", b"lower\n"), ("gone", b"")), layer((".wh.gone", b""))]
+    import_archive(
+        ImageStore(node.images), write_layout(tmp_path / "l", "example.com/tiny:1", layers, config)
+    )
+    node.apply("tiny", {"containers": [{"name": "main", "image": "example.com/tiny:1", "stdin": True}]})
+    pod = node.wait_ready("tiny")
+    assert container_status(pod)["imageID"].startswith("example.com/tiny@sha256:")
+    expected = ["lower", "image", "x", "/work"]
+    eventually(lambda: node.kubectl("logs", "tiny").splitlines() == expected)
+    listed = node.kubectl("exec", "tiny", "--", "ls", "/").split()
+    assert "gone" not in listed
+    assert "written" in listed
 
 
 def test_a_pod_deleted_while_no_agent_ran_is_removed(node: RunningNode) -> None:

@@ -228,11 +228,15 @@ async def test_pull_from_a_registry(store: ImageStore, layout: Path, tmp_path: P
         await pull(store, reference)
 
 
+def bcrypt(password: str) -> str:
+    """What htpasswd files hold, by way of perl's crypt."""
+    code = f"print crypt('{password}', '$2y$05$abcdefghijklmnopqrstuu')"
+    return subprocess.run(["perl", "-e", code], capture_output=True, check=True, text=True).stdout
+
+
 @pytest.mark.skipif(not shutil.which("docker-registry"), reason="docker-registry is not installed")
 async def test_pull_with_a_password(store: ImageStore, layout: Path, tmp_path: Path, network: Path) -> None:
-    # bcrypt of "secret", which htpasswd files need
-    line = "bob:$2y$05$" + "6K8T2Xq1w1cFj3m3Vq1Z7uVb0Yk4m5H8aYt1xXoJqkz3r7p9oYb1a"
-    (tmp_path / "htpasswd").write_text(line)
+    (tmp_path / "htpasswd").write_text(f"bob:{bcrypt('secret')}")
     auth = f"auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}\n"
     registry = start_registry(tmp_path / "registry", 5001, auth)
     try:
@@ -240,6 +244,10 @@ async def test_pull_with_a_password(store: ImageStore, layout: Path, tmp_path: P
             await pull(store, parse("127.0.0.1:5001/team/app:v1"))
         with pytest.raises(PullError, match="pull access denied"):
             await pull(store, parse("127.0.0.1:5001/team/app:v1"), Login("bob", "wrong"))
+        target = "docker://127.0.0.1:5001/team/app:v1"
+        skopeo("copy", "--dest-tls-verify=false", "--dest-creds=bob:secret", f"oci:{layout}", target)
+        await pull(store, parse("127.0.0.1:5001/team/app:v1"), Login("bob", "secret"))
+        assert store.has("127.0.0.1:5001/team/app:v1")
     finally:
         registry.terminate()
         registry.wait()
