@@ -48,7 +48,7 @@ async def wait(
     try:
         async with asyncio.timeout(seconds), Client(load(str(paths.admin_kubeconfig))) as client:
             watching = asyncio.create_task(_watch_processes(paths, plan))
-            working = asyncio.create_task(_work(client, config, plan, waiting, report, add_pod_route))
+            working = asyncio.create_task(_work(client, config, paths, plan, waiting, report, add_pod_route))
             try:
                 done, _ = await asyncio.wait({watching, working}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -89,6 +89,7 @@ class _Wait:
 async def _work(
     client: Client,
     config: ClusterConfig,
+    paths: Paths,
     plan: Plan,
     waiting: Waiting,
     report: Report,
@@ -98,6 +99,7 @@ async def _work(
         await _api(client)
         report(f"API server    {config.api_url}")
     tasks = [
+        _supervised(paths, waiting),
         _bootstrap(client, config, waiting),
         _nodes(client, config, waiting, report, add_pod_route),
         *(
@@ -139,6 +141,18 @@ async def _api(client: Client) -> None:
             return
         except (Unreachable, ApiError):
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _supervised(paths: Paths, waiting: Waiting) -> None:
+    """Return when there are a supervisor and a guardian: whatever dies from now on comes back."""
+
+    def halves_are_alive() -> bool:
+        records = processes.read(paths.processes)
+        return all(half is not None and half.is_alive for half in (records.supervisor, records.guardian))
+
+    with waiting.on("the supervisor"):
+        while not halves_are_alive():  # noqa: ASYNC110 - nothing notifies
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _bootstrap(client: Client, config: ClusterConfig, waiting: Waiting) -> None:
