@@ -106,5 +106,7 @@ def _include_object(value: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
-    return f'"{escaped.encode("ascii", "replace").decode()}"'
+    """A warning as it may stand in a header: no control characters, quotes escaped."""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

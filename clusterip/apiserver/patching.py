@@ -51,8 +51,8 @@ def _applier(document: Any, resource: Resource[Any], info: RequestInfo, manager:
     if not info.query.get("fieldManager"):
         why = "fieldManager: Required value: is required for apply patch"
         raise status.failure(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {why}')
-    if not isinstance(document, dict):
-        raise status.bad_request("error decoding YAML: the configuration is not an object")
+    if not isinstance(document, dict) or not isinstance(document.get("metadata") or {}, dict):
+        raise status.bad_request("error decoding YAML: the configuration or its metadata is not an object")
     metadata = {"name": info.name, **(document.get("metadata") or {})}
     if resource.namespaced:
         metadata.setdefault("namespace", info.namespace)
