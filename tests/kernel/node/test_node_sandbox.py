@@ -1,0 +1,180 @@
+"""Sandboxes and the node's network in real namespaces, both address families."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from clusterip.kernel import namespaces
+from clusterip.kernel.rtnetlink import RouteSocket
+from clusterip.node.layout import NodeDirectory
+from clusterip.node.network.bridge import BRIDGE, ensure_bridge
+from clusterip.node.network.ipam import AddressPools
+from clusterip.node.network.routes import ROUTE_PROTOCOL, Peer, RouteKeeper
+from clusterip.node.sandbox import sandbox as sandboxes
+from clusterip.node.sandbox.sandbox import Sandbox, Settings
+from clusterip.objects import codec
+from clusterip.objects.core.pod import Pod
+
+NETWORKS = [ip_network("10.244.7.0/24"), ip_network("fd00:7::/64")]
+SETTINGS = Settings(node_name="node-a", cluster_dns=("10.96.0.10",))
+
+
+@pytest.fixture
+def machine() -> Iterator[Path]:
+    """A machine's network, which the test is in."""
+    name = f"ct-sandbox-{os.getpid()}"
+    path = namespaces.create_named(name)
+    with namespaces.enter(path):
+        with RouteSocket() as route:
+            route.set_link("lo", up=True)
+        yield path
+    namespaces.delete_named(name)
+
+
+@pytest.fixture
+def pools(machine: Path) -> AddressPools:
+    ensure_bridge(NETWORKS)
+    return AddressPools(NETWORKS)
+
+
+def make(root: Path, pools: AddressPools, uid: str, **spec: object) -> Sandbox:
+    pod = codec.convert({"metadata": {"name": uid, "namespace": "ns", "uid": uid}, "spec": spec}, Pod)
+    return sandboxes.create(pod, NodeDirectory(root).pod(uid), pools, SETTINGS)
+
+
+@pytest.fixture
+def two(tmp_path: Path, pools: AddressPools) -> Iterator[tuple[Sandbox, Sandbox]]:
+    made = make(tmp_path, pools, "uid-a"), make(tmp_path, pools, "uid-b")
+    yield made
+    for each in made:
+        sandboxes.delete(each.directory, pools)
+
+
+def source_seen(server: Sandbox, client: Sandbox, family: int, address: str) -> str:
+    """The address that a server sees a client come from."""
+    with namespaces.open_socket(server.namespaces()["network"], family) as listener:
+        listener.bind((address, 80))
+        listener.listen()
+        listener.settimeout(5)
+        with namespaces.open_socket(client.namespaces()["network"], family) as connection:
+            connection.settimeout(5)
+            connection.connect((address, 80))
+            accepted, peer = listener.accept()
+            accepted.close()
+            return str(peer[0])
+
+
+@pytest.mark.parametrize(("family", "index"), [(socket.AF_INET, 0), (socket.AF_INET6, 1)])
+def test_pods_reach_each_other(two: tuple[Sandbox, Sandbox], family: int, index: int) -> None:
+    a, b = two
+    assert a.addresses == ["10.244.7.2", "fd00:7::2"]
+    assert source_seen(a, b, family, a.addresses[index]) == b.addresses[index]
+
+
+@pytest.mark.parametrize(("family", "index"), [(socket.AF_INET, 0), (socket.AF_INET6, 1)])
+def test_the_node_and_pods_reach_each_other(two: tuple[Sandbox, Sandbox], family: int, index: int) -> None:
+    address = two[0].addresses[index]
+    with namespaces.open_socket(two[0].namespaces()["network"], family) as listener:
+        listener.bind((address, 81))
+        listener.listen()
+        with socket.create_connection((address, 81), timeout=5) as connection:
+            assert connection.getsockname()[0] == str(["10.244.7.1", "fd00:7::1"][index])
+
+
+def test_traffic_between_pods_is_routed_not_switched(two: tuple[Sandbox, Sandbox]) -> None:
+    with RouteSocket(two[0].namespaces()["network"]) as inside:
+        lengths = {
+            a.address.network.prefixlen for a in inside.addresses("eth0") if not a.address.is_link_local
+        }
+        assert lengths == {32, 128}
+        defaults = {str(r.gateway) for r in inside.routes() if r.destination is None and r.gateway}
+        assert defaults == {"10.244.7.1", "fd00:7::1"}
+    assert namespaces.read_sysctl("net/ipv4/ip_forward") == "1"
+    assert namespaces.read_sysctl(f"net/ipv4/conf/{BRIDGE}/send_redirects") == "0"
+
+
+def test_a_sandbox_is_found_again_until_it_is_gone(tmp_path: Path, pools: AddressPools) -> None:
+    made = make(tmp_path, pools, "uid-c", hostname="web")
+    found = sandboxes.load(made.directory)
+    assert found == made
+    assert made.record.hostname == "web"
+    assert made.directory.etc("hostname").read_text() == "web\n"
+    assert "10.244.7.2\tweb\n" in made.directory.etc("hosts").read_text()
+    with RouteSocket() as route:
+        assert route.link(made.record.link).master == route.index(BRIDGE)
+    namespaces.delete_named(made.record.network)  # as a reboot would
+    assert sandboxes.load(made.directory) is None
+    sandboxes.delete(made.directory, pools)
+    sandboxes.delete(made.directory, pools)  # again does no harm
+    with RouteSocket() as route:
+        assert route.find_link(made.record.link) is None
+    assert not made.directory.sandbox.exists()
+
+
+def test_a_sandbox_cut_off_half_way_is_made_anew(tmp_path: Path, pools: AddressPools) -> None:
+    made = make(tmp_path, pools, "uid-d")
+    made.directory.sandbox.unlink()  # the last thing written
+    again = make(tmp_path, pools, "uid-d")
+    assert again.record.network == made.record.network
+    assert again.addresses != made.addresses
+    sandboxes.delete(again.directory, pools)
+    assert made.record.network not in namespaces.names()
+
+
+def test_the_bridge_follows_the_podcidr(machine: Path) -> None:
+    ensure_bridge(NETWORKS)
+    ensure_bridge(NETWORKS)
+    ensure_bridge([ip_network("10.244.8.0/24")])
+    with RouteSocket() as route:
+        found = [str(a.address) for a in route.addresses(BRIDGE) if not a.address.is_link_local]
+    assert found == ["10.244.8.1/24"]
+
+
+class Nodes:
+    """An informer's surface: objects, and a callback after each batch."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Peer] = {}
+        self.notify = lambda: None
+
+    def on_batch(self, callback: object) -> None:
+        self.notify = callback  # type: ignore[assignment]
+
+    def set(self, name: str, cidr: str, address: str) -> None:
+        tree = {
+            "metadata": {"name": name},
+            "spec": {"podCIDR": cidr},
+            "status": {"addresses": [{"type": "InternalIP", "address": address}]},
+        }
+        self.objects["", name] = codec.convert(tree, Peer)
+
+
+def routes() -> dict[str, str]:
+    with RouteSocket() as route:
+        return {str(r.destination): str(r.gateway) for r in route.routes() if r.protocol == ROUTE_PROTOCOL}
+
+
+def test_routes_follow_the_nodes(machine: Path) -> None:
+    with RouteSocket() as route:
+        route.add_bridge("eth0")
+        route.add_address("eth0", "192.0.2.1/24")
+        route.set_link("eth0", up=True)
+    nodes = Nodes()
+    nodes.set("own", "10.244.0.0/24", "192.0.2.1")
+    nodes.set("a", "10.244.1.0/24", "192.0.2.2")
+    nodes.set("far", "10.244.9.0/24", "203.0.113.1")  # not on our network: refused, the others stand
+    RouteKeeper(nodes, "own").sync()  # type: ignore[arg-type]
+    assert routes() == {"10.244.1.0/24": "192.0.2.2"}
+    nodes.set("a", "10.244.1.0/24", "192.0.2.3")
+    nodes.set("b", "10.244.2.0/24", "192.0.2.4")
+    nodes.notify()
+    assert routes() == {"10.244.1.0/24": "192.0.2.3", "10.244.2.0/24": "192.0.2.4"}
+    del nodes.objects["", "a"]
+    RouteKeeper(nodes, "own").sync()  # type: ignore[arg-type] # a new agent removes what is stale
+    assert routes() == {"10.244.2.0/24": "192.0.2.4"}
