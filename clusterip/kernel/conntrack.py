@@ -76,11 +76,10 @@ class Conntrack:
             if (flow.protocol, flow.destination, flow.destination_port) == (protocol, destination, port)
         ]
 
-    def node_port_flows(self, protocol: int, port: int, family: int) -> list[Flow]:
-        """The flows whose clients sent to this port of any address. ``family`` is 2 for IPv4, 10 for IPv6."""
-        listed = self._socket.dump(_GET, _header(family))
-        flows = map(_parse, listed)
-        return [flow for flow in flows if (flow.protocol, flow.destination_port) == (protocol, port)]
+    def all_flows(self, protocol: int, family: int) -> list[Flow]:
+        """All flows of a protocol. ``family`` is 2 for IPv4, 10 for IPv6."""
+        flows = map(_parse, self._socket.dump(_GET, _header(family)))
+        return [flow for flow in flows if flow.protocol == protocol]
 
     def delete(self, flow: Flow) -> bool:
         """Forget a flow; False if it was gone already. Raises NetlinkError."""

@@ -20,27 +20,29 @@ class SliceIndex:
     """The slices of each Service, kept as they change."""
 
     def __init__(self) -> None:
-        self._slices: dict[ServiceKey, dict[str, wire.EndpointSlice]] = {}
+        # In order of their names: what two contradict each other in must not depend on time. A tuple,
+        # because most Services have one slice, and a dictionary for each would be larger than the rest.
+        self._slices: dict[ServiceKey, tuple[wire.EndpointSlice, ...]] = {}
 
     def change(self, old: wire.EndpointSlice | None, new: wire.EndpointSlice | None) -> set[ServiceKey]:
         """Take in a change (None: it was not, it is no more) and return the Services it touches."""
-        touched = set()
-        if old is not None and (key := service_of(old)) is not None:
-            slices = self._slices.get(key)
-            if slices is not None:
-                slices.pop(old.metadata.name, None)
-                if not slices:
-                    del self._slices[key]
-            touched.add(key)
-        if new is not None and (key := service_of(new)) is not None:
-            self._slices.setdefault(key, {})[new.metadata.name] = new
-            touched.add(key)
-        return touched
+        before = service_of(old) if old is not None else None
+        after = service_of(new) if new is not None else None
+        if old is not None and before is not None:
+            self._put(before, [held for held in self.of(before) if held.metadata.name != old.metadata.name])
+        if new is not None and after is not None:
+            others = (held for held in self.of(after) if held.metadata.name != new.metadata.name)
+            self._put(after, sorted((*others, new), key=lambda held: held.metadata.name))
+        return {key for key in (before, after) if key is not None}
 
-    def of(self, service: ServiceKey) -> Iterable[wire.EndpointSlice]:
-        """A Service's slices, by name: what two of them contradict each other in must not depend on time."""
-        slices = self._slices.get(service, {})
-        return slices.values() if len(slices) < 2 else [slices[name] for name in sorted(slices)]
+    def of(self, service: ServiceKey) -> tuple[wire.EndpointSlice, ...]:
+        return self._slices.get(service, ())
+
+    def _put(self, service: ServiceKey, slices: list[wire.EndpointSlice]) -> None:
+        if slices:
+            self._slices[service] = tuple(slices)
+        else:
+            self._slices.pop(service, None)
 
 
 def service_of(slice_: wire.EndpointSlice) -> ServiceKey | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from clusterip.kernel.conntrack import Conntrack, Flow
+from clusterip.kernel.nftables import Family
 from clusterip.proxy.model import Backend, ServicePort, pack_backend
+from clusterip.proxy.tracker import PortState
+
+_UDP = socket.IPPROTO_UDP
 
 
 def forget_stale_flows(conntrack: Conntrack, port: ServicePort, serving: Collection[Backend]) -> int:
@@ -15,12 +19,40 @@ def forget_stale_flows(conntrack: Conntrack, port: ServicePort, serving: Collect
     That includes flows from before the first endpoint: they are tracked untranslated. Without endpoints
     nothing is done: there is nowhere else to go. Raises NetlinkError.
     """
-    if port.key.protocol != socket.IPPROTO_UDP or not serving:
+    if port.key.protocol != _UDP or not serving:
         return 0
     flows: list[Flow] = []
     for address in {port.cluster_ip, *port.external_ips, *port.load_balancer_ips}:
-        flows += conntrack.flows(port.key.protocol, address, port.port)
+        flows += conntrack.flows(_UDP, address, port.port)
     if port.node_port:
-        flows += conntrack.node_port_flows(port.key.protocol, port.node_port, port.key.family)
-    stale = [flow for flow in flows if pack_backend(flow.answerer, flow.answerer_port) not in serving]
-    return sum(conntrack.delete(flow) for flow in stale)
+        every = conntrack.all_flows(_UDP, port.key.family)
+        flows += [flow for flow in every if flow.destination_port == port.node_port]
+    return sum(conntrack.delete(flow) for flow in flows if _is_stale(flow, serving))
+
+
+def forget_all_stale_flows(conntrack: Conntrack, states: Iterable[PortState]) -> int:
+    """The same for all Service ports, with one listing: after a time in which nobody looked.
+
+    Raises NetlinkError.
+    """
+    frontends: dict[tuple[bytes, int], frozenset[Backend]] = {}
+    node_ports: dict[tuple[Family, int], frozenset[Backend]] = {}
+    for port, _, serving in states:
+        if port.key.protocol != _UDP or not serving:
+            continue
+        for address in (port.cluster_ip, *port.external_ips, *port.load_balancer_ips):
+            frontends[address, port.port] = serving
+        if port.node_port:
+            node_ports[port.key.family, port.node_port] = serving
+    count = 0
+    for family in Family:
+        for flow in conntrack.all_flows(_UDP, family) if frontends else ():
+            found = frontends.get((flow.destination, flow.destination_port))
+            found = found or node_ports.get((family, flow.destination_port))
+            if found is not None and _is_stale(flow, found):
+                count += conntrack.delete(flow)
+    return count
+
+
+def _is_stale(flow: Flow, serving: Collection[Backend]) -> bool:
+    return pack_backend(flow.answerer, flow.answerer_port) not in serving

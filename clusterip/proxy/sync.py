@@ -17,7 +17,7 @@ from clusterip.proxy import metrics, wire
 from clusterip.proxy.model import ServiceKey
 from clusterip.proxy.nftables.backend import Backend
 from clusterip.proxy.nftables.groups import Exhausted
-from clusterip.proxy.stale import forget_stale_flows
+from clusterip.proxy.stale import forget_all_stale_flows, forget_stale_flows
 from clusterip.proxy.tracker import PortChange, PortState, Tracker
 
 _log = log.get("proxy")
@@ -121,6 +121,7 @@ class Sync:
         metrics.full_sync_seconds.observe(seconds)
         metrics.longest_batch_seconds.set(statistics.longest_seconds)
         self._done(started, [])
+        self._forget_all_flows()
         if self.tracker.has_changes:
             self.flush()
         if self._ready:
@@ -166,6 +167,16 @@ class Sync:
             return
         if count:
             _log.debug("forgot UDP flows", port=str(new.port.key), count=count)
+
+    def _forget_all_flows(self) -> None:
+        """What went stale while nobody looked."""
+        try:
+            count = forget_all_stale_flows(self._conntrack, self.tracker.states())
+        except (NetlinkError, OSError) as error:
+            _log.warning("cannot forget UDP flows", error=str(error))
+            return
+        if count:
+            _log.info("forgot UDP flows to endpoints that are gone", count=count)
 
     def _fail(self, why: str) -> None:
         if why != self.failing:

@@ -42,7 +42,7 @@ class Tracker:
         self._slices = SliceIndex()
         self._dirty: set[ServiceKey] = set()
         self._touched: set[ServiceKey] = set()
-        self._states: dict[ServiceKey, dict[PortKey, PortState]] = {}
+        self._states: dict[ServiceKey, tuple[PortState, ...]] = {}
 
     @property
     def has_changes(self) -> bool:
@@ -75,10 +75,10 @@ class Tracker:
         self._touched |= dirty
         appearing = []
         for key in dirty:
-            old = self._states.get(key, {})
+            old = {state.port.key: state for state in self._states.get(key, ())}
             new = self._compute(key)
             if new:
-                self._states[key] = new
+                self._states[key] = tuple(new.values())
             else:
                 self._states.pop(key, None)
             for port_key in old.keys() - new.keys():
@@ -94,9 +94,10 @@ class Tracker:
         touched, self._touched = self._touched, set()
         return touched
 
-    def states(self, key: ServiceKey) -> dict[PortKey, PortState]:
-        """The ports of a Service as last computed."""
-        return self._states.get(key, {})
+    def states(self) -> Iterator[PortState]:
+        """All Service ports as last computed."""
+        for states in self._states.values():
+            yield from states
 
     def health_check(self, key: ServiceKey) -> int:
         """The Service's health check node port, 0 for none."""

@@ -65,7 +65,8 @@ def test_flows_to_an_address_and_port(namespace: Path, conntrack: Conntrack) -> 
     flows = conntrack.flows(UDP, socket.inet_aton("127.0.0.2"), 53)
     assert {flow.source_port for flow in flows} == ports
     assert {(flow.answerer, flow.answerer_port) for flow in flows} == {(socket.inet_aton("127.0.0.1"), 5353)}
-    assert len(conntrack.node_port_flows(UDP, 53, 2)) == 4
+    assert len(conntrack.all_flows(UDP, 2)) == 5
+    assert conntrack.all_flows(socket.IPPROTO_TCP, 2) == []
     assert conntrack.flows(socket.IPPROTO_TCP, socket.inet_aton("127.0.0.2"), 53) == []
 
 

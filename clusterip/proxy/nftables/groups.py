@@ -10,6 +10,8 @@ from clusterip.proxy.nftables.changes import Changes
 from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.slots import rearrange
 
+_FIRST_SIZE = 1 << 12
+
 
 class Exhausted(Exception):
     """There are more groups or kinds of groups than a target has room for."""
@@ -19,7 +21,7 @@ class Numbers:
     """Hands out the numbers of groups. A freed one is used again only after all others."""
 
     def __init__(self) -> None:
-        self._used = bytearray(target.MAX_GROUPS)
+        self._used = bytearray(_FIRST_SIZE)
         self._used[0] = 1  # so that no target is zero
         self._next = 1
 
@@ -28,16 +30,24 @@ class Numbers:
         if found < 0:
             found = self._used.find(0)
         if found < 0:
-            raise Exhausted(f"more than {target.MAX_GROUPS - 1} groups of endpoints")
+            found = len(self._used)
+            if found >= target.MAX_GROUPS:
+                raise Exhausted(f"more than {target.MAX_GROUPS - 1} groups of endpoints")
+            self._grow(found)
         self._used[found] = 1
         self._next = found + 1
         return found
 
     def reserve(self, number: int) -> None:
+        while number >= len(self._used):
+            self._grow(len(self._used))
         self._used[number] = 1
 
     def free(self, number: int) -> None:
         self._used[number] = 0
+
+    def _grow(self, by: int) -> None:
+        self._used += bytes(by)
 
 
 class Handles:

@@ -245,6 +245,23 @@ async def test_no_connection_fails_across_restarts(network: Network) -> None:
     world.close()
 
 
+async def test_udp_clients_of_endpoints_that_went_during_a_restart_move_on(network: Network) -> None:
+    first, second = await network.add_pod("here-1", 2), await network.add_pod("here-2", 3)
+    ports = (("", "UDP", 8080),)
+    udp = service(ports=[{"port": 80, "protocol": "UDP"}])
+    world = await started(network.node)
+    world.apply(udp, slice_of("web", endpoint(first.ip), ports=ports))
+    for source_port in (5000, 5001):
+        answer = await ask(network.outside, "10.96.0.10", 80, udp=True, source_port=source_port)
+        assert answer[0] == "here-1"
+    world.close()
+    world = await started(network.node, objects=[udp, slice_of("web", endpoint(second.ip), ports=ports)])
+    for source_port in (5000, 5001):
+        answer = await ask(network.outside, "10.96.0.10", 80, udp=True, source_port=source_port)
+        assert answer[0] == "here-2"
+    world.close()
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Look again until it holds: the kernel has no event for "as it was again"."""
     async with asyncio.timeout(SECONDS):
