@@ -94,8 +94,10 @@ def _explained(action: Callable[[], T]) -> T:
     known = (BadArchive, DigestMismatch, ImageNotFound, InvalidReference, UnsafePath, Unsupported)
     try:
         return action()
-    except (*known, PullError, OSError) as error:
+    except (*known, PullError) as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

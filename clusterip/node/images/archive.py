@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import platform
 import shutil
 import tarfile
 import tempfile
@@ -72,6 +73,11 @@ def import_archive(store: ImageStore, path: Path, *, name: str = "") -> list[Ref
         BadArchive, DigestMismatch, UnsafePath, Unsupported: what is wrong with it.
         InvalidReference: an image in it has no usable name and none was given.
     """
+    with store.adding():
+        return _import(store, path, name)
+
+
+def _import(store: ImageStore, path: Path, name: str) -> list[Reference]:
     with _opened(path) as source:
         if source.has("index.json"):
             images = list(_read_layout(store, source))
@@ -136,7 +142,7 @@ def _read_layout(store: ImageStore, source: Source) -> Iterator[tuple[str, str]]
 def _copy_image(store: ImageStore, source: Source, descriptor: oci.Descriptor) -> str:
     data = _copy_blob(store, source, descriptor.digest)
     if descriptor.mediaType in oci.INDEX_TYPES:
-        machine = oci.go_architecture(_machine())
+        machine = oci.go_architecture(platform.machine())
         chosen = oci.choose(msgspec.json.decode(data, type=oci.Index), machine)
         return _copy_image(store, source, chosen)
     manifest = msgspec.json.decode(data, type=oci.Manifest)
@@ -171,9 +177,3 @@ def _copy_member(store: ImageStore, source: Source, name: str, media_type: str) 
     with source.open(name) as file, store.blobs.writer() as writer:
         writer.copy(file)
         return oci.Descriptor(mediaType=media_type, digest=writer.commit(), size=writer.size)
-
-
-def _machine() -> str:
-    import platform
-
-    return platform.machine()

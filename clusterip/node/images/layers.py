@@ -7,9 +7,11 @@ and an extended attribute. Archives come from strangers: no name may lead out of
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
+import re
 import stat
 import tarfile
 import tempfile
@@ -23,6 +25,7 @@ from clusterip.node.images.manifest import Unsupported
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _XATTR = "SCHILY.xattr."
+_LAYER_NAME = re.compile(r"\b[0-9a-f]{32}\b")
 
 
 class _Hashing:
@@ -84,13 +87,25 @@ class Layers:
         return target
 
     def remove_except(self, diff_ids: set[str]) -> None:
-        """Remove every layer that is not among ``diff_ids``."""
+        """Remove every layer that is not among ``diff_ids`` and that no container runs on."""
         if not self.directory.is_dir():
             return
-        kept = {self.path(diff_id).name for diff_id in diff_ids}
+        kept = {self.path(diff_id).name for diff_id in diff_ids} | _mounted()
         for entry in self.directory.iterdir():
             if entry.name not in kept and not entry.name.startswith("."):
                 remove_tree(entry)
+
+
+def _mounted() -> set[str]:
+    """The names of layers in the overlays of any mount namespace. Each container has one of its own."""
+    found: set[str] = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):  # it has just ended
+                for line in (process / "mountinfo").read_text(errors="replace").splitlines():
+                    if " overlay " in line:
+                        found.update(_LAYER_NAME.findall(line))
+    return found
 
 
 def _decompressed(raw: IO[bytes]) -> IO[bytes]:

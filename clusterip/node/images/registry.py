@@ -41,16 +41,24 @@ async def pull(store: ImageStore, reference: Reference, login: Login | None = No
         DigestMismatch, Unsupported: what it sent is damaged or for another platform.
     """
     timeout = aiohttp.ClientTimeout(total=None, connect=30, sock_read=60)
-    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
-        registry = _Registry(session, store, reference, login)
-        try:
-            digest = await registry.fetch()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PullError(
-                f'failed to pull image "{reference}": {registry.base}: {error or type(error).__name__}'
-            ) from error
-    store.tag(reference, digest)
+    with store.adding():
+        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+            registry = _Registry(session, store, reference, login)
+            try:
+                digest = await registry.fetch()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise PullError(
+                    f'failed to pull image "{reference}": {registry.base}: {_reason(error)}'
+                ) from error
+        store.tag(reference, digest)
     return digest
+
+
+def _reason(error: Exception) -> str:
+    """Why a request failed, without what only aiohttp's own users understand."""
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror:
+        return error.os_error.strerror
+    return str(error) or type(error).__name__
 
 
 class _Registry:

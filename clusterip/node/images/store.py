@@ -6,7 +6,8 @@
     layers/<diff id>/   layers unpacked for overlayfs
     names.json          image name -> digest of its manifest
 
-Blobs and layers are named by their content, so only ``names.json`` needs a lock between processes.
+Blobs and layers are named by their content, so processes only need locks for ``names.json``, and so that
+one does not remove as unused what another is about to name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,10 +122,14 @@ class ImageStore:
             InvalidReference, ImageNotFound: there is no such image.
         """
         reference = parse(name)
-        with self._changing_names() as names:
+        with self._locked(".content-lock", fcntl.LOCK_EX), self._changing_names() as names:
             if names.pop(str(reference), None) is None:
                 raise ImageNotFound(f'there is no image "{reference}" on this machine')
             self._collect(set(names.values()))
+
+    def adding(self) -> AbstractContextManager[None]:
+        """Hold off removals, by any process, while new content has no name yet."""
+        return self._locked(".content-lock", fcntl.LOCK_SH)
 
     def list(self) -> list[Listed]:
         """Every image, by name; the built-in ones first."""
@@ -158,13 +163,18 @@ class ImageStore:
 
     @contextmanager
     def _changing_names(self) -> Iterator[dict[str, str]]:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked(".lock", fcntl.LOCK_EX):
             names = self._names()
             yield names
             write_atomic(self.directory / "names.json", msgspec.json.format(msgspec.json.encode(names)))
+
+    @contextmanager
+    def _locked(self, file: str, how: int) -> Iterator[None]:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.directory / file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, how)
+            yield
         finally:
             os.close(lock)
 

@@ -52,7 +52,7 @@ class Reporter:
 
     async def run(self) -> None:
         """Write for ever."""
-        backoff = Backoff(0.1, 10.0)
+        backoff = Backoff(0.1, 1.0)
         while not self.gone:
             await self._wanted.wait()
             self._wanted.clear()

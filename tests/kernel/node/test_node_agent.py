@@ -137,6 +137,10 @@ def test_a_pod_of_an_imported_image(node: RunningNode, tmp_path: Path) -> None:
     listed = node.kubectl("exec", "tiny", "--", "ls", "/").split()
     assert "gone" not in listed
     assert "written" in listed
+    store = ImageStore(node.images)
+    store.remove("example.com/tiny:1")  # what a container runs on stays
+    assert node.kubectl("exec", "tiny", "--", "cat", "/etc/motd") == "lower\n"
+    assert node.kubectl("exec", "tiny", "--", "/bin/ls", "-d", "/etc") == "/etc\n"
 
 
 def test_a_pod_deleted_while_no_agent_ran_is_removed(node: RunningNode) -> None:
