@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import threading
@@ -182,7 +183,7 @@ def test_deletion_is_graceful_and_leaves_nothing(node: RunningNode) -> None:
     assert seen == ["hook", "stopping", "stopped"]
     follow.wait()
     assert not (node.root / "pods" / pod["metadata"]["uid"]).exists()
-    assert not [entry for entry in (node.root / "crun").iterdir() if _pod_of(entry) == pod["metadata"]["uid"]]
+    assert _containers_of(node, pod["metadata"]["uid"]) == []
     assert ("Killing", "Stopping container main") in node.events("graceful")
 
 
@@ -509,3 +510,38 @@ def test_finished_pods_give_their_network_back(node: RunningNode) -> None:
     node.wait_phase("brief", "Succeeded")
     uid = (node.pod("brief") or {})["metadata"]["uid"]
     eventually(lambda: network_name(uid) not in namespaces.names())
+
+
+def test_an_agent_killed_at_any_moment_leaves_nothing_half_done(node: RunningNode) -> None:
+    names = [f"chaos-{number}" for number in range(8)]
+    generator = random.Random(7)
+    probe = {"httpGet": {"port": 8080}, "periodSeconds": 1}
+    main = {"name": "main", "image": "clusterip.local/echo", "readinessProbe": probe}
+    for name in names:
+        node.apply(name, {"containers": [main]})
+        if generator.random() < 0.5:
+            time.sleep(generator.random() * 0.1)  # somewhere between its sandbox and its readiness
+            node.kill()
+            node.start()
+    pods = [node.wait_ready(name) for name in names]
+    assert len({pod["status"]["podIP"] for pod in pods}) == len(names)
+    assert [get(pod["status"]["podIP"]).strip() for pod in pods] == names
+    running = [entry for pod in pods for entry in _containers_of(node, pod["metadata"]["uid"])]
+    assert len(running) == len(names)  # no second one that nobody knows of
+    for name in names:
+        node.kubectl("delete", "pod", name, "--wait=false")
+        if generator.random() < 0.3:
+            time.sleep(generator.random() * 0.1)
+            node.kill()
+            node.start()
+    for name, pod in zip(names, pods, strict=True):
+        node.wait_gone(name)
+        uid = pod["metadata"]["uid"]
+        eventually(lambda uid=uid: not (node.root / "pods" / uid).exists())
+        assert network_name(uid) not in namespaces.names()
+        assert _containers_of(node, uid) == []
+
+
+def _containers_of(node: RunningNode, uid: str) -> list[Path]:
+    """What crun knows of a Pod's running containers."""
+    return [entry for entry in (node.root / "crun").iterdir() if _pod_of(entry) == uid]
