@@ -208,8 +208,8 @@ def running_node(directory: Path) -> Iterator[RunningNode]:
             ) as api,
         ):
             node = RunningNode(directory, api, authority)
-            node.start()
             try:
+                node.start()
                 yield node
             finally:
                 node.stop()
