@@ -23,7 +23,7 @@ from clusterip.kernel import namespaces
 from clusterip.kernel.nftables import Family
 from clusterip.proxy import wire
 from clusterip.proxy.nftables.backend import Backend
-from clusterip.proxy.nftables.layout import LayoutOptions
+from clusterip.proxy.nftables.options import LayoutOptions
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 

@@ -23,7 +23,7 @@ from clusterip.proxy.health import Health
 from clusterip.proxy.healthchecks import ServiceHealthChecks
 from clusterip.proxy.model import Network
 from clusterip.proxy.nftables.backend import Backend, remove_tables
-from clusterip.proxy.nftables.layout import LayoutOptions
+from clusterip.proxy.nftables.options import LayoutOptions
 from clusterip.proxy.nodes import NodePortAddresses
 from clusterip.proxy.options import Options
 from clusterip.proxy.sync import Sync

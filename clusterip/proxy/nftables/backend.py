@@ -13,7 +13,8 @@ from clusterip.process import log
 from clusterip.proxy.model import NOTHING, Address, Choice, Network, PortKey, ServicePort, family_of
 from clusterip.proxy.nftables import snapshot
 from clusterip.proxy.nftables.changes import add_elements, delete_elements
-from clusterip.proxy.nftables.layout import TABLE_NAME, Layout, LayoutOptions
+from clusterip.proxy.nftables.layout import TABLE_NAME, Layout
+from clusterip.proxy.nftables.options import LayoutOptions
 from clusterip.proxy.nftables.plane import Plane
 from clusterip.proxy.nftables.ranges import interval_elements, range_key_of
 from clusterip.proxy.nftables.snapshot import Snapshot

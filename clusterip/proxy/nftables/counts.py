@@ -15,7 +15,8 @@ from clusterip.kernel.nftables import Batch, Chain
 from clusterip.kernel.nftables import expressions as x
 from clusterip.kernel.nftables.batch import Element, Verdict
 from clusterip.proxy.nftables import target
-from clusterip.proxy.nftables.layout import Entry, Layout
+from clusterip.proxy.nftables.layout import Layout
+from clusterip.proxy.nftables.sets import Entry
 
 _PREFIX = "pick"
 

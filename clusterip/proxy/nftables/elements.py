@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from clusterip.kernel.nftables import Set
 from clusterip.proxy.model import Address, ServicePort
 from clusterip.proxy.nftables.groups import Group
-from clusterip.proxy.nftables.layout import Entry, Layout
+from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.nftables.ranges import pack_ranges
+from clusterip.proxy.nftables.sets import Entry
 
 ElementOf = tuple[Set, bytes, bytes]
 """Set, key, value."""

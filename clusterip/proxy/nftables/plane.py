@@ -15,8 +15,9 @@ from clusterip.proxy.nftables.claims import Claims
 from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.elements import ElementOf, port_elements, port_key
 from clusterip.proxy.nftables.groups import Group, Handles, Numbers
-from clusterip.proxy.nftables.layout import Entry, Layout
+from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.nftables.ranges import interval_elements, range_keys
+from clusterip.proxy.nftables.sets import Entry
 from clusterip.proxy.nftables.snapshot import Snapshot
 
 
@@ -88,6 +89,7 @@ class Plane:
         if old is not None and not _may_keep_groups(old.port, port):
             self._remove(key, old)
             old = None
+        self._reserve(port, choice)
         cluster = self._regroup(port, old.cluster if old else None, choice.cluster, local=False)
         local = self._regroup(port, old.local if old else None, choice.local, local=True)
         elements = self._elements(port, choice, cluster, local)
@@ -210,6 +212,13 @@ class Plane:
         hairpins = ((self.layout.hairpins, address + address, b"") for address in choice.on_node)
         return (*unique.values(), *hairpins)
 
+    def _reserve(self, port: ServicePort, choice: Choice) -> None:
+        """Make sure of the count chains before anything is changed. Raises Exhausted."""
+        for backends in (choice.cluster, choice.local):
+            if backends:
+                for entry in _reached_through(port):
+                    self.chains.index(CountChain(len(backends), port.affinity_seconds, entry))
+
     def _regroup(
         self, port: ServicePort, old: Group | None, wanted: tuple[Backend, ...], *, local: bool
     ) -> Group | None:
@@ -243,6 +252,13 @@ class Plane:
                 self._adopted.add(number)
                 return group
         return None
+
+
+def _reached_through(port: ServicePort) -> tuple[Entry | None, ...]:
+    """The entries for which a port needs count chains of their own: those of sticky groups."""
+    if not port.affinity_seconds:
+        return (None,)
+    return tuple(Entry) if port.is_external else (Entry.SERVICES,)
 
 
 def _may_keep_groups(old: ServicePort, new: ServicePort) -> bool:

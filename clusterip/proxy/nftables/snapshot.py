@@ -6,7 +6,8 @@ from clusterip.kernel.nftables import Nftables, Set
 from clusterip.kernel.nftables.batch import Element, Verdict
 from clusterip.proxy.model import Backend
 from clusterip.proxy.nftables import counts, target
-from clusterip.proxy.nftables.layout import Entry, Layout
+from clusterip.proxy.nftables.layout import Layout
+from clusterip.proxy.nftables.sets import Entry
 
 Elements = dict[bytes, bytes]
 

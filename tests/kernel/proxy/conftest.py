@@ -14,7 +14,7 @@ from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
 from clusterip.proxy.model import pack_address
-from clusterip.proxy.nftables.layout import LayoutOptions
+from clusterip.proxy.nftables.options import LayoutOptions
 
 SERVICE_CIDRS = [ipaddress.ip_network("10.96.0.0/16"), ipaddress.ip_network("fd00:96::/112")]
 _numbers = itertools.count(1)
