@@ -6,7 +6,6 @@ let the kind prepare the object, let it allocate, validate, write with optimisti
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,14 +15,14 @@ from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.deletion import Outcome
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.field_managers import SELF, note
+from clusterip.apiserver.metadata import begin, carry_over, check_identity, check_version
 from clusterip.apiserver.transaction import Hooks, Transaction
-from clusterip.objects import names, times
+from clusterip.objects import names
 from clusterip.objects.codec import decode, encode
 from clusterip.objects.coordination.lease import LEASES
 from clusterip.objects.core.endpoints import ENDPOINTS
 from clusterip.objects.core.event import EVENTS
 from clusterip.objects.core.service import SERVICES
-from clusterip.objects.errors import invalid
 from clusterip.objects.meta import DeleteOptions
 from clusterip.objects.registry import Resource
 from clusterip.storage.store import Conflict, KeyValue, Store
@@ -79,21 +78,8 @@ class Objects:
             StatusError: why not: 409 it exists, 422 it is invalid, 403, 404 its namespace is not there.
         """
         meta = obj.metadata
-        if resource.namespaced:
-            if meta.namespace and meta.namespace != namespace:
-                raise status.bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            meta.namespace = namespace
-        else:
-            meta.namespace = ""
-        if meta.resourceVersion:
-            raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
         generated = not meta.name and bool(meta.generateName)
-        meta.uid = str(uuid.uuid4())
-        meta.creationTimestamp = times.now()
-        meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
-        meta.selfLink = ""
+        begin(resource, obj, namespace)
         resource.set_defaults(obj)
         if manager:
             note(resource, obj, None, manager)
@@ -178,18 +164,13 @@ class Objects:
             new = changing(old)
             if new is old:  # it was changed in place
                 old = entry.decode()
-            _check_identity(resource, new, namespace, name)
-            self._carry_over(resource, new, old, subresource)
+            check_identity(resource, new, namespace, name)
+            carry_over(resource, new, old, subresource)
             if subresource in ("", "status"):
                 resource.set_defaults(new)
                 if manager:
                     note(resource, new, old, manager, subresource)
-            asked_version = new.metadata.resourceVersion
-            if asked_version and asked_version != old.metadata.resourceVersion:
-                raise status.conflict(resource, name)
-            if not asked_version and resource in NEEDS_VERSION and not subresource:
-                raise _version_needed(resource, name)
-            new.metadata.resourceVersion = old.metadata.resourceVersion
+            check_version(resource, new, old, insist=resource in NEEDS_VERSION and not subresource)
             transaction = Transaction(dry_run=dry_run)
             try:
                 written = await self._write(resource, entry, new, old, subresource, transaction)
@@ -209,31 +190,6 @@ class Objects:
             finally:
                 transaction.end()
         raise status.conflict(resource, name)
-
-    def _carry_over(self, resource: Resource[Any], new: Any, old: Any, subresource: str) -> None:
-        """Keep what a client cannot change."""
-        meta, before = new.metadata, old.metadata
-        if meta.uid and meta.uid != before.uid:
-            raise status.conflict(
-                resource,
-                before.name,
-                f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {before.uid}",
-            )
-        meta.uid = before.uid
-        meta.namespace = before.namespace
-        meta.generateName = before.generateName
-        meta.generation = before.generation
-        meta.selfLink = ""
-        meta.creationTimestamp = _same_time(meta.creationTimestamp, before.creationTimestamp)
-        meta.deletionTimestamp = _same_time(meta.deletionTimestamp, before.deletionTimestamp)
-        if meta.deletionGracePeriodSeconds is None:
-            meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
-        if subresource == "status":
-            for field in resource.type.__struct_fields__:
-                if field not in ("kind", "apiVersion", "metadata", "status"):
-                    setattr(new, field, getattr(old, field))
-        elif not subresource and resource.status:
-            new.status = old.status
 
     async def _write(
         self,
@@ -326,34 +282,3 @@ class Objects:
                     Entry(resource, namespace, name, current.mod_revision, current.value) if current else None
                 )
         raise status.conflict(resource, name)
-
-
-def _same_time(new: str | None, old: str | None) -> str | None:
-    """``new``, or ``old`` if it means the same moment in other words or nothing at all."""
-    if new is None or new == old or old is None:
-        return new if old is None else old
-    try:
-        return old if times.parse(new) == times.parse(old) else new
-    except ValueError:
-        return new
-
-
-def _check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str) -> None:
-    meta = obj.metadata
-    if not meta.name:
-        meta.name = name
-    if meta.name != name:
-        raise status.bad_request(
-            f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
-        )
-    if resource.namespaced and meta.namespace and meta.namespace != namespace:
-        raise status.bad_request(
-            f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL "
-            f"({namespace})"
-        )
-
-
-def _version_needed(resource: Resource[Any], name: str) -> status.StatusError:
-    return status.invalid(
-        resource, name, [invalid("metadata.resourceVersion", "", "must be specified for an update")]
-    )

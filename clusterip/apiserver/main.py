@@ -25,7 +25,7 @@ from clusterip.apiserver.options import Options
 from clusterip.apiserver.server import ApiServer, HttpServer
 from clusterip.apiserver.subresources.handlers import handlers
 from clusterip.apiserver.tokens import ServiceAccountTokens
-from clusterip.objects import kinds
+from clusterip.objects import kinds  # noqa: F401 - registers every kind
 from clusterip.objects.core.service import SERVICES
 from clusterip.process import log
 from clusterip.process.health import HealthServer
@@ -36,7 +36,6 @@ from clusterip.storage.open import open_store
 from clusterip.storage.store import Store
 
 _log = log.get("apiserver")
-_ = kinds  # importing it registers every kind
 
 
 async def main(options: Options) -> None:

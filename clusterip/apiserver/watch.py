@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from clusterip.apiserver import status
@@ -54,6 +54,8 @@ class Stream:
 
 async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
     query, form = call.info.query, call.form
+    if call.request.version < HttpVersion11:
+        raise status.bad_request("a watch needs HTTP/1.1")
     selection = selection_of(call.info)
     bookmarks = is_true(query, "allowWatchBookmarks")
     version = query.get("resourceVersion", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -154,3 +155,21 @@ def test_a_version_from_the_future(apiserver: RunningApiServer, namespace: str) 
     code, body = apiserver.request("GET", f"{configmaps(namespace)}?watch=1&resourceVersion=99999999")
     assert (code, body["reason"]) == (504, "Timeout")
     assert body["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
+
+
+def test_a_watcher_that_does_not_read_is_dropped_and_others_go_on(
+    apiserver: RunningApiServer, namespace: str
+) -> None:
+    slow, quick = Watch(apiserver, configmaps(namespace)), Watch(apiserver, configmaps(namespace))
+    data = {"x": "y" * 900_000}
+    for i in range(40):
+        body = {"metadata": {"name": f"c{i}"}, "data": data}
+        assert apiserver.request("POST", configmaps(namespace), body)[0] == 201
+        assert quick.next()["object"]["metadata"]["name"] == f"c{i}"
+    seen = 0
+    with contextlib.suppress(http.client.HTTPException, OSError, ValueError):
+        while slow.next():
+            seen += 1
+    assert seen < 40
+    quick.close()
+    slow.close()

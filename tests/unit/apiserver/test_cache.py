@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clusterip.apiserver import cache as cache_module
+from clusterip.apiserver import resource_cache
 from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.encoding import ObjectEncoder
 from clusterip.apiserver.selection import Selection
@@ -101,7 +102,7 @@ async def test_a_watcher_from_before_the_start_finds_its_place(store: SQLiteStor
 async def test_what_memory_has_forgotten_is_read_from_the_store(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "HISTORY", 5)
+    monkeypatch.setattr(resource_cache, "HISTORY", 5)
     async with running(store) as cache:
         start = await put(store, "first")
         for i in range(30):
@@ -121,7 +122,7 @@ async def test_what_memory_has_forgotten_is_read_from_the_store(
 async def test_what_the_store_has_forgotten_is_gone(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "HISTORY", 5)
+    monkeypatch.setattr(resource_cache, "HISTORY", 5)
     async with running(store) as cache:
         start = await put(store, "a")
         for i in range(20):

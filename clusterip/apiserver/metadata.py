@@ -1,0 +1,110 @@
+"""What of an object's metadata the server decides, and what a request must agree with.
+
+As ``BeforeCreate`` and ``BeforeUpdate`` in ``k8s.io/apiserver/pkg/registry/rest``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from clusterip.apiserver import status
+from clusterip.objects import times
+from clusterip.objects.errors import invalid
+from clusterip.objects.registry import Resource
+
+_WRITTEN_WITH_STATUS = ("kind", "apiVersion", "metadata", "status")
+
+
+def begin(resource: Resource[Any], obj: Any, namespace: str) -> None:
+    """Make a new object's metadata.
+
+    Raises:
+        StatusError: 400, it says that it belongs elsewhere; 500, it says that it exists.
+    """
+    meta = obj.metadata
+    if not resource.namespaced:
+        meta.namespace = ""
+    elif meta.namespace not in ("", namespace):
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    else:
+        meta.namespace = namespace
+    if meta.resourceVersion:
+        raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
+    meta.uid = str(uuid.uuid4())
+    meta.creationTimestamp = times.now()
+    meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
+    meta.selfLink = ""
+
+
+def check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str) -> None:
+    """Raises StatusError (400) if a changed object is not the one that the URL names."""
+    meta = obj.metadata
+    if not meta.name:
+        meta.name = name
+    if meta.name != name:
+        raise status.bad_request(
+            f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
+        )
+    if resource.namespaced and meta.namespace not in ("", namespace):
+        raise status.bad_request(
+            f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL "
+            f"({namespace})"
+        )
+
+
+def carry_over(resource: Resource[Any], new: Any, old: Any, subresource: str) -> None:
+    """Keep what a request to this subresource cannot change.
+
+    Raises:
+        StatusError: 409, ``new`` is meant to be another object of this name.
+    """
+    meta, before = new.metadata, old.metadata
+    if meta.uid not in ("", before.uid):
+        raise status.conflict(
+            resource,
+            before.name,
+            f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {before.uid}",
+        )
+    meta.uid = before.uid
+    meta.namespace = before.namespace
+    meta.generateName = before.generateName
+    meta.generation = before.generation
+    meta.selfLink = ""
+    meta.creationTimestamp = _same_time(meta.creationTimestamp, before.creationTimestamp)
+    meta.deletionTimestamp = _same_time(meta.deletionTimestamp, before.deletionTimestamp)
+    if meta.deletionGracePeriodSeconds is None:
+        meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
+    if subresource == "status":
+        for field in resource.type.__struct_fields__:
+            if field not in _WRITTEN_WITH_STATUS:
+                setattr(new, field, getattr(old, field))
+    elif not subresource and resource.status:
+        new.status = old.status
+
+
+def check_version(resource: Resource[Any], new: Any, old: Any, *, insist: bool) -> None:
+    """That a changed object was made from the current one, if it says from which; ``insist`` that it does.
+
+    Raises:
+        StatusError: 409, it was made from an older one; 422, it does not say.
+    """
+    asked = new.metadata.resourceVersion
+    if asked and asked != old.metadata.resourceVersion:
+        raise status.conflict(resource, old.metadata.name)
+    if not asked and insist:
+        problem = invalid("metadata.resourceVersion", "", "must be specified for an update")
+        raise status.invalid(resource, old.metadata.name, [problem])
+    new.metadata.resourceVersion = old.metadata.resourceVersion
+
+
+def _same_time(new: str | None, old: str | None) -> str | None:
+    """``new``, or ``old`` if it means the same moment in other words or nothing at all."""
+    if new is None or new == old or old is None:
+        return new if old is None else old
+    try:
+        return old if times.parse(new) == times.parse(old) else new
+    except ValueError:
+        return new
