@@ -49,15 +49,16 @@ async def encode_list(
         return finish(await table.long_table(resource, entries, metadata, form.include_object), form)
     if form.shape == "object":
         kind, api_version = resource.kind, resource.api_version
-        items = [entry.item for entry in entries]
+        # Every body ends its object, so joining them is one copy of each.
+        items = b"{%b" % b",{".join([entry.body for entry in entries]) if entries else b""
     else:
         kind, api_version = "PartialObjectMetadata", "meta.k8s.io/v1"
-        items = [table.partial_item(entry) for entry in entries]
+        items = b",".join([table.partial_item(entry) for entry in entries])
     body = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
         kind.encode(),
         api_version.encode(),
         metadata,
-        b",".join(items),
+        items,
     )
     return finish(body, form)
 
