@@ -22,6 +22,8 @@ note monitor $$
 
 # crun up to 1.8 refuses machines with both cgroup versions mounted, even when told to use neither.
 umount /sys/fs/cgroup/unified 2>/dev/null
+# It also wants to see one where there is none, as after `ip netns exec`, which mounts a bare /sys.
+grep -q ' /sys/fs/cgroup ' /proc/self/mounts || mount -t tmpfs -o mode=0755 cgroup /sys/fs/cgroup
 
 if ! sh -e ./mount.sh 2>crun.log; then
     note exitcode 128

@@ -7,6 +7,7 @@ layer in memory: overlayfs cannot have its upper directory below its own lower o
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 
 from clusterip.node.images.store import Image
@@ -72,6 +73,9 @@ def host_mounts(hidden: list[Path]) -> list[Mount | Tmpfs]:
                 mounts.append(Mount(Path(target), target, read_only=True))
     shown = [path for path in hidden if path.is_dir() and not _is_own(str(path), [])]
     mounts += [Tmpfs(str(path), ("ro", "nosuid", "nodev", "noexec", "mode=700")) for path in shown]
+    # Our own programs, should they be below one of these: the echo server is to be found wherever we are.
+    own = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2]}
+    mounts += [Mount(path, str(path), read_only=True) for path in sorted(own) if _is_own(str(path), hidden)]
     return mounts
 
 

@@ -73,6 +73,10 @@ def network_name(uid: str) -> str:
     return f"clusterip-pod-{_digest(uid)[:12]}"
 
 
+def _link_name(uid: str) -> str:
+    return f"veth{_digest(uid)[:8]}"
+
+
 def _digest(uid: str) -> str:
     return hashlib.sha256(uid.encode()).hexdigest()
 
@@ -104,7 +108,7 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
     host_network, grace = pod.spec.hostNetwork, pod.spec.terminationGracePeriodSeconds
     record = Record(
         network="" if host_network else network_name(directory.uid),
-        link="" if host_network else f"veth{_digest(directory.uid)[:8]}",
+        link="" if host_network else _link_name(directory.uid),
         addresses=[],
         hostname=kernel_hostname(pod, settings.cluster_domain, settings.node_name),
         created_at=times.now_micro(),
@@ -117,6 +121,8 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
         record.addresses = [str(address) for address in addresses]
         try:
             _connect(record, addresses, pools, settings.mtu)
+            with kernel_namespaces.enter(kernel_namespaces.path_of(record.network)):
+                _tune(pod)
         except BaseException:
             pools.free(addresses)
             namespaces.delete(record.network, uts, ipc)
@@ -128,16 +134,17 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
 
 
 def delete(directory: PodDirectory, pools: AddressPools | None) -> None:
-    """Remove a sandbox and free its addresses. Harmless if there is none."""
+    """Remove a sandbox and free its addresses. Harmless if there is none.
+
+    Also what is left of one whose making was cut off: all names follow from the Pod's UID.
+    """
+    with RouteSocket() as route:
+        route.delete_link(_link_name(directory.uid))
+    uts, ipc = directory.namespace("uts"), directory.namespace("ipc")
+    namespaces.delete(network_name(directory.uid), uts, ipc)
     record = read_record(directory)
-    if record is None:
-        return
-    if record.link:
-        with RouteSocket() as route:
-            route.delete_link(record.link)
-    namespaces.delete(record.network, directory.namespace("uts"), directory.namespace("ipc"))
-    directory.sandbox.unlink()
-    if pools is not None:
+    directory.sandbox.unlink(missing_ok=True)
+    if pools is not None and record is not None:
         pools.free(ip_address(address) for address in record.addresses)
 
 
@@ -173,8 +180,6 @@ def _connect(record: Record, addresses: list[Address], pools: AddressPools, mtu:
         # that reaches itself through a Service is sent back out of the port it came in by.
         node.set_hairpin(record.link)
         inside.set_link("lo", up=True)
-        with kernel_namespaces.enter(inside_namespace):
-            _tune()
         eth0 = inside.index("eth0")
         for address in addresses:
             inside.add_address(eth0, f"{address}/{address.max_prefixlen}")
@@ -198,14 +203,20 @@ def _announce(node: RouteSocket, addresses: list[Address]) -> None:
                     raise
 
 
-def _tune() -> None:
-    """Settings of the Pod's own network: those of containerd, and no heed to redirects."""
-    for name, value in (
-        ("net/ipv4/ping_group_range", "0 2147483647"),
-        ("net/ipv4/ip_unprivileged_port_start", "0"),
-        ("net/ipv4/conf/all/accept_redirects", "0"),
-        ("net/ipv4/conf/eth0/accept_redirects", "0"),
-    ):
+def _tune(pod: Pod) -> None:
+    """Set what the calling thread's network is to have: as containerd does, no heed to redirects, and
+    the Pod's own ``sysctls``. Raises OSError for one that is not the network's or cannot be set."""
+    wanted = {
+        "net/ipv4/ping_group_range": "0 2147483647",
+        "net/ipv4/ip_unprivileged_port_start": "0",
+        "net/ipv4/conf/all/accept_redirects": "0",
+        "net/ipv4/conf/eth0/accept_redirects": "0",
+    }
+    context = pod.spec.securityContext
+    own = {each.name.replace(".", "/"): each.value for each in (context.sysctls if context else ())}
+    for name, value in (wanted | own).items():
         path = Path("/proc/sys") / name
-        if path.exists():
+        if name in own and (not name.startswith("net/") or ".." in name):
+            raise PermissionError(errno.EPERM, "only sysctls of the network can be set for a Pod", name)
+        if name in own or path.exists():
             path.write_text(value)

@@ -117,14 +117,35 @@ def test_a_sandbox_is_found_again_until_it_is_gone(tmp_path: Path, pools: Addres
     assert not made.directory.sandbox.exists()
 
 
+def test_sysctls_of_a_pods_own(tmp_path: Path, pools: AddressPools) -> None:
+    def context(name: str, value: str) -> dict[str, object]:
+        return {"sysctls": [{"name": name, "value": value}]}
+
+    own = make(tmp_path, pools, "uid-e", securityContext=context("net.core.somaxconn", "77"))
+    assert namespaces.read_sysctl("net/core/somaxconn", own.namespaces()["network"]) == "77"
+    assert namespaces.read_sysctl("net/core/somaxconn") != "77"
+    sandboxes.delete(own.directory, pools)
+    with pytest.raises(PermissionError, match="only sysctls of the network"):
+        make(tmp_path, pools, "uid-f", securityContext=context("kernel.hostname", "x"))
+    with pytest.raises(OSError, match="nonsense"):
+        make(tmp_path, pools, "uid-g", securityContext=context("net.nonsense", "1"))
+    assert not [
+        name for name in namespaces.names() if name in map(sandboxes.network_name, ("uid-f", "uid-g"))
+    ]
+    assert make(tmp_path, pools, "uid-h").addresses  # none was lost
+    sandboxes.delete(NodeDirectory(tmp_path).pod("uid-h"), pools)
+
+
 def test_a_sandbox_cut_off_half_way_is_made_anew(tmp_path: Path, pools: AddressPools) -> None:
     made = make(tmp_path, pools, "uid-d")
     made.directory.sandbox.unlink()  # the last thing written
     again = make(tmp_path, pools, "uid-d")
     assert again.record.network == made.record.network
     assert again.addresses != made.addresses
+    again.directory.sandbox.unlink()  # cut off, and then not wanted any more
     sandboxes.delete(again.directory, pools)
     assert made.record.network not in namespaces.names()
+    assert not namespaces.is_mount_point(again.directory.namespace("uts"))
 
 
 def test_the_bridge_follows_the_podcidr(machine: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,26 +9,9 @@ import pytest
 from clusterip.node.pods.adoption import make_slots
 from clusterip.node.pods.slot import Past, Slot
 from clusterip.node.pods.status import Situation, pod_status
-from clusterip.node.runtime.record import Exit, Record
 from clusterip.objects import codec
 from clusterip.objects.core.pod import Pod, PodStatus
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Stub:
-    """As much of a running or ended container as a status is made of."""
-
-    def __init__(self, attempt: int = 0, ended: Exit | None = None) -> None:
-        self.record = Record(id="c" * 64, name="main", attempt=attempt, image="i:1", image_id="i@sha256:1")
-        self.exit = ended
-        self.running = ended is None
-        self.started_at = START
-
-
-def ended(code: int, seconds: float = 1.0) -> Exit:
-    finished = START + timedelta(seconds=seconds)
-    return Exit(code, START, finished, "Completed" if code == 0 else "Error")
+from tests.support.slots import Stub, ended, give
 
 
 def pod(*, inits: int = 0, mains: int = 1, **more: Any) -> Pod:
@@ -47,11 +29,6 @@ def pod(*, inits: int = 0, mains: int = 1, **more: Any) -> Pod:
 def status(subject: Pod, slots: list[Slot], *, finished: bool = False) -> PodStatus:
     situation = Situation(["10.0.0.5"], ["192.0.2.1"], True, finished, "2026-01-01T00:00:00Z")
     return pod_status(subject, slots, situation)
-
-
-def give(slot: Slot, container: Stub, *, ready: bool = False) -> None:
-    slot.container = container  # type: ignore[assignment]
-    slot.started = slot.ready = ready
 
 
 def conditions(found: PodStatus) -> dict[str, tuple[str, str, str]]:
