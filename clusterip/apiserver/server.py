@@ -13,7 +13,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from clusterip.apiserver import documents, router, status, verbs
+from clusterip.apiserver import documents, reviews, router, status, verbs
 from clusterip.apiserver.authn import ANONYMOUS, Authenticator, User
 from clusterip.apiserver.authz import PUBLIC, Authorizer
 from clusterip.apiserver.cache import WatchCache
@@ -63,7 +63,7 @@ class ApiServer:
         self.health = health
         self.metrics = Metrics(cache)
         self._authenticator = authenticator
-        self._authorizer = authorizer
+        self.authorizer = authorizer
         self._subresources = subresources
         self._lost: dict[RequestHandler, Callable[[], None]] = {}
 
@@ -97,7 +97,7 @@ class ApiServer:
             raise status.unauthorized()
         user = user or ANONYMOUS
         if user is not ANONYMOUS:
-            why = self._authorizer.reason_to_deny(user, info)
+            why = self.authorizer.reason_to_deny(user, info)
             if why is not None:
                 raise status.forbidden(info.resource, info.name, why)
         return user
@@ -108,7 +108,7 @@ class ApiServer:
             return documents.serve(call)
         resource = info.resource
         if resource is None:
-            return documents.not_found(call)
+            return await reviews.serve(call) or documents.not_found(call)
         if info.subresource:
             return await self._subresource(call, resource)
         handler = _VERBS.get(info.verb)

@@ -177,3 +177,11 @@ def test_the_kubernetes_service_comes_back(kubectl: Kubectl) -> None:
     )
     assert after.split()[1] == "10.96.0.1"
     assert after.split()[0] != before
+
+
+def test_who_one_is_and_what_one_may(kubectl: Kubectl) -> None:
+    assert re.search(r"^Username +admin$", kubectl("auth", "whoami"), re.MULTILINE)
+    assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
+    kubectl("create", "sa", "robot")
+    token = kubectl("create", "token", "robot").strip()
+    assert "system:serviceaccounts" in kubectl("auth", "whoami", f"--token={token}")
