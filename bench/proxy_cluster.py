@@ -13,6 +13,7 @@ import http.client
 import ipaddress
 import itertools
 import json
+import multiprocessing
 import os
 import socket
 import ssl
@@ -173,6 +174,35 @@ async def changes(server: RunningApiServer, pid: int, count: int, rounds: int) -
     )
 
 
+@contextlib.contextmanager
+def background(server: RunningApiServer, count: int, rate: int) -> Iterator[None]:
+    """Meanwhile another process changes ``rate`` slices of other Services a second."""
+
+    context = multiprocessing.get_context("fork")
+    done = context.Value("i", 0)
+
+    def work() -> None:
+        api = Api(server)
+        begun = time.perf_counter()
+        for step in itertools.count():
+            number = 50 + step % (count - 50)
+            addresses = some_addresses(number)
+            addresses[step // count % ENDPOINTS] = str(ipaddress.ip_address("10.250.0.1") + step)
+            api.request("PUT", f"{PARENT}/service-{number}", slice_of(number, addresses))
+            done.value = step + 1
+            time.sleep(max(begun + (step + 1) / rate - time.perf_counter(), 0))
+
+    process = context.Process(target=work, daemon=True)
+    process.start()
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        report("  other changes", per_second=done.value / (time.perf_counter() - started))
+        process.terminate()
+        process.join()
+
+
 def slice_only(address: str) -> dict[str, Any]:
     return {"endpoints": [{"addresses": [address], "nodeName": "node-1", "conditions": {"ready": True}}]}
 
@@ -211,6 +241,10 @@ def main(count: int, rounds: int) -> None:
             report(f"made {count} Services", seconds=time.perf_counter() - started)
             with proxy(server) as pid:
                 asyncio.run(changes(server, pid, count, rounds))
+                for rate in (100, 500):
+                    with background(server, count, rate):
+                        print(f"while {rate} other slices change a second:")
+                        asyncio.run(changes(server, pid, count, rounds))
                 report("at the end", **usage(pid))
             with proxy(server):
                 pass
