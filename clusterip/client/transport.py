@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from clusterip.client.config import Config
@@ -23,6 +24,16 @@ _CONNECT_SECONDS = 5.0
 _CONNECTIONS = 16
 _DEAD_PEER_SECONDS = 30
 _MAX_RETRIES = 10  # as client-go
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that keeps what a server says when it refuses a WebSocket; aiohttp drops it unread."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        await super().start(connection)
+        if self.status != 101 and "Upgrade" in self.request_info.headers:
+            raise error_of(self.status, await self.read())
+        return self
 
 
 class Transport:
@@ -63,7 +74,8 @@ class Transport:
         connector = aiohttp.TCPConnector(
             limit=limit, ssl=self.config.ssl_context or True, socket_factory=_socket, keepalive_timeout=60
         )
-        return aiohttp.ClientSession(connector=connector, headers={"User-Agent": self.config.user_agent})
+        headers = {"User-Agent": self.config.user_agent}
+        return aiohttp.ClientSession(connector=connector, headers=headers, response_class=_Response)
 
     async def request(
         self,
@@ -122,7 +134,7 @@ class Transport:
                 self._url(path, query), protocols=protocols, headers=headers, max_msg_size=0, autoping=True
             ) as connection:
                 yield connection
-        except aiohttp.WSServerHandshakeError as error:
+        except aiohttp.WSServerHandshakeError as error:  # a 101, but not to what was asked for
             raise error_of(error.status, error.message.encode()) from error
         except aiohttp.ClientConnectionError as error:
             raise self._unreachable(error) from error

@@ -112,3 +112,11 @@ def test_delete_waits_until_they_are_gone(cluster: TestCluster) -> None:
     assert 'service "my-service" deleted from default namespace' in deleted
     assert "not found" in cluster.fails("get", "svc", "my-service")
     assert cluster("delete", "svc", "my-service", "--ignore-not-found") == ""
+
+
+def test_a_refused_exec_says_why(cluster: TestCluster) -> None:
+    cluster.kubectl("run", "ended", "--image=clusterip.local/host", "--restart=Never", "--", "true")
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/ended", "--timeout=30s")
+    complaint = cluster.fails("exec", "ended", "--", "true")
+    assert "ended" in complaint
+    assert "Invalid response status" not in complaint
