@@ -14,7 +14,8 @@ import pytest
 
 from clusterip.kernel import namespaces, netlink
 from clusterip.kernel.netlink import NETLINK_ROUTE, NetlinkError, NetlinkSocket
-from clusterip.kernel.rtnetlink import RTM_NEWLINK, RTNLGRP_LINK, RouteSocket
+from clusterip.kernel.rtmessages import RTM_NEWLINK, RTNLGRP_LINK
+from clusterip.kernel.rtnetlink import RouteSocket
 
 
 def _name(suffix: str) -> str:
