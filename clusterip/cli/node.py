@@ -40,7 +40,7 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 )
 @click.option(
     "--root-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, resolve_path=True),
     default="/var/lib/clusterip/node",
     show_default=True,
     metavar="DIR",
@@ -48,7 +48,7 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 )
 @click.option(
     "--image-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, resolve_path=True),
     default="/var/lib/clusterip/images",
     show_default=True,
     metavar="DIR",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 _MAXIMUM_LINKS = 40  # as the kernel: more symbolic links than this in one path are a loop
 
@@ -79,8 +79,18 @@ def remove_tree(path: Path) -> None:
     Raises:
         OSError: something in it could not be removed, for example because it is mounted on.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(path.lstat().st_mode):
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        shutil.rmtree(path, onerror=_unless_gone)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _unless_gone(
+    _function: object, _path: str, failure: tuple[type[BaseException], BaseException, Any]
+) -> None:
+    if not isinstance(failure[1], FileNotFoundError):  # else somebody removes the same at the same time
+        raise failure[1]

@@ -20,6 +20,7 @@ from clusterip.node.pods.status import TERMINAL
 from clusterip.node.pods.termination import Deadline
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.runtime.container import adopt
+from clusterip.node.runtime.process import processes_run_with
 from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.objects.core.pod import Pod
 from clusterip.process import log
@@ -30,7 +31,8 @@ _RESTART_SECONDS = 5.0
 
 
 class _CrunStatus(msgspec.Struct):
-    pid: int = 0
+    pid: int
+    bundle: str
 
 
 class PodManager:
@@ -121,7 +123,9 @@ class PodManager:
                 status = msgspec.json.decode((entry / "status").read_bytes(), type=_CrunStatus)
             except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
                 continue  # just being made or removed
-            if not Path(f"/proc/{status.pid}").exists():
+            # As long as its monitor lives, crun is there to do that itself.
+            runs = Path(f"/proc/{status.pid}").exists()
+            if not runs and next(processes_run_with(status.bundle), None) is None:
                 remove_tree(entry)
 
     async def _remove_orphan(self, directory: PodDirectory) -> None:

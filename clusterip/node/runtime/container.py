@@ -20,7 +20,7 @@ from clusterip.node.files import remove_tree, write_atomic
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.runtime.logs import LogFile, OutputReader, Sink
 from clusterip.node.runtime.messages import termination_message
-from clusterip.node.runtime.process import Process, command_line
+from clusterip.node.runtime.process import Process, is_run_with, processes_run_with
 from clusterip.node.runtime.record import Exit, Record
 from clusterip.node.runtime.terminal import set_terminal_size
 
@@ -242,14 +242,22 @@ async def adopt(directory: Path, log_path: Path, inotify: Inotify) -> Container 
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     container = Container(directory, record, log_path, inotify)
-    monitor = _read_text(directory / "monitor")
-    alive = monitor.isdigit() and str(directory) in command_line(int(monitor))
-    if alive and not (directory / "exitcode").exists():
+    monitor = 0 if (directory / "exitcode").exists() else _find_monitor(directory)
+    if monitor:
         container.open_output()
-        await container.follow(int(monitor))
+        await container.follow(monitor)
     else:
         container.settle()
     return container
+
+
+def _find_monitor(directory: Path) -> int:
+    """The PID of the monitor of a container's directory, 0 if none runs."""
+    noted = _read_text(directory / "monitor")
+    if noted.isdigit() and is_run_with(int(noted), str(directory)):
+        return int(noted)
+    # The agent may have died before the monitor it had just started came to write that file.
+    return next(processes_run_with(str(directory)), 0)
 
 
 MONITOR = Path(__file__).with_name("monitor.sh")

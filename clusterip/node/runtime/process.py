@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class Process:
@@ -46,11 +46,22 @@ class Process:
             os.waitpid(self.pid, os.WNOHANG)
 
 
-def command_line(pid: int) -> list[str]:
-    """The arguments a process was started with; empty if there is none (any more)."""
+def is_run_with(pid: int, argument: str) -> bool:
+    """Whether a process runs that has ``argument`` among the words it was started with."""
+    return argument in _command_line(pid)
+
+
+def processes_run_with(argument: str) -> Iterator[int]:
+    """The PIDs of all processes that have ``argument`` among the words they were started with."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and is_run_with(int(entry), argument):
+            yield int(entry)
+
+
+def _command_line(pid: int) -> list[str]:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             data = file.read()
-    except OSError:
+    except OSError:  # it has ended
         return []
     return [argument.decode(errors="surrogateescape") for argument in data.rstrip(b"\0").split(b"\0")]
