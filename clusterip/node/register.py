@@ -33,7 +33,9 @@ from clusterip.process import log
 
 _log = log.get("node")
 
-KUBELET_VERSION = "v1.37.1"
+KUBELET_VERSION = "v1.37.0+clusterip"
+"""The version of Kubernetes this node keeps to. Never above the API server's, by upstream's skew policy."""
+
 _STATUS_SECONDS = 300.0  # nodeStatusReportFrequency: the lease says that we live
 _RETRY_SECONDS = 0.5
 _RESERVED_MEMORY = 100 << 20  # what upstream's default eviction threshold leaves out

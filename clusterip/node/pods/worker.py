@@ -12,16 +12,16 @@ import contextlib
 import signal
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 from clusterip.node.layout import PodDirectory
-from clusterip.node.network.ipam import Exhausted
-from clusterip.node.pods import starter, volumes
+from clusterip.node.pods import starter
 from clusterip.node.pods.adoption import adopt_slots, make_slots
 from clusterip.node.pods.backoff import go_duration
 from clusterip.node.pods.blueprint import spec_hash
 from clusterip.node.pods.context import NodeContext
-from clusterip.node.pods.downward import PodFacts
+from clusterip.node.pods.home import Home
 from clusterip.node.pods.plan import could_start, due, is_done
 from clusterip.node.pods.probe import Kind
 from clusterip.node.pods.probing import Probing
@@ -30,7 +30,6 @@ from clusterip.node.pods.reporter import Reporter
 from clusterip.node.pods.slot import Slot
 from clusterip.node.pods.status import TERMINAL, Situation, pod_status
 from clusterip.node.pods.termination import Deadline, stop
-from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.node.sandbox.sandbox import Sandbox
 from clusterip.objects import times
 from clusterip.objects.core.pod import Pod, PodStatus
@@ -39,7 +38,6 @@ from clusterip.process import log
 _log = log.get("node")
 
 _RETRY_SECONDS = 2.0  # after a failure that something outside must mend: an image, a ConfigMap
-_REFRESH_SECONDS = 60.0  # how old what volumes hold of ConfigMaps, Secrets and tokens may be
 _DEFAULT_GRACE = 30
 _OVER_DEADLINE = "Pod was active on the node longer than the specified deadline"
 
@@ -49,15 +47,13 @@ class PodWorker:
 
     def __init__(self, context: NodeContext, pod: Pod, directory: PodDirectory) -> None:
         self.slots: list[Slot] = make_slots(pod)
-        self.sandbox: Sandbox | None = None
         self.directory = directory
         self._context = context
+        self._home = Home(context, pod, directory)
         self._reporter = Reporter(context.client, pod, self._status)
         self._wake = asyncio.Event()
         self._removed = False
         self._finished = False
-        self._volumes_until = 0.0
-        self._last_pod_ips = [each.ip for each in pod.status.podIPs]
         self._override: tuple[str, str, str] | None = None
         self._start_time = pod.status.startTime or times.now()
         self._deadline: Deadline | None = None
@@ -70,10 +66,16 @@ class PodWorker:
         """The newest known object."""
         return self._reporter.pod
 
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """The Pod's sandbox, if it has one now."""
+        return self._home.sandbox
+
     def update(self, pod: Pod) -> None:
+        """The object has changed."""
         before, after = self.pod.metadata, pod.metadata
         if (before.labels, before.annotations) != (after.labels, after.annotations):
-            self._volumes_until = 0.0  # the downward API shows them; and upstream looks at all volumes then
+            self._home.refresh()  # the downward API shows them; and upstream looks at all volumes then
         self._reporter.observe(pod)
         specs = {spec.name: spec for spec in (*pod.spec.initContainers, *pod.spec.containers)}
         for slot in self.slots:
@@ -94,7 +96,7 @@ class PodWorker:
         """Live the Pod's life; returns once nothing is left of it here."""
         reporting = asyncio.create_task(self._reporter.run())
         try:
-            self.sandbox = sandboxes.load(self.directory)
+            self._home.find()
             await adopt_slots(self.slots, self.directory, self._context.inotify, self.pod)
             for slot in self.slots:
                 self._follow(slot)
@@ -142,27 +144,16 @@ class PodWorker:
             return _RETRY_SECONDS
         delays = [self._consider(slot, mounted) for slot in due(self.slots)]
         delays.append(self._until_deadline())
-        if any(volumes.changes(volume) for volume in self.pod.spec.volumes):
-            delays.append(max(0.0, self._volumes_until - time.monotonic()))
+        delays.append(self._home.stale_in(self.pod))
         return min((delay for delay in delays if delay is not None), default=None)
 
-    async def _prepare(self) -> dict[str, Any]:
+    async def _prepare(self) -> dict[str, Path]:
         """Have a sandbox and volumes, which containers need. Raises StartFailed."""
-        if self.sandbox is None:
+        if self._home.sandbox is None:
             await self._end_strays()
-            try:
-                self.sandbox = sandboxes.create(
-                    self.pod, self.directory, self._context.pools, self._context.sandboxes
-                )
-            except (OSError, Exhausted) as error:
-                message = f"Failed to create pod sandbox: {error}"
-                self._context.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
-                raise starter.StartFailed("ContainerCreating", message) from error
-        if time.monotonic() < self._volumes_until and not any(could_start(slot) for slot in self.slots):
-            return {}
-        mounted = await starter.set_up_volumes(self._context, self._facts(), self.directory)
-        self._volumes_until = time.monotonic() + _REFRESH_SECONDS
-        return mounted
+            self._home.make_sandbox(self.pod)
+        needed = any(could_start(slot) for slot in self.slots)
+        return await self._home.fill_volumes(self.pod, needed=needed)
 
     async def _end_strays(self) -> None:
         """End containers whose sandbox is gone; they could not be reached any more."""
@@ -171,7 +162,7 @@ class PodWorker:
                 slot.container.kill(signal.SIGKILL)
                 await slot.container.exited
 
-    def _consider(self, slot: Slot, mounted: dict[str, Any]) -> float | None:
+    def _consider(self, slot: Slot, mounted: dict[str, Path]) -> float | None:
         """Start a container unless it runs, has done its work or must wait."""
         if slot.busy or (slot.kind == "init" and slot.succeeded):
             return None
@@ -190,12 +181,12 @@ class PodWorker:
         self._work(slot, self._start_slot(slot, mounted))
         return None
 
-    async def _start_slot(self, slot: Slot, mounted: dict[str, Any]) -> None:
-        assert self.sandbox
+    async def _start_slot(self, slot: Slot, mounted: dict[str, Path]) -> None:
         if slot.exit is None:
             slot.waiting = None
         try:
-            await starter.start(self._context, self._facts(), slot, self.sandbox, mounted)
+            sandbox = self._home.make_sandbox(self.pod)
+            await starter.start(self._context, self._home.facts(self.pod), slot, sandbox, mounted)
         except starter.StartFailed as error:
             slot.waiting = (error.reason, str(error))
             slot.retry_at = time.time() + _RETRY_SECONDS
@@ -222,9 +213,7 @@ class PodWorker:
     async def _finish(self) -> None:
         """The work is done: end sidecars, give back the network, say so for good."""
         await stop_all(self._context, self.pod, self.slots, Deadline(self._grace()), self._host())
-        pod_ips = self._pod_ips()
-        self._release_sandbox()
-        self._last_pod_ips = pod_ips
+        self._home.release()
         self._finished = True
 
     async def _end(self) -> None:
@@ -237,19 +226,14 @@ class PodWorker:
         self._reporter.report()
         await stop_all(self._context, self.pod, self.slots, self._deadline, self._host())
         self._finished = True
-        self._last_pod_ips = self._pod_ips()
         if not self._reporter.gone:
             self._reporter.report()
             await self._reporter.flush()
-        self._release_sandbox()
+        self._home.release()
         await asyncio.to_thread(remove_files, self.directory)
         self._context.puller.forget(self.pod.metadata.uid)
         self._context.sources.forget(self.pod.metadata.uid)
         await delete_object(self._context, self.pod, lambda: self._removed)
-
-    def _release_sandbox(self) -> None:
-        sandboxes.delete(self.directory, self._context.pools)
-        self.sandbox = None
 
     # What is heard
 
@@ -295,19 +279,9 @@ class PodWorker:
 
     # What is known
 
-    def _facts(self) -> PodFacts:
-        return PodFacts(self.pod, self._pod_ips(), self._context.addresses, self._context.name)
-
-    def _pod_ips(self) -> list[str]:
-        if self.sandbox is None:
-            return list(self._last_pod_ips)
-        if not self.sandbox.record.network:
-            return list(self._context.addresses)
-        return self.sandbox.addresses
-
     def _host(self) -> str:
         """Where probes reach the Pod."""
-        addresses = self._pod_ips()
+        addresses = self._home.addresses
         return addresses[0] if addresses else ""
 
     def _grace(self) -> float:
@@ -328,9 +302,9 @@ class PodWorker:
         if pod.status.phase in TERMINAL and not any(slot.container for slot in self.slots):
             return pod.status  # over, and what we knew of it is gone
         situation = Situation(
-            pod_ips=self._pod_ips(),
+            pod_ips=self._home.addresses,
             host_ips=self._context.addresses,
-            has_sandbox=self.sandbox is not None,
+            has_sandbox=self._home.sandbox is not None,
             finished=self._finished,
             start_time=self._start_time,
             override=self._override if self._finished else None,

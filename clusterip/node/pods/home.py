@@ -1,0 +1,91 @@
+"""What a Pod's containers live in: its sandbox and its volumes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from clusterip.node.layout import PodDirectory
+from clusterip.node.network.ipam import Exhausted
+from clusterip.node.pods import starter, volumes
+from clusterip.node.pods.context import NodeContext
+from clusterip.node.pods.downward import PodFacts
+from clusterip.node.sandbox import sandbox as sandboxes
+from clusterip.node.sandbox.sandbox import Sandbox
+from clusterip.objects.core.pod import Pod
+
+_REFRESH_SECONDS = 60.0  # how old what volumes hold of ConfigMaps, Secrets and tokens may be
+
+
+class Home:
+    """The sandbox and volumes of one Pod; ``sandbox`` is None while there is none."""
+
+    def __init__(self, context: NodeContext, pod: Pod, directory: PodDirectory) -> None:
+        self.directory = directory
+        self.sandbox: Sandbox | None = None
+        self._context = context
+        self._last_addresses = [each.ip for each in pod.status.podIPs]
+        self._fresh_until = 0.0
+
+    @property
+    def addresses(self) -> list[str]:
+        """The Pod's addresses; those it had last if it has none any more."""
+        if self.sandbox is None:
+            return list(self._last_addresses)
+        if not self.sandbox.record.network:
+            return list(self._context.addresses)
+        return self.sandbox.addresses
+
+    def facts(self, pod: Pod) -> PodFacts:
+        """The Pod with what only its node knows of it."""
+        return PodFacts(pod, self.addresses, self._context.addresses, self._context.name)
+
+    def find(self) -> None:
+        """Take over the sandbox an earlier agent made, if it is still there."""
+        self.sandbox = sandboxes.load(self.directory)
+
+    def make_sandbox(self, pod: Pod) -> Sandbox:
+        """Have a sandbox.
+
+        Raises:
+            StartFailed: it cannot be made now.
+        """
+        if self.sandbox is None:
+            try:
+                self.sandbox = sandboxes.create(
+                    pod, self.directory, self._context.pools, self._context.sandboxes
+                )
+            except (OSError, Exhausted) as error:
+                message = f"Failed to create pod sandbox: {error}"
+                self._context.event(pod, "Warning", "FailedCreatePodSandBox", message)
+                raise starter.StartFailed("ContainerCreating", message) from error
+        return self.sandbox
+
+    async def fill_volumes(self, pod: Pod, *, needed: bool) -> dict[str, Path]:
+        """Have the Pod's volumes, by name; nothing is done (and none returned) unless they are ``needed``
+        to start a container or have grown old.
+
+        Raises:
+            StartFailed: one cannot be made now.
+        """
+        if not needed and time.monotonic() < self._fresh_until:
+            return {}
+        found = await starter.set_up_volumes(self._context, self.facts(pod), self.directory)
+        self._fresh_until = time.monotonic() + _REFRESH_SECONDS
+        return found
+
+    def refresh(self) -> None:
+        """Let the next ``fill_volumes`` bring them up to date."""
+        self._fresh_until = 0.0
+
+    def stale_in(self, pod: Pod) -> float | None:
+        """The seconds after which volumes need a look; None if they hold nothing that changes."""
+        if not any(volumes.changes(volume) for volume in pod.spec.volumes):
+            return None
+        return max(0.0, self._fresh_until - time.monotonic())
+
+    def release(self) -> None:
+        """Give back the network; the addresses are remembered."""
+        self._last_addresses = self.addresses
+        sandboxes.delete(self.directory, self._context.pools)
+        self.sandbox = None
