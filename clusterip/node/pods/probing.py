@@ -13,6 +13,9 @@ from clusterip.node.pods.probe import Kind, Prober
 from clusterip.node.pods.slot import Slot
 from clusterip.objects.core.containers import Probe
 from clusterip.objects.core.pod import Pod
+from clusterip.process import log
+
+_log = log.get("node")
 
 
 class Probing:
@@ -69,7 +72,14 @@ class Probing:
         )
         since = container.started_at.timestamp()
         slot.probers.append(prober)
-        slot.probe_tasks[kind] = asyncio.create_task(prober.run(since, adopted=adopted))
+        task = slot.probe_tasks[kind] = asyncio.create_task(prober.run(since, adopted=adopted))
+        task.add_done_callback(functools.partial(self._ended, slot, kind))
+
+    def _ended(self, slot: Slot, kind: Kind, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            meta = self._pod().metadata
+            where = f"{meta.namespace}/{meta.name}/{slot.name}"
+            _log.error("probe broken, not checked any more", container=where, probe=kind, error=repr(error))
 
     async def _check(self, slot: Slot, probe: Probe, seconds: float) -> None:
         container = slot.container

@@ -30,6 +30,10 @@ class Reporter:
         self._wanted = asyncio.Event()
         self._written = asyncio.Event()
 
+    @property
+    def _name(self) -> str:
+        return f"{self.pod.metadata.namespace}/{self.pod.metadata.name}"
+
     def observe(self, pod: Pod) -> None:
         """Take in a newer object from the API server."""
         if _version(pod) >= _version(self.pod):
@@ -67,6 +71,10 @@ class Reporter:
                 self._refused(error)
                 if self._wanted.is_set():
                     await asyncio.sleep(backoff.next())
+            except Exception:  # noqa: BLE001 - a status that is never written again would be worse
+                _log.exception("status not written, trying again", pod=self._name)
+                self._wanted.set()
+                await asyncio.sleep(backoff.next())
             if not self._wanted.is_set():
                 self._written.set()
         self._written.set()
@@ -97,8 +105,7 @@ class Reporter:
         if error.is_not_found:
             self.gone = True
             return
-        meta = self.pod.metadata
-        _log.warning("status refused", pod=f"{meta.namespace}/{meta.name}", error=str(error))
+        _log.warning("status refused", pod=self._name, error=str(error))
         if error.code >= 500 or error.code == 429:
             self._wanted.set()
 
