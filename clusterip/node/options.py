@@ -39,5 +39,13 @@ class Options:
 
     @property
     def hidden_dirs(self) -> list[Path]:
-        """What no view of the host's files shows: the cluster's keys, and other Pods' files."""
-        return sorted({DEFAULT_STATE, Path("/etc/clusterip"), self.root_dir, self.image_dir})
+        """What no view of the host's files shows: the cluster's store and keys, and other Pods' files."""
+        found = {DEFAULT_STATE, self.root_dir, self.image_dir}
+        secrets = (self.kubeconfig, self.client_ca_file, self.tls_cert_file, self.tls_private_key_file)
+        keys = {Path(name).absolute().parent for name in secrets if name}
+        # Not /etc or a home directory itself, should somebody keep keys there.
+        found |= {path for path in keys if len(path.parts) > 2}
+        state = self.image_dir.parent  # as `clusterip up` lays it out
+        if any(path.is_relative_to(state) for path in keys):
+            found.add(state)
+        return sorted(found)

@@ -20,6 +20,7 @@ from clusterip.node.pods.status import TERMINAL
 from clusterip.node.pods.termination import Deadline
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.runtime.container import adopt
+from clusterip.node.runtime.exec import remove_leftovers
 from clusterip.node.runtime.process import processes_run_with
 from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.objects.core.pod import Pod
@@ -116,7 +117,9 @@ class PodManager:
                 self._spawn(self._remove_orphan(directory))
 
     def _remove_runtime_leftovers(self) -> None:
-        """Remove what crun keeps of containers that ended without it, when the machine did."""
+        """Remove what crun keeps of containers that ended without it, when the machine did, and what
+        commands in containers left."""
+        remove_leftovers()
         state = self._context.runtime.state
         for entry in state.iterdir() if state.is_dir() else ():
             try:

@@ -22,6 +22,9 @@ from clusterip.node.runtime.terminal import set_terminal_size
 _CHUNK = 32 * 1024
 
 
+_PREFIX = "clusterip-exec-"
+
+
 class ExecFailed(Exception):
     """A command could not be started in a container."""
 
@@ -96,6 +99,14 @@ class Execution:
         remove_tree(self._directory)
 
 
+def remove_leftovers() -> None:
+    """Remove the files of commands whose agent was killed."""
+    for entry in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            remove_tree(entry)
+
+
 async def start(
     container: Container,
     command: Sequence[str],
@@ -113,7 +124,7 @@ async def start(
     if not container.running:
         raise ExecFailed("container not running")
     # Not in the container's directory: the terminal's socket may have a path of 107 characters only.
-    directory = Path(tempfile.mkdtemp(prefix="clusterip-exec-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     configuration = msgspec.json.decode((container.directory / "config.json").read_bytes())
     process: dict[str, Any] = configuration["process"] | {"args": list(command), "terminal": terminal}
     if terminal and not any(each.startswith("TERM=") for each in process["env"]):
