@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Entry = tarfile.TarInfo | tuple[str, bytes]
 
 
@@ -94,7 +96,8 @@ def pack(directory: Path, archive: Path) -> Path:
 
 
 def skopeo(*arguments: str) -> None:
-    """Run skopeo, the field's tool for moving images."""
+    """Run skopeo, the field's tool for moving images. The test is skipped where there is none."""
     program = shutil.which("skopeo")
-    assert program
+    if program is None:
+        pytest.skip("skopeo is not installed")
     subprocess.run([program, "--insecure-policy", *arguments], check=True, capture_output=True)
