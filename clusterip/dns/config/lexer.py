@@ -1,0 +1,56 @@
+"""Words of a Corefile.
+
+As in CoreDNS's (caddy's ``caddyfile`` lexer): separated by white space, ``#`` at the start of a word begins
+a comment, double quotes keep white space together and ``\\"`` is a quote in them. ``{$NAME}`` and ``{%NAME%}``
+are environment variables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from clusterip.dns.config.source import BadConfig, Where
+
+_WORD = re.compile(
+    r"""(?P<newline>\n)
+    | (?P<space>[^\S\n]+)
+    | (?P<comment>\#[^\n]*)
+    | "(?P<quoted>(?:[^"\\]|\\.)*)"
+    | (?P<open>")
+    | (?P<word>\S+)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED_QUOTE = re.compile(r'\\"')
+_VARIABLE = re.compile(r"\{\$([^{}\s]+)\}|\{%([^{}%\s]+)%\}")
+
+
+class Token(NamedTuple):
+    """A word and its place. ``quoted`` words are never braces."""
+
+    text: str
+    where: Where
+    quoted: bool = False
+
+
+def tokenize(text: str, file: str, environment: Mapping[str, str] = os.environ) -> list[Token]:
+    """The words of a Corefile. Raises BadConfig for a quote that is not closed."""
+    line = 1
+    tokens: list[Token] = []
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    for match in _WORD.finditer(text):
+        kind, where = match.lastgroup, Where(file, line)
+        line += match.group().count("\n")
+        if kind == "open":
+            raise BadConfig(where, "the quote that opens here is never closed")
+        if kind == "quoted":
+            tokens.append(Token(_expand(_ESCAPED_QUOTE.sub('"', match["quoted"]), environment), where, True))
+        elif kind == "word":
+            tokens.append(Token(_expand(match["word"], environment), where))
+    return tokens
+
+
+def _expand(text: str, environment: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: environment.get(match[1] or match[2], ""), text)
