@@ -13,7 +13,7 @@ from clusterip.dns.rdata import compressible_names, decompress
 # Record types
 A, NS, CNAME, SOA, PTR, HINFO, TXT, AAAA, SRV, OPT = 1, 2, 5, 6, 12, 13, 16, 28, 33, 41
 IXFR, AXFR, ANY = 251, 252, 255
-IN = 1
+IN, CH = 1, 3
 
 # Response codes
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
@@ -25,6 +25,9 @@ _OPCODE = 0x7800
 
 # Extended errors
 EDE_NOT_READY, EDE_PROHIBITED, EDE_NO_REACHABLE_AUTHORITY = 14, 18, 22
+
+# EDNS options
+NSID, COOKIE = 3, 10
 
 HEADER = 12
 PLAIN_UDP_SIZE = 512
@@ -45,7 +48,7 @@ class Malformed(Exception):
 
 
 class Record(NamedTuple):
-    """A resource record of class IN. ``rdata`` holds names uncompressed. ``ttl`` in seconds."""
+    """A resource record of its question's class. ``rdata`` holds names uncompressed. ``ttl`` in seconds."""
 
     owner: bytes
     type: int
@@ -69,7 +72,17 @@ class Query:
     edns: bool = False
     dnssec_ok: bool = False
     plain: bool = True
-    """Nothing in it varies from one asking of the same question to the next but the ID."""
+    """Nothing in it varies from one asking of the same question to the next but ID and letter case."""
+    client: str = ""
+    """The IP address that asks."""
+    cookie: bytes = b""
+    """The client's cookie, and the server's if it has one (RFC 7873)."""
+    nsid: bool = False
+    """It asks for the server's identity (RFC 5001)."""
+    proven: bool = False
+    """Its server cookie is one of ours: the client's address is not forged."""
+    options: bytes = b""
+    """The EDNS options that its answer carries."""
 
 
 @dataclass(slots=True)
@@ -107,7 +120,6 @@ def parse_query(packet: bytes) -> Query:
         name = packet[HEADER : end - 4]
         type_, class_ = _type_class.unpack_from(packet, end - 4)
         query = Query(packet[:2], flags, packet[HEADER:end], name.lower(), type_, class_)
-        query.plain = query.name == name
         if answers or authorities or additionals:
             end = _read_rest(query, packet, end, answers + authorities, additionals)
         query.plain = query.plain and end == len(packet)
@@ -135,11 +147,28 @@ def _read_rest(query: Query, packet: bytes, offset: int, before: int, additional
         query.udp_size = max(PLAIN_UDP_SIZE, class_)
         query.dnssec_ok = bool(ttl & 0x8000)
         if length:
-            query.plain = False  # such as a cookie
+            query.plain = False
+            _read_options(query, packet[offset - length : offset])
         if (ttl >> 16) & 0xFF:
             bad = Reply(BADVERS)
             raise Malformed("EDNS version not 0", encode(query, bad, PLAIN_UDP_SIZE))
     return offset
+
+
+def _read_options(query: Query, data: bytes) -> None:
+    offset = 0
+    while offset < len(data):
+        code, length = _type_class.unpack_from(data, offset)
+        value = data[offset + 4 : offset + 4 + length]
+        offset += 4 + length
+        if len(value) < length:
+            raise names.BadName("the OPT record ends within an option")
+        if code == COOKIE and not query.cookie:  # only the first counts (RFC 7873 section 5.2)
+            if length != 8 and not 16 <= length <= 40:
+                raise names.BadName("a cookie of a length that none has")
+            query.cookie = value
+        elif code == NSID:
+            query.nsid = True
 
 
 def _bare(packet: bytes, flags: int, rcode: int) -> bytes:
@@ -163,7 +192,7 @@ def encode(query: Query, reply: Reply, limit: int) -> bytes:
     counts = [0, 0, 0]
     for section, records in enumerate((reply.answer, reply.authority, reply.additional)):
         for record in records:
-            if not _append(out, suffixes, record, limit):
+            if not _append(out, suffixes, record, query.class_, limit):
                 flags |= TC if section < 2 else 0
                 break
             counts[section] += 1
@@ -175,13 +204,13 @@ def encode(query: Query, reply: Reply, limit: int) -> bytes:
     return bytes(out)
 
 
-def _append(out: bytearray, suffixes: dict[bytes, int], record: Record, limit: int) -> bool:
+def _append(out: bytearray, suffixes: dict[bytes, int], record: Record, class_: int, limit: int) -> bool:
     """Add a record unless that makes ``out`` longer than ``limit``; whether it was added."""
     start = len(out)
     learned: list[bytes] = []
     _put_name(out, suffixes, record.owner, learned)
     rdata = record.rdata
-    out += RECORD.pack(record.type, IN, record.ttl, len(rdata))
+    out += RECORD.pack(record.type, class_, record.ttl, len(rdata))
     parts = compressible_names(record.type, rdata)
     if parts is None:
         out += rdata
@@ -230,10 +259,10 @@ def _opt(query: Query, reply: Reply) -> bytes:
     """Our OPT record, if the query had one."""
     if not query.edns:
         return b""
-    options = b""
+    options = query.options
     if reply.extended_error is not None:
         text = reply.why.encode()[:128]
-        options = _opt_options.pack(15, 2 + len(text), reply.extended_error) + text
+        options += _opt_options.pack(15, 2 + len(text), reply.extended_error) + text
     flags = (reply.rcode >> 4) << 24 | (0x8000 if query.dnssec_ok else 0)
     return b"\0" + RECORD.pack(OPT, 1232, flags, len(options)) + options
 

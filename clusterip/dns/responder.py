@@ -9,7 +9,8 @@ Two such dictionaries exist:
 * ``fleeting``: everything else (names that do not exist, forwarded names, chains across names). Dropped
   each second, so no TTL is ever off by more, and at every change of the zone.
 
-Queries that vary each time (random letter case, EDNS cookies) are answered, but not kept.
+Letter case at random does not matter (``recased``). Queries that vary otherwise each time, such as by EDNS
+cookies, are answered, but not kept.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from itertools import cycle
 
 from clusterip.dns import message
 from clusterip.dns.forward import Forwarder
+from clusterip.dns.identity import Identity
 from clusterip.dns.lookup import Found, look_up
-from clusterip.dns.message import AAAA, A, Malformed, Query, Reply, encode, parse_query
+from clusterip.dns.message import AAAA, HEADER, A, Malformed, Query, Reply, encode, parse_query
 from clusterip.dns.zone import Zone
 from clusterip.process import log
 
@@ -42,10 +44,13 @@ _log = log.get("dns")
 class Responder:
     """Answers packets from a zone and, for other names, a forwarder."""
 
-    def __init__(self, zone: Zone, forwarder: Forwarder, *, max_udp_size: int = 1232) -> None:
+    def __init__(
+        self, zone: Zone, forwarder: Forwarder, *, max_udp_size: int = 1232, identity: Identity | None = None
+    ) -> None:
         self.zone = zone
         self.forwarder = forwarder
         self.max_udp_size = max_udp_size
+        self.identity = identity or Identity()
         self.lasting: dict[bytes, Answer] = {}
         self.fleeting: dict[bytes, Answer] = {}
         self.malformed = 0
@@ -66,8 +71,24 @@ class Responder:
             for key in self._keys.pop(name, ()):
                 self.lasting.pop(key, None)
 
-    def respond(self, packet: bytes, send: Send, *, tcp: bool = False) -> bool:
+    def recased(self, packet: bytes) -> bytes | None:
+        """The kept answer to a query that differs from a known one only in the name's letter case.
+
+        The case must come back as it was sent: some resolvers take it as a secret (DNS 0x20).
+        """
+        end = packet.find(b"\0", HEADER)
+        key = packet[2:HEADER] + packet[HEADER:end].lower() + packet[end:]
+        answer = self.lasting.get(key) or self.fleeting.get(key)
+        if answer is None or end < 0:
+            return None
+        if not isinstance(answer, bytes):
+            answer = next(answer)
+        return packet[:2] + answer[: HEADER - 2] + packet[HEADER:end] + answer[end - 2 :]
+
+    def respond(self, packet: bytes, send: Send, *, tcp: bool = False, client: str = "") -> bool:
         """Answer ``packet`` by calling ``send`` once, now or later; False if it deserves no answer.
+
+        ``client`` is the IP address that asks.
 
         Never raises: a packet must not be able to stop the server.
         """
@@ -82,7 +103,10 @@ class Responder:
             self.errors += 1
             _log.exception("query could not be read", packet=packet.hex())
             return False
+        query.client = client
         try:
+            if query.cookie or query.nsid:
+                self.identity.sign(query)
             self._respond(packet, query, send, tcp)
         except Exception:  # noqa: BLE001 - see above
             self._failed(query, send)
@@ -100,7 +124,8 @@ class Responder:
     def _respond(self, packet: bytes, query: Query, send: Send, tcp: bool) -> None:
         limit = _TCP_LIMIT if tcp else min(query.udp_size, self.max_udp_size)
         limit = max(limit, message.PLAIN_UDP_SIZE)
-        found = look_up(self.zone, query)
+        chaos = query.class_ == message.CH
+        found = Found(self.identity.chaos(query)) if chaos else look_up(self.zone, query)
         if found.elsewhere is not None:
             known = self.forwarder.cached(found.elsewhere, query)
             if known is None:
@@ -127,10 +152,15 @@ class Responder:
             self._failed(query, send)
 
     def _finish(self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool) -> None:
+        question = query.question
+        query.question = query.name + question[-4:]
         answer = _answer(query, found.reply, limit)
         if query.plain and not tcp:
-            self._keep(packet[2:], query.name, answer, found)
-        send(query.id + (answer if isinstance(answer, bytes) else next(answer)))
+            self._keep(_key(packet, query), query.name, answer, found)
+        ready = answer if isinstance(answer, bytes) else next(answer)
+        # Answers are kept with the name in lower case; here it gets the query's.
+        end = HEADER + len(question)
+        send(query.id + ready[: HEADER - 2] + question + ready[end - 2 :])
 
     def _keep(self, key: bytes, name: bytes, answer: Answer, found: Found) -> None:
         if found.lasting:
@@ -157,6 +187,11 @@ class Responder:
         self.errors += 1
         _log.exception("query could not be answered", question=query.question.hex())
         send(encode(query, Reply(message.SERVFAIL), message.PLAIN_UDP_SIZE))
+
+
+def _key(packet: bytes, query: Query) -> bytes:
+    end = HEADER + len(query.name)
+    return packet[2:HEADER] + query.name + packet[end:]
 
 
 def _joined(first: Reply, rest: Reply, query: Query) -> Reply:

@@ -26,6 +26,7 @@ class TcpConnection(asyncio.Protocol):
         self._paused = False
         self._finishing = False
         self._transport: asyncio.Transport
+        self._client = ""
         self._last_heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,6 +35,7 @@ class TcpConnection(asyncio.Protocol):
         if not self._server.admit(self):
             self._transport.abort()
             return
+        self._client = (self._transport.get_extra_info("peername") or ("",))[0]
         loop = asyncio.get_running_loop()
         self._last_heard = loop.time()
         self._timer = loop.call_later(_IDLE_SECONDS, self._check_idle)
@@ -77,7 +79,7 @@ class TcpConnection(asyncio.Protocol):
             self._last_heard = asyncio.get_running_loop().time()
             self._server.counters.tcp += 1
             self._in_flight += 1
-            if not self._server.responder.respond(packet, self._send, tcp=True):
+            if not self._server.responder.respond(packet, self._send, tcp=True, client=self._client):
                 self._transport.abort()  # whatever it speaks, it is not DNS
                 return
         self._resume()

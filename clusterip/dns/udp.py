@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from clusterip.dns.counters import Counters
@@ -17,6 +17,9 @@ _MAX_QUERY = 4096
 _RECEIVE_BUFFER = 4 << 20
 _SO_RCVBUFFORCE = 33
 _IP_PKTINFO = 8
+
+Source = Sequence[tuple[int, int, bytes]]
+"""Ancillary data that says from which of our addresses to send."""
 
 
 class UdpServer:
@@ -62,7 +65,7 @@ class UdpServer:
                 key = packet[2:]
                 answer = lasting(key) or fleeting(key)
                 if answer is None:
-                    responder.respond(packet, self._sender(peer))
+                    self._slowly(packet, peer, ())
                     continue
                 if not isinstance(answer, bytes):
                     answer = next(answer)
@@ -88,7 +91,7 @@ class UdpServer:
                 key = packet[2:]
                 answer = lasting(key) or fleeting(key)
                 if answer is None:
-                    responder.respond(packet, self._sender(peer, source))
+                    self._slowly(packet, peer, source)
                     continue
                 if not isinstance(answer, bytes):
                     answer = next(answer)
@@ -100,17 +103,20 @@ class UdpServer:
             self._counters.unsent += 1
         self._counters.udp += count
 
-    def _sender(
-        self, peer: tuple[Any, ...], source: list[tuple[int, int, bytes]] | None = None
-    ) -> Callable[[bytes], None]:
-        def send(answer: bytes) -> None:
-            self._counters.rcodes[answer[3] & 15] += 1
-            try:
-                self._socket.sendmsg((answer,), source or (), 0, peer)
-            except OSError:
-                self._counters.unsent += 1  # gone, unreachable, no room: the client asks again
+    def _slowly(self, packet: bytes, peer: tuple[Any, ...], source: Source) -> None:
+        """Answer a query that has not been asked in these very bytes before."""
+        answer = self._responder.recased(packet)
+        if answer is not None:
+            self._send(answer, peer, source)
+            return
+        self._responder.respond(packet, lambda answer: self._send(answer, peer, source), client=peer[0])
 
-        return send
+    def _send(self, answer: bytes, peer: tuple[Any, ...], source: Source) -> None:
+        self._counters.rcodes[answer[3] & 15] += 1
+        try:
+            self._socket.sendmsg((answer,), source, 0, peer)
+        except OSError:
+            self._counters.unsent += 1  # gone, unreachable, no room: the client asks again
 
 
 def _source(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:

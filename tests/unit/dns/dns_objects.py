@@ -65,6 +65,9 @@ def exchange(responder: Responder, packet: bytes, *, tcp: bool = False) -> bytes
         kept = responder.lasting.get(packet[2:]) or responder.fleeting.get(packet[2:])
         if kept is not None:
             return packet[:2] + (kept if isinstance(kept, bytes) else next(kept))
+        recased = responder.recased(packet)
+        if recased is not None:
+            return recased
     sent: list[bytes] = []
     responder.respond(packet, sent.append, tcp=tcp)
     assert len(sent) < 2

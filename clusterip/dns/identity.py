@@ -1,0 +1,48 @@
+"""Who answers: NSID (RFC 5001), cookies, and the names of class CHAOS that name servers tell it by."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from importlib import metadata
+
+from clusterip.dns import message, names
+from clusterip.dns.cookies import Cookies
+from clusterip.dns.message import TXT, Query, Record, Reply
+
+_option = struct.Struct("!HH")
+_VERSION_NAMES = (names.to_wire("version.bind"), names.to_wire("version.server"))
+_HOST_NAMES = (names.to_wire("hostname.bind"), names.to_wire("id.server"))  # RFC 4892
+
+
+class Identity:
+    """What tells this server from others. ``server_id`` is the machine's name unless given."""
+
+    def __init__(self, server_id: str = "", cookie_secret: bytes = b"") -> None:
+        """Raises ValueError if the secret is not of 16 bytes."""
+        self.server_id = server_id or socket.gethostname()
+        self.version = f"clusterip {metadata.version('clusterip')}"
+        self.cookies = Cookies(cookie_secret)
+
+    def sign(self, query: Query) -> None:
+        """Put into ``query`` the EDNS options that its answer has to carry."""
+        if query.cookie:
+            cookie, query.proven = self.cookies.answer(query.cookie, query.client)
+            query.options += _option.pack(message.COOKIE, len(cookie)) + cookie
+        if query.nsid:
+            text = self.server_id.encode()[:128]
+            query.options += _option.pack(message.NSID, len(text)) + text
+
+    def chaos(self, query: Query) -> Reply:
+        """The answer to a question of class CHAOS."""
+        if query.name in _VERSION_NAMES:
+            text = self.version
+        elif query.name in _HOST_NAMES:
+            text = self.server_id
+        else:
+            return Reply(message.REFUSED)
+        if query.type not in (TXT, message.ANY):
+            return Reply(authoritative=True)
+        data = text.encode()[:255]
+        record = Record(query.name, TXT, 0, bytes((len(data),)) + data)
+        return Reply(authoritative=True, answer=[record])
