@@ -52,9 +52,7 @@ class _Parser:
 
     def _same_line(self) -> bool:
         """Whether the next word continues the line of the last."""
-        if self._at >= len(self._tokens):
-            return False
-        return self._at == 0 or self._tokens[self._at].where == self._tokens[self._at - 1].where
+        return self._at < len(self._tokens) and not self._tokens[self._at].first
 
     def _next_is(self, text: str) -> bool:
         if self._at >= len(self._tokens):

@@ -1,8 +1,8 @@
 """Words of a Corefile.
 
-As in CoreDNS's (caddy's ``caddyfile`` lexer): separated by white space, ``#`` at the start of a word begins
-a comment, double quotes keep white space together and ``\\"`` is a quote in them. ``{$NAME}`` and ``{%NAME%}``
-are environment variables.
+As in CoreDNS's (caddy's ``caddyfile`` lexer): separated by white space, ``#`` at the start of a word
+begins a comment, double quotes keep white space together and ``\\"`` is a quote in them. ``{$NAME}`` and
+``{%NAME%}`` are environment variables.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ class Token(NamedTuple):
     text: str
     where: Where
     quoted: bool = False
+    first: bool = False
+    """Nothing is before it on its line."""
 
 
 def tokenize(text: str, file: str, environment: Mapping[str, str] = os.environ) -> list[Token]:
     """The words of a Corefile. Raises BadConfig for a quote that is not closed."""
     line = 1
+    first = True
     tokens: list[Token] = []
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     for match in _WORD.finditer(text):
@@ -45,10 +48,10 @@ def tokenize(text: str, file: str, environment: Mapping[str, str] = os.environ) 
         line += match.group().count("\n")
         if kind == "open":
             raise BadConfig(where, "the quote that opens here is never closed")
-        if kind == "quoted":
-            tokens.append(Token(_expand(_ESCAPED_QUOTE.sub('"', match["quoted"]), environment), where, True))
-        elif kind == "word":
-            tokens.append(Token(_expand(match["word"], environment), where))
+        if kind in ("quoted", "word"):
+            word = _ESCAPED_QUOTE.sub('"', match[kind])
+            tokens.append(Token(_expand(word, environment), where, kind == "quoted", first))
+        first = kind == "newline" or (first and kind == "space")
     return tokens
 
 

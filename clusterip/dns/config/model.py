@@ -18,6 +18,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 PodMode = Literal["disabled", "insecure", "verified"]
 Policy = Literal["random", "round_robin", "sequential"]
 
+_WELL_KNOWN_PREFIX = ipaddress.IPv6Network("64:ff9b::/96")
+
 
 @dataclass(frozen=True)
 class KubernetesOptions:
@@ -214,7 +216,7 @@ class LogOptions:
 class Dns64Options:
     """``dns64``: IPv6 addresses for names that have only IPv4 ones (RFC 6147)."""
 
-    prefix: ipaddress.IPv6Network = ipaddress.IPv6Network("64:ff9b::/96")
+    prefix: ipaddress.IPv6Network = _WELL_KNOWN_PREFIX
     translate_all: bool = False
     allow_ipv4: bool = False
 

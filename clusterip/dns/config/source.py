@@ -45,10 +45,11 @@ class Directive:
             self.fail(f"exactly one argument expected, not {len(self.args)}")
         return self.args[0]
 
-    def none(self) -> None:
-        """Raises BadConfig if there are arguments."""
+    def flag(self) -> bool:
+        """True, for an option that is there or not. Raises BadConfig if there are arguments."""
         if self.args:
             self.fail(f'no argument expected, not "{" ".join(self.args)}"')
+        return True
 
     def some(self) -> list[str]:
         """All arguments. Raises BadConfig if there are none."""
