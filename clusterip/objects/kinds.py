@@ -1,6 +1,6 @@
 """Importing this module registers every kind. The order is that of ``kubectl api-resources``."""
 
-from clusterip.objects.apps import deployment, replicaset
+from clusterip.objects.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
 from clusterip.objects.coordination import lease
 from clusterip.objects.core import (
     configmap,
@@ -9,27 +9,42 @@ from clusterip.objects.core import (
     namespace,
     node,
     pod,
+    replicationcontroller,
     secret,
     service,
     serviceaccount,
 )
 from clusterip.objects.discovery import endpointslice
-from clusterip.objects.networking import ipaddress, servicecidr
+from clusterip.objects.networking import ingress, ingressclass, ipaddress, networkpolicy, servicecidr
+from clusterip.objects.policy import poddisruptionbudget
+from clusterip.objects.rbac import clusterrole, clusterrolebinding, role, rolebinding
 
 __all__ = [
+    "clusterrole",
+    "clusterrolebinding",
     "configmap",
+    "controllerrevision",
+    "daemonset",
     "deployment",
     "endpoints",
     "endpointslice",
     "event",
+    "ingress",
+    "ingressclass",
     "ipaddress",
     "lease",
     "namespace",
+    "networkpolicy",
     "node",
     "pod",
+    "poddisruptionbudget",
     "replicaset",
+    "replicationcontroller",
+    "role",
+    "rolebinding",
     "secret",
     "service",
     "serviceaccount",
     "servicecidr",
+    "statefulset",
 ]

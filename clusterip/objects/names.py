@@ -91,6 +91,19 @@ def dns_subdomain_with_underscore(value: str) -> list[str]:
     return errors
 
 
+def wildcard_subdomain(value: str) -> list[str]:
+    """A host name whose first label is ``*``: Ingress rules."""
+    errors = [_too_long(253)] if len(value) > 253 else []
+    if not value.startswith("*.") or not _subdomain(value[2:]):
+        rule = (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+            "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+            "character"
+        )
+        errors.append(_mismatch(rule, rf"\*\.{_SUBDOMAIN}", "*.example.com"))
+    return errors
+
+
 def dns1035_label(value: str) -> list[str]:
     """A label that starts with a letter (RFC 1035)."""
     errors = [_too_long(63)] if len(value) > 63 else []

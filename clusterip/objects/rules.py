@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from clusterip.objects.errors import ErrorList, Path, invalid, invalid_each, not
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
+
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 
 def one_of(path: Path, value: str, allowed: Sequence[str]) -> ErrorList:
@@ -71,4 +74,38 @@ def file_path(path: Path, value: str) -> ErrorList:
     errors = descending_path(path, value)
     if value.startswith("..") and not value.startswith("../"):
         errors.append(invalid(path, value, "must not start with '..'"))
+    return errors
+
+
+def int_or_percent(path: Path, value: IntOrString | None) -> ErrorList:
+    """Errors of a number of Pods, or of a share of them."""
+    if isinstance(value, str):
+        return invalid_each(path, value, names.percent(value))
+    return not_negative(path, value)
+
+
+def at_most_all(path: Path, value: IntOrString | None) -> ErrorList:
+    """An error of a share above 100%."""
+    if isinstance(value, str) and amount(value) > 100:
+        return [invalid(path, value, "must not be greater than 100%")]
+    return []
+
+
+def amount(value: IntOrString | None) -> int:
+    """The number before the percent sign, or the number itself; 0 of what is neither."""
+    if isinstance(value, str):
+        return 0 if names.percent(value) else int(value.removesuffix("%"))
+    return value or 0
+
+
+def domain_prefixed_path(path: Path, value: str) -> ErrorList:
+    """Errors of a name such as ``acme.io/foo``."""
+    if not value:
+        return [required(path)]
+    host, _, rest = value.partition("/")
+    if not host or not rest:
+        return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = invalid_each(path, host, names.dns_subdomain(host))
+    if not re.fullmatch(_HTTP_PATH, rest):
+        errors.append(invalid(path, rest, f"Invalid path (regex used for validation is '{_HTTP_PATH}')"))
     return errors

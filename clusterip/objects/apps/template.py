@@ -1,11 +1,11 @@
-"""What Deployments and ReplicaSets share: a selector, and a template that it must match."""
+"""What workloads share: a selector, and a template that it must match."""
 
 from __future__ import annotations
 
 from clusterip.objects import names
 from clusterip.objects.core.pod.template import validate_template
 from clusterip.objects.core.pod_spec import PodTemplateSpec
-from clusterip.objects.errors import ErrorList, Path, forbidden, invalid, not_supported, required
+from clusterip.objects.errors import ErrorList, FieldError, Path, forbidden, invalid, not_supported, required
 from clusterip.objects.meta import LabelSelector, Object
 from clusterip.objects.metadata import validate_label_selector
 from clusterip.objects.selectors import Selector, SelectorError, from_label_selector
@@ -32,16 +32,27 @@ def validate_selector_and_template(
 
 def _validate_template(template: PodTemplateSpec, path: Path, selector: Selector) -> ErrorList:
     errors: ErrorList = []
+    if not selector.empty:
+        errors += must_match(selector, template, path)
+    return errors + validate_template(template, path) + runs_forever(template, path, "ReplicaSet")
+
+
+def must_match(selector: Selector, template: PodTemplateSpec, path: Path) -> ErrorList:
+    """An error if a workload would not select the Pods of its own template."""
     labels = template.metadata.labels
-    if not selector.empty and not selector.matches(labels):
-        message = "`selector` does not match template `labels`"
-        errors.append(invalid(path.child("metadata", "labels"), labels or None, message))
-    errors += validate_template(template, path)
-    spec = template.spec
+    if selector.matches(labels):
+        return []
+    message = "`selector` does not match template `labels`"
+    return [invalid(path.child("metadata", "labels"), labels or None, message)]
+
+
+def runs_forever(template: PodTemplateSpec, path: Path, kind: str) -> ErrorList:
+    """Errors of a template whose Pods would end by themselves."""
+    spec, errors = template.spec, list[FieldError]()
     if spec.restartPolicy != "Always":
         errors.append(not_supported(path.child("spec", "restartPolicy"), spec.restartPolicy, ["Always"]))
     if spec.activeDeadlineSeconds is not None:
-        message = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        message = f"activeDeadlineSeconds in {kind} is not Supported"
         errors.append(forbidden(path.child("spec", "activeDeadlineSeconds"), message))
     return errors
 

@@ -14,23 +14,35 @@ ALL = list(resources())
 
 def test_all_kinds_are_there():
     assert sorted(resource.kind for resource in ALL) == [
+        "ClusterRole",
+        "ClusterRoleBinding",
         "ConfigMap",
+        "ControllerRevision",
+        "DaemonSet",
         "Deployment",
         "EndpointSlice",
         "Endpoints",
         "Event",
         "IPAddress",
+        "Ingress",
+        "IngressClass",
         "Lease",
         "Namespace",
+        "NetworkPolicy",
         "Node",
         "Pod",
+        "PodDisruptionBudget",
         "ReplicaSet",
+        "ReplicationController",
+        "Role",
+        "RoleBinding",
         "Secret",
         "Service",
         "ServiceAccount",
         "ServiceCIDR",
+        "StatefulSet",
     ]
-    assert sum(resource.status for resource in ALL) == 7
+    assert sum(resource.status for resource in ALL) == 12
     assert resource_of(Service) is SERVICES
     assert find("", "v1", "services") is SERVICES
     assert find_kind("v1", "Pod") is PODS

@@ -12,6 +12,11 @@ from clusterip.objects.registry import resources
 MODELS = {"Event": "CoreV1Event"}
 
 SPECS = {
+    "DaemonSet": {"selector": {"matchLabels": {"a": "b"}}},
+    "StatefulSet": {"selector": {"matchLabels": {"a": "b"}}, "volumeClaimTemplates": [{}]},
+    "Ingress": {"rules": [{"http": {"paths": [{"pathType": "Exact", "backend": {"service": {}}}]}}]},
+    "IngressClass": {"parameters": {}},
+    "NetworkPolicy": {"ingress": [{"ports": [{}], "from": [{"ipBlock": {}}]}]},
     "Deployment": {"selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {"containers": [{}]}}},
     "ReplicaSet": {"selector": {"matchLabels": {"a": "b"}}},
     "IPAddress": {"parentRef": {}},
@@ -44,6 +49,12 @@ def test_objects_with_nothing_but_zero_values(resource):
         tree["spec"] = SPECS[resource.kind]
     if resource.kind in STATUSES:
         tree["status"] = STATUSES[resource.kind]
+    if resource.kind == "ControllerRevision":
+        tree["data"] = {}
+    if resource.kind in ("Role", "ClusterRole"):
+        tree["rules"] = [{}]
+    if resource.kind in ("RoleBinding", "ClusterRoleBinding"):
+        tree["subjects"] = [{}]
     if resource.kind == "EndpointSlice":
         tree["endpoints"] = [{}]
     if resource.kind == "Endpoints":
