@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterip.dns import message, names
 from clusterip.dns.message import (
@@ -41,6 +41,10 @@ class Found:
     """A name outside the zone that the rest of the answer has to be asked for."""
     lasting: bool = False
     """The answer stays right until the zone reports the question's name as changed."""
+    keep: bool = True
+    """The answer is everybody's, not only this asker's."""
+    silent: bool = False
+    """No answer is to be sent."""
 
 
 def look_up(zone: Zone, query: Query) -> Found:
@@ -59,6 +63,15 @@ def look_up(zone: Zone, query: Query) -> Found:
         # Absence means nothing yet: an NXDOMAIN now would be believed, and remembered.
         return Found(not_ready())
     return _reverse(zone, query) if reverse else _forward(zone, query)
+
+
+def joined(first: Reply, rest: Reply, query: Query) -> Reply:
+    """A chain that starts in the zone with what the upstreams say to its end."""
+    authentic = rest.authentic and not first.answer and bool(query.dnssec_ok or query.flags & message.AD)
+    # A name of ours whose target cannot be followed: that is a failure, not a refusal.
+    refused = rest.rcode == message.REFUSED and first.answer
+    rcode = message.SERVFAIL if refused else rest.rcode
+    return replace(rest, rcode=rcode, answer=[*first.answer, *rest.answer], authentic=authentic)
 
 
 def not_ready() -> Reply:
