@@ -94,7 +94,8 @@ class Supervisor:
         while True:
             _become_subreaper()
             born = time.monotonic()
-            pid = zygote.fork(lambda pid: self._record_halves(guardian, pid))
+            # Should we be killed right now, the child is the only half left: it notices, and splits again.
+            pid = zygote.fork(lambda pid: self._record_halves(guardian, pid), orphan_goes_on=True)
             if pid == 0:
                 self._go_on_as_supervisor(guardian)
                 return

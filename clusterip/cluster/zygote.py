@@ -52,10 +52,11 @@ def preload(command: str, commands: CommandLine) -> None:
     _collectors[command] = set(REGISTRY._collector_to_names) - known
 
 
-def fork(record: Callable[[int], None]) -> int:
+def fork(record: Callable[[int], None], *, orphan_goes_on: bool = False) -> int:
     """Fork; the child goes on (this returns 0 there) once ``record(pid)`` has returned in the parent.
 
-    If the parent dies in between, the child ends too: nothing runs that is written down nowhere.
+    If the parent dies in between, the child ends too, so that nothing runs that is written down nowhere;
+    unless ``orphan_goes_on``, for a child that will see to that itself.
     """
     gate_read, gate_write = os.pipe()
     gc.freeze()  # so that the child's collections do not touch, and thus copy, what it shares
@@ -64,7 +65,7 @@ def fork(record: Callable[[int], None]) -> int:
         os.close(gate_write)
         is_recorded = os.read(gate_read, 1)
         os.close(gate_read)
-        if not is_recorded:
+        if not is_recorded and not orphan_goes_on:
             os._exit(1)
         return 0
     os.close(gate_read)
