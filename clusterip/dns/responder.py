@@ -16,15 +16,30 @@ cookies, are answered, but not kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from itertools import cycle
+from typing import Any
 
 from clusterip.dns import message
 from clusterip.dns.forward import Forwarder
 from clusterip.dns.identity import Identity
-from clusterip.dns.lookup import Found, look_up
-from clusterip.dns.message import AAAA, HEADER, A, Malformed, Query, Reply, encode, parse_query
+from clusterip.dns.lookup import Found, joined, look_up
+from clusterip.dns.message import (
+    AAAA,
+    AXFR,
+    HEADER,
+    IN,
+    IXFR,
+    OPT,
+    A,
+    Malformed,
+    Query,
+    Reply,
+    encode,
+    parse_query,
+)
+from clusterip.dns.plugins.chain import Handler
 from clusterip.dns.zone import Zone
 from clusterip.process import log
 
@@ -51,6 +66,8 @@ class Responder:
         self.forwarder = forwarder
         self.max_udp_size = max_udp_size
         self.identity = identity or Identity()
+        self.handler: Handler | None = None
+        """What answers instead of zone and forwarder, if plugins are configured."""
         self.lasting: dict[bytes, Answer] = {}
         self.fleeting: dict[bytes, Answer] = {}
         self.malformed = 0
@@ -62,6 +79,14 @@ class Responder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
         zone.changed = self.forget
+
+    def configure(self, zone: Zone, forwarder: Forwarder, handler: Handler | None) -> None:
+        """Answer from now on by another configuration; what is under way ends by the old one."""
+        self.zone, self.forwarder, self.handler = zone, forwarder, handler
+        self._changes += 1
+        self._keys.clear()
+        self.lasting.clear()
+        self.fleeting.clear()
 
     def forget(self, changed: Iterable[bytes]) -> None:
         """Drop the answers that a change of the zone may have made wrong."""
@@ -124,19 +149,39 @@ class Responder:
     def _respond(self, packet: bytes, query: Query, send: Send, tcp: bool) -> None:
         limit = _TCP_LIMIT if tcp else min(query.udp_size, self.max_udp_size)
         limit = max(limit, message.PLAIN_UDP_SIZE)
+        if self.handler is not None and query.class_ == IN and query.type not in (AXFR, IXFR, OPT):
+            outcome = self.handler(query)
+            if isinstance(outcome, Found):
+                self._finish(packet, query, outcome, send, limit, tcp)
+            else:
+                self._start(self._handle(outcome, packet, query, send, limit, tcp))
+            return
         chaos = query.class_ == message.CH
         found = Found(self.identity.chaos(query)) if chaos else look_up(self.zone, query)
         if found.elsewhere is not None:
             known = self.forwarder.cached(found.elsewhere, query)
             if known is None:
-                task = asyncio.get_running_loop().create_task(
-                    self._forward(packet, query, found, send, limit, tcp)
-                )
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._start(self._forward(packet, query, found, send, limit, tcp))
                 return
-            found.reply = _joined(found.reply, known, query)
+            found.reply = joined(found.reply, known, query)
         self._finish(packet, query, found, send, limit, tcp)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _handle(
+        self, outcome: Awaitable[Found], packet: bytes, query: Query, send: Send, limit: int, tcp: bool
+    ) -> None:
+        try:
+            changes = self._changes
+            found = await outcome
+            if changes != self._changes:
+                query.plain = False  # as in _forward
+            self._finish(packet, query, found, send, limit, tcp)
+        except Exception:  # noqa: BLE001 - see respond
+            self._failed(query, send)
 
     async def _forward(
         self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool
@@ -144,7 +189,7 @@ class Responder:
         try:
             assert found.elsewhere is not None
             changes = self._changes
-            found.reply = _joined(found.reply, await self.forwarder.resolve(found.elsewhere, query), query)
+            found.reply = joined(found.reply, await self.forwarder.resolve(found.elsewhere, query), query)
             if changes != self._changes:
                 query.plain = False  # right when it was asked, but not to be kept
             self._finish(packet, query, found, send, limit, tcp)
@@ -152,10 +197,12 @@ class Responder:
             self._failed(query, send)
 
     def _finish(self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool) -> None:
+        if found.silent:
+            return
         question = query.question
         query.question = query.name + question[-4:]
         answer = _answer(query, found.reply, limit)
-        if query.plain and not tcp:
+        if query.plain and found.keep and not tcp:
             self._keep(_key(packet, query), query.name, answer, found)
         ready = answer if isinstance(answer, bytes) else next(answer)
         # Answers are kept with the name in lower case; here it gets the query's.
@@ -192,15 +239,6 @@ class Responder:
 def _key(packet: bytes, query: Query) -> bytes:
     end = HEADER + len(query.name)
     return packet[2:HEADER] + query.name + packet[end:]
-
-
-def _joined(first: Reply, rest: Reply, query: Query) -> Reply:
-    """A chain that starts in the zone with what the upstreams say to its end."""
-    authentic = rest.authentic and not first.answer and bool(query.dnssec_ok or query.flags & message.AD)
-    # A name of ours whose target cannot be followed: that is a failure, not a refusal.
-    refused = rest.rcode == message.REFUSED and first.answer
-    rcode = message.SERVFAIL if refused else rest.rcode
-    return replace(rest, rcode=rcode, answer=[*first.answer, *rest.answer], authentic=authentic)
 
 
 def _answer(query: Query, reply: Reply, limit: int) -> Answer:
