@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clusterip.kernel import namespaces
+from clusterip.kernel.rtnetlink import RouteSocket
 from tests.support.cluster import TestCluster
 
 
@@ -172,3 +174,18 @@ def test_a_network_in_use_is_refused(stopped_cluster: TestCluster) -> None:
     complaint = stopped_cluster.fails("up", "--service-cluster-ip-range=198.51.0.0/16")
     assert "--service-cluster-ip-range" in complaint
     assert not stopped_cluster.paths.config.exists()
+
+
+def test_what_the_machine_uses_already_is_left_to_it(stopped_cluster: TestCluster) -> None:
+    """Another program's port, and a network that the default would overlap."""
+    cluster = TestCluster(
+        stopped_cluster.name, stopped_cluster.directory, ["--cluster-cidr=10.250.0.0/16", "--nodes=1"]
+    )
+    with RouteSocket() as routes, socket.create_server(("127.0.0.1", 6443)):
+        routes.add_route("172.30.0.0/24", gateway="198.51.100.1")
+        try:
+            assert "172.30.1.0/24" in cluster.up()
+            assert cluster.get("nodes")["items"][0]["status"]["addresses"][0]["address"] == "172.30.1.11"
+        finally:
+            cluster.down()
+            routes.delete_route("172.30.0.0/24")
