@@ -497,7 +497,8 @@ def test_a_pod_in_the_nodes_network(node: RunningNode) -> None:
 
 def test_the_hosts_files_are_seen_but_safe(node: RunningNode) -> None:
     marker = Path("/var/tmp/clusterip-test-marker")
-    script = f"echo x > {marker}; ls {marker}; test -e {node.root} || echo hidden; ls /etc/os-release; sleep 1000"
+    look = f"ls {marker}; test -e {node.root} || echo hidden; ls /etc/os-release"
+    script = f"echo x > {marker}; {look}; sleep 1000"
     node.run("viewer", "sh", "-c", script)
     node.wait_ready("viewer")
     expected = [str(marker), "hidden", "/etc/os-release"]
