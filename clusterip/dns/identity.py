@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import socket
-import struct
 from importlib import metadata
 
 from clusterip.dns import message, names
 from clusterip.dns.cookies import Cookies
 from clusterip.dns.message import TXT, Query, Record, Reply
 
-_option = struct.Struct("!HH")
 _VERSION_NAMES = (names.to_wire("version.bind"), names.to_wire("version.server"))
 _HOST_NAMES = (names.to_wire("hostname.bind"), names.to_wire("id.server"))  # RFC 4892
 
@@ -28,10 +26,10 @@ class Identity:
         """Put into ``query`` the EDNS options that its answer has to carry."""
         if query.cookie:
             cookie, query.proven = self.cookies.answer(query.cookie, query.client)
-            query.options += _option.pack(message.COOKIE, len(cookie)) + cookie
+            query.options += message.OPTION.pack(message.COOKIE, len(cookie)) + cookie
         if query.nsid:
             text = self.server_id.encode()[:128]
-            query.options += _option.pack(message.NSID, len(text)) + text
+            query.options += message.OPTION.pack(message.NSID, len(text)) + text
 
     def chaos(self, query: Query) -> Reply:
         """The answer to a question of class CHAOS."""

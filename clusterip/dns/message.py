@@ -24,10 +24,10 @@ QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0
 _OPCODE = 0x7800
 
 # Extended errors
-EDE_NOT_READY, EDE_PROHIBITED, EDE_NO_REACHABLE_AUTHORITY = 14, 18, 22
+EDE_STALE, EDE_NOT_READY, EDE_PROHIBITED, EDE_STALE_NXDOMAIN, EDE_NO_REACHABLE_AUTHORITY = 3, 14, 18, 19, 22
 
 # EDNS options
-NSID, COOKIE = 3, 10
+NSID, COOKIE, PADDING = 3, 10, 12
 
 HEADER = 12
 PLAIN_UDP_SIZE = 512
@@ -36,6 +36,7 @@ PLAIN_UDP_SIZE = 512
 HEADER_FORMAT = struct.Struct("!6H")
 _type_class = struct.Struct("!HH")
 RECORD = struct.Struct("!HHIH")
+OPTION = struct.Struct("!HH")
 _opt_options = struct.Struct("!HHH")
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from clusterip.dns.upstream import Upstream
+from clusterip.dns.upstream import Manner, Upstream
 from clusterip.process import Fatal, log
 from clusterip.process.sockets import parse_address
 
 Address = tuple[str, int]
 
 _PORT = 53
+_TLS_PORT = 853
+_TLS = "tls://"
 _TRUST_SECONDS = 5.0
 """How long what a file said is taken for granted."""
 _STUB = "127.0.0.53"
@@ -26,9 +30,10 @@ _log = log.get("dns")
 class Upstreams:
     """The upstreams that options and files name. Files are read again as they change, with each use."""
 
-    def __init__(self, forward: Iterable[str], own: Iterable[str]) -> None:
+    def __init__(self, forward: Iterable[str], own: Iterable[str], manner: Manner | None = None) -> None:
         """``forward``: files (with a ``/``) with ``nameserver`` lines, or ``ADDRESS`` or ``ADDRESS:PORT``.
 
+        ``tls://ADDRESS[:PORT][%NAME]`` is asked over TLS; its certificate is for ``NAME`` or the address.
         ``own`` are our own addresses, ``HOST:PORT``: those are never used.
 
         Raises:
@@ -36,7 +41,12 @@ class Upstreams:
             ValueError: one of ``own`` is no address.
         """
         self._own = [parse_address(address) for address in own]
-        self._forward = [Path(element) if "/" in element else self._outright(element) for element in forward]
+        self._manner = manner or Manner()
+        self._secure: dict[Address, Manner] = {}
+        self._forward = [
+            Path(element) if "/" in element and not element.startswith(_TLS) else self._outright(element)
+            for element in forward
+        ]
         self._current: dict[Address, Upstream] = {}
         self._read_at = 0.0
         self._read()
@@ -48,7 +58,13 @@ class Upstreams:
         return list(self._current.values())
 
     def _outright(self, element: str) -> Address:
-        host, port = _address(element)
+        secure = element.startswith(_TLS)
+        address, _, server_name = element.removeprefix(_TLS).partition("%") if secure else (element, "", "")
+        host, port = _address(address, _TLS_PORT if secure else _PORT)
+        if secure:
+            context = self._manner.tls or ssl.create_default_context()
+            name = server_name or self._manner.server_name
+            self._secure[host, port] = replace(self._manner, tls=context, server_name=name)
         if _is_own(host, port, self._own):
             raise Fatal(f"--forward {element} is this server itself: every question would go in circles")
         return host, port
@@ -64,7 +80,13 @@ class Upstreams:
                 wanted[element] = None
         if list(wanted) == list(self._current) or (self._current and not wanted):
             return  # the same, or a file that is just being written
-        self._current = {each: self._current.get(each) or Upstream(*each) for each in wanted}
+        plain = replace(self._manner, tls=None)
+        old = self._current
+        self._current = {
+            each: old.get(each) or Upstream(*each, self._secure.get(each, plain)) for each in wanted
+        }
+        for each in old.keys() - wanted.keys():
+            old[each].close()
         _log.info("upstreams", addresses=",".join(map(str, self._current.values())))
 
 
@@ -81,9 +103,9 @@ def _nameservers(file: Path) -> list[str]:
     return found
 
 
-def _address(text: str) -> Address:
+def _address(text: str, port: int) -> Address:
     if _is_ip(text):
-        return text, _PORT
+        return text, port
     try:
         host, port = parse_address(text)
     except ValueError:

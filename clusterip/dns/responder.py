@@ -52,6 +52,7 @@ _FLEETING_SIZE = 16_384
 _MAX_ROTATIONS = 16
 _FLEETING_SECONDS = 1.0
 _TCP_LIMIT = 65_535
+_TC = message.TC >> 8
 
 _log = log.get("dns")
 
@@ -109,6 +110,16 @@ class Responder:
         if not isinstance(answer, bytes):
             answer = next(answer)
         return packet[:2] + answer[: HEADER - 2] + packet[HEADER:end] + answer[end - 2 :]
+
+    def kept(self, packet: bytes) -> bytes | None:
+        """The kept answer to a query over TCP: what was made for UDP will do unless it is truncated."""
+        key = packet[2:]
+        answer = self.lasting.get(key) or self.fleeting.get(key)
+        if answer is None:
+            return None
+        if not isinstance(answer, bytes):
+            answer = next(answer)
+        return packet[:2] + answer if not answer[0] & _TC else None
 
     def respond(self, packet: bytes, send: Send, *, tcp: bool = False, client: str = "") -> bool:
         """Answer ``packet`` by calling ``send`` once, now or later; False if it deserves no answer.
@@ -198,13 +209,15 @@ class Responder:
 
     def _finish(self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool) -> None:
         if found.silent:
+            if tcp:
+                send(b"")  # the connection counts what is under way
             return
         question = query.question
         query.question = query.name + question[-4:]
         answer = _answer(query, found.reply, limit)
-        if query.plain and found.keep and not tcp:
-            self._keep(_key(packet, query), query.name, answer, found)
         ready = answer if isinstance(answer, bytes) else next(answer)
+        if query.plain and found.keep and (not tcp or len(ready) < message.PLAIN_UDP_SIZE):
+            self._keep(_key(packet, query), query.name, answer, found)
         # Answers are kept with the name in lower case; here it gets the query's.
         end = HEADER + len(question)
         send(query.id + ready[: HEADER - 2] + question + ready[end - 2 :])

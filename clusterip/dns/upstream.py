@@ -1,7 +1,8 @@
 """One upstream name server: asking it over UDP and TCP, and remembering whether it answers.
 
 A query leaves from a fresh socket, so its source port is as random as its ID, and only the upstream's
-own address can answer it (the socket is connected). RFC 5452 explains what that is good for.
+own address can answer it (the socket is connected). RFC 5452 explains what that is good for. Upstreams
+asked over TLS (RFC 7858), or always over TCP, are asked through one connection that is kept.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import ssl
 import time
+from dataclasses import dataclass
 
 from clusterip.dns import message
+from clusterip.dns.channel import Channel
 from clusterip.dns.message import Malformed, Record
 
-_DOWN_AFTER = 3
-"""Failures in a row after which an upstream counts as down."""
 _RETRY_SECONDS = 0.5
 """How often a query is risked on an upstream that is down."""
 _OUR_UDP_SIZE = 1232
@@ -40,21 +42,59 @@ class Response:
         self.additional: list[Record] = sections[2]
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How upstreams are asked."""
+
+    tls: ssl.SSLContext | None = None
+    server_name: str = ""
+    """What a certificate must be for; "": the upstream's address."""
+    force_tcp: bool = False
+    idle_seconds: float = 10.0
+    """For how long a connection without questions is kept."""
+    down_after: int = 3
+    """Failures in a row after which an upstream counts as down; 0: never."""
+
+
+_PLAIN = Manner()
+
+
 class Upstream:
     """A name server that resolves for us."""
 
-    def __init__(self, host: str, port: int = 53) -> None:
+    def __init__(self, host: str, port: int = 53, manner: Manner = _PLAIN) -> None:
         self.host = host
         self.port = port
+        self._manner = manner
+        self._channel: Channel | None = None
+        if manner.tls is not None or manner.force_tcp:
+            self._channel = Channel(
+                host,
+                port,
+                tls=manner.tls,
+                server_name=manner.server_name,
+                idle_seconds=manner.idle_seconds,
+            )
         self._failures = 0
         self._retry_at = 0.0
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address if self._manner.tls is None else f"tls://{address}"
 
     @property
     def up(self) -> bool:
-        return self._failures < _DOWN_AFTER
+        return not self._manner.down_after or self._failures < self._manner.down_after
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._failures > 0
+
+    def close(self) -> None:
+        """Close what is kept open."""
+        if self._channel is not None:
+            self._channel.close()
 
     def may_be_asked(self) -> bool:
         """Whether it is up, or down but due for another try (which this call then claims)."""
@@ -82,6 +122,7 @@ class Upstream:
             self._failed()
             raise Unanswered(f"{self}: {error}") from None
         except Malformed as error:
+            self._failed()
             raise Unanswered(f"{self} sent an unreadable answer: {error}") from None
         self._failures = 0
         return response
@@ -91,7 +132,13 @@ class Upstream:
         self._retry_at = time.monotonic() + _RETRY_SECONDS
 
     async def _exchange(self, question: bytes, flags: int, dnssec_ok: bool) -> Response:
-        opt = b"\0" + message.RECORD.pack(message.OPT, _OUR_UDP_SIZE, 0x8000 if dnssec_ok else 0, 0)
+        padding = b""
+        if self._manner.tls is not None:
+            # To a multiple of 128 bytes, so that lengths tell nothing (RFC 8467).
+            size = -(message.HEADER + len(question) + 15) % 128
+            padding = message.OPTION.pack(message.PADDING, size) + bytes(size)
+        flagged = 0x8000 if dnssec_ok else 0
+        opt = b"\0" + message.RECORD.pack(message.OPT, _OUR_UDP_SIZE, flagged, len(padding)) + padding
         response = await self._round_trip(question, flags, opt)
         if response.rcode in (message.FORMERR, message.NOTIMP):
             # It may not know EDNS0 (RFC 6891 section 7).
@@ -101,6 +148,11 @@ class Upstream:
     async def _round_trip(self, question: bytes, flags: int, opt: bytes) -> Response:
         header = message.HEADER_FORMAT.pack(secrets.randbits(16), flags, 1, 0, 0, 1 if opt else 0)
         query = header + question + opt
+        if self._channel is not None:
+            answer = await self._channel.ask(query)
+            if not _answers(answer, query, question):
+                raise Malformed("it answers another question")
+            return Response(answer)
         answer = await self._over_udp(query, question)
         if int.from_bytes(answer[2:4], "big") & message.TC:
             answer = await self._over_tcp(query, question)
