@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
-TEST_PACKAGES := dnsutils iputils-ping procps tcpdump openssl
+TEST_PACKAGES := dnsutils etcd-server iputils-ping procps tcpdump openssl
 
 PYTEST := $(BIN)/pytest
 PYTEST_FLAGS ?=

@@ -17,6 +17,7 @@ from clusterip.apiserver.allocation.ranges import Network
 from clusterip.apiserver.allocation.services import ServiceHooks
 from clusterip.apiserver.authn import Authenticator, TokenFile, Tokens
 from clusterip.apiserver.authz import authorizer
+from clusterip.apiserver.authz.policy import bootstrap_policy
 from clusterip.apiserver.bootstrap import Keeper, bootstrap
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.generic import Objects
@@ -32,6 +33,7 @@ from clusterip.process.health import HealthServer
 from clusterip.process.run import Fatal
 from clusterip.process.sockets import listen_tcp
 from clusterip.storage.compaction import compact_periodically
+from clusterip.storage.etcd.endpoints import Tls
 from clusterip.storage.open import open_store
 from clusterip.storage.store import Store
 
@@ -46,7 +48,8 @@ async def main(options: Options) -> None:
         OSError: an address cannot be listened on.
     """
     sockets = [_listen(address, options.secure_port) for address in options.bind_addresses]
-    store = await open_store(options.store)
+    files = Tls(options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
+    store = await open_store(options.store, files)
     try:
         async with serving(options, store, sockets) as following:
             await asyncio.shield(following)  # without its watch of the store it would serve the past
@@ -68,11 +71,11 @@ async def serving(
     address = advertised(options, sockets)
     port = sockets[0].getsockname()[1]
     context = tls.server_context(options, ["127.0.0.1", "::1", address, str(ranges[0][1])])
-    try:
-        allow = authorizer(options.authorization_mode)
-    except ValueError as error:
-        raise Fatal(str(error)) from None
     cache = WatchCache(store)
+    try:
+        allow = authorizer(options.authorization_mode, cache)
+    except ValueError as error:
+        raise Fatal(f"--authorization-mode: {error}") from None
     tokens = ServiceAccountTokens.open(options, cache)
     authenticator = _authenticator(options, tokens)
     hooks = ServiceHooks(
@@ -96,6 +99,7 @@ async def serving(
     try:
         await _until_loaded(cache, following)
         await bootstrap(objects, ranges, address, port)
+        await bootstrap_policy(objects)
         background += [
             asyncio.create_task(Keeper(objects, ranges, address, port).run()),
             asyncio.create_task(compact_periodically(store)),

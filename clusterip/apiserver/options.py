@@ -10,7 +10,12 @@ class Options:
     """An API server's settings.
 
     Attributes:
-        store: where objects live: ``sqlite:///ABSOLUTE/PATH``.
+        store: where objects live: ``sqlite:///ABSOLUTE/PATH`` or ``etcd://HOST:PORT,HOST:PORT``
+            (``etcds`` for TLS).
+        etcd_cafile: the CA that etcd's certificates are checked with; naming any of these three files
+            means TLS.
+        etcd_certfile: the certificate shown to etcd.
+        etcd_keyfile: its key.
         bind_addresses: addresses to listen on.
         secure_port: the port on each of them; 0 takes a free one.
         advertise_address: where the ``kubernetes`` Service sends its clients; by default the first
@@ -22,12 +27,15 @@ class Options:
         kubelet_client_certificate: the certificate shown to kubelets, with its key.
         kubelet_certificate_authority: the CA that kubelets' certificates are checked against; without
             one they are not checked.
-        authorization_mode: ``AlwaysAllow``: whoever is authenticated may do everything.
+        authorization_mode: ``AlwaysAllow``, ``AlwaysDeny``, or ``Node`` and ``RBAC`` between commas.
         default_watch_timeout: seconds, the least time after which a watch without ``timeoutSeconds``
             ends (each gets up to twice that, so that not all come back at once).
     """
 
     store: str
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
     bind_addresses: tuple[str, ...] = ("0.0.0.0",)
     secure_port: int = 6443
     advertise_address: str = ""

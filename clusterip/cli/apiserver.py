@@ -19,7 +19,15 @@ def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
 
 
 @click.command(name="apiserver")
-@click.option("--store", required=True, metavar="URL", help="Where objects live: sqlite:///ABSOLUTE/PATH.")
+@click.option(
+    "--store",
+    required=True,
+    metavar="URL",
+    help="Where objects live: sqlite:///ABSOLUTE/PATH, etcd://HOST:PORT,HOST:PORT or, with TLS, etcds://...",
+)
+@click.option("--etcd-cafile", default="", help="CA to check etcd's certificates with.")
+@click.option("--etcd-certfile", default="", help="Certificate to show to etcd.")
+@click.option("--etcd-keyfile", default="", help="Its key.")
 @click.option(
     "--bind-address",
     "bind_addresses",
@@ -72,7 +80,12 @@ def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
     multiple=True,
     help="Further key whose service account tokens are accepted.",
 )
-@click.option("--authorization-mode", default="AlwaysAllow", show_default=True)
+@click.option(
+    "--authorization-mode",
+    default="AlwaysAllow",
+    show_default=True,
+    help="AlwaysAllow, AlwaysDeny, or Node,RBAC: the first that allows a request decides.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity.")
 def command(verbosity: int, **settings: object) -> None:
     """Serve the Kubernetes API."""

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from clusterip.storage.etcd.endpoints import Tls
 from clusterip.storage.store import Store, StoreError
 
 
-async def open_store(url: str) -> Store:
-    """Open ``sqlite:///absolute/path``.
+async def open_store(url: str, etcd_tls: Tls = Tls()) -> Store:  # noqa: B008 - it is immutable
+    """Open ``sqlite:///absolute/path``, ``etcd://HOST:PORT,HOST:PORT`` or, with TLS, ``etcds://...``.
 
     Raises:
         StoreError: the URL names no kind of store that exists, or the store cannot be opened.
     """
     parts = urlsplit(url)
+    # Only what is used is loaded.
+    if parts.scheme in ("etcd", "etcds"):
+        from clusterip.storage.etcd.store import EtcdStore
+
+        return await EtcdStore.open(url, etcd_tls)
     if parts.scheme != "sqlite":
-        raise StoreError(f"no kind of store is called {parts.scheme!r} (in {url!r}); use sqlite:///PATH")
+        raise StoreError(
+            f"no kind of store is called {parts.scheme!r} (in {url!r}); "
+            "use sqlite:///PATH or etcd://HOST:PORT,HOST:PORT"
+        )
     if parts.netloc or not parts.path.strip("/"):
         raise StoreError(f"{url!r} has no absolute path; write it with three slashes: sqlite:///var/lib/NAME")
-    from clusterip.storage.sqlite import SQLiteStore  # only what is used is loaded
+    from clusterip.storage.sqlite import SQLiteStore
 
     return await SQLiteStore.open(unquote(parts.path))

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Store
-
-Opener = Callable[[], Awaitable[Store]]
-
-
-async def _open_sqlite(directory: Path, number: int) -> Store:
-    return await open_store(f"sqlite://{directory}/{number}/store.db")
+from clusterip.storage.store import Delete, Store
+from tests.support.etcd import Etcd, running_etcd
 
 
-@pytest.fixture(params=[_open_sqlite])
-async def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
-    """Opens empty stores of one kind, which are closed after the test."""
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    """An etcd that tests share, one after the other."""
+    with running_etcd(tmp_path_factory.mktemp("etcd")) as running:
+        yield running
+
+
+async def _open_sqlite(request: pytest.FixtureRequest) -> Store:
+    return await open_store(f"sqlite://{request.getfixturevalue('tmp_path')}/store.db")
+
+
+async def _open_etcd(request: pytest.FixtureRequest) -> Store:
+    etcd: Etcd = request.getfixturevalue("etcd")
+    store = await open_store(f"etcd://{etcd.endpoint}")
+    items = (await store.list("")).items
+    for start in range(0, len(items), 1000):
+        await store.transact((), [Delete(item.key) for item in items[start : start + 1000]])
+    return store
+
+
+@pytest.fixture(params=[_open_sqlite, _open_etcd], ids=["sqlite", "etcd"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An empty store of each kind."""
     async with AsyncExitStack() as stack:
-        count = 0
-
-        async def opener() -> Store:
-            nonlocal count
-            count += 1
-            store: Store = await request.param(tmp_path, count)
-            stack.push_async_callback(store.close)
-            return store
-
-        yield opener
-
-
-@pytest.fixture
-async def store(new_store: Opener) -> Store:
-    return await new_store()
+        opened: Store = await request.param(request)
+        stack.push_async_callback(opened.close)
+        yield opened
