@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import kubernetes
 import pytest
 
 from tests.support.apiserver import RunningApiServer, running_apiserver
+from tests.support.etcd import running_etcd
 from tests.support.kubectl import Kubectl
+
+ON_EVERY_STORE = frozenset(("test_allocation", "test_lists", "test_watch"))
+"""Modules whose tests run on SQLite and on etcd, because they depend on what a store promises."""
+
+STORE = os.environ.get("TEST_STORE", "sqlite")
+"""The store of all other modules."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    stores = [STORE]
+    if metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_STORE:
+        stores = ["sqlite", "etcd"]
+    if "store" in metafunc.fixturenames:
+        metafunc.parametrize("store", stores, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
-def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiServer]:
+def store(request: pytest.FixtureRequest) -> str:
+    """Which store the API servers use."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture(scope="module")
+def apiserver(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiServer]:
     """A server that the tests of one module share; each test uses a namespace of its own."""
-    with running_apiserver(tmp_path_factory.mktemp("apiserver")) as server:
+    with _apiserver(store, tmp_path_factory.mktemp("apiserver")) as server:
         yield server
 
 
 @pytest.fixture
-def own_apiserver(tmp_path: Path) -> Iterator[RunningApiServer]:
+def own_apiserver(store: str, tmp_path: Path) -> Iterator[RunningApiServer]:
     """A server for one test, which may kill it."""
-    with running_apiserver(tmp_path) as server:
+    with _apiserver(store, tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def _apiserver(store: str, directory: Path) -> Iterator[RunningApiServer]:
+    if store == "sqlite":
+        with running_apiserver(directory) as server:
+            yield server
+        return
+    with (
+        running_etcd(directory) as etcd,
+        running_apiserver(directory, f"--store=etcd://{etcd.endpoint}") as server,
+    ):
         yield server
 
 

@@ -67,13 +67,14 @@ class RunningApiServer:
             sys.executable,
             "-m",
             "clusterip.cli.apiserver",
-            f"--store=sqlite://{self.directory}/store.db",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",
             f"--cert-dir={self.directory}/pki",
             f"--token-auth-file={self.token_file}",
             *self._arguments,
         ]
+        if not any(argument.startswith("--store=") for argument in self._arguments):
+            command.append(f"--store=sqlite://{self.directory}/store.db")
         if not any(argument.startswith("--service-cluster-ip-range") for argument in self._arguments):
             command.append("--service-cluster-ip-range=10.96.0.0/16")
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
