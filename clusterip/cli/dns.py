@@ -15,6 +15,23 @@ import click
     "~/.kube/config, then the Pod's service account.",
 )
 @click.option(
+    "--conf",
+    "-conf",
+    metavar="COREFILE|FILE.yaml",
+    help="A configuration as CoreDNS has it, or the same as YAML. Then --bind, --forward and the like do "
+    "not count.",
+)
+@click.option(
+    "--dns.port",
+    "-dns.port",
+    "port",
+    type=click.IntRange(1, 65535),
+    default=53,
+    show_default=True,
+    metavar="PORT",
+    help="The port of those zones in --conf that name none.",
+)
+@click.option(
     "--bind",
     multiple=True,
     default=(":53",),
@@ -73,6 +90,8 @@ import click
 )
 def command(
     kubeconfig: str | None,
+    conf: str | None,
+    port: int,
     bind: tuple[str, ...],
     cluster_domain: str,
     forward: tuple[str, ...],
@@ -99,4 +118,8 @@ def command(
         healthz_bind_address=healthz_bind_address,
         metrics_bind_address=metrics_bind_address,
     )
+    if conf is not None:
+        from clusterip.dns import configured
+
+        sys.exit(process.run(lambda: configured.main(options, conf, port)))
     sys.exit(process.run(lambda: main(options)))

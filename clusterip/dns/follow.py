@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from clusterip.client.informer import Informer
 from clusterip.dns import names
@@ -22,6 +24,21 @@ _DNS_SERVICE: Key = ("kube-system", "kube-dns")
 _log = log.get("dns")
 
 
+@dataclass(frozen=True)
+class View:
+    """What of the cluster is shown."""
+
+    namespaces: frozenset[str] = frozenset()
+    """The only ones; empty: all."""
+    labelled_namespaces: bool = False
+    """Only Services of the namespaces that the informer lists (which has a label selector)."""
+    ignore_empty: bool = False
+    """A Service without ready endpoints does not exist."""
+
+
+EVERYTHING = View()
+
+
 class Follower:
     """Keeps a zone in step with informers.
 
@@ -35,9 +52,14 @@ class Follower:
         namespaces: Informer[Namespace],
         services: Informer[Service],
         slices: Informer[EndpointSlice],
+        view: View = EVERYTHING,
+        others: Sequence[Informer[Any]] = (),
     ) -> None:
+        """``others`` must have been listed too before the zone counts as synced."""
         self._zone = zone
-        self._informers = (namespaces, services, slices)
+        self._view = view
+        self._namespaces = namespaces
+        self._informers: tuple[Informer[Any], ...] = (namespaces, services, slices, *others)
         self._services = services
         self._slices = slices
         self._changed: dict[Key, None] = {}
@@ -52,6 +74,10 @@ class Follower:
         if old is not None and new is not None:
             return
         name = (new or old).metadata.name  # type: ignore[union-attr]  # one of them is there
+        if self._view.namespaces and name not in self._view.namespaces:
+            return
+        if self._view.labelled_namespaces:
+            self._changed |= {key: None for key in self._services.objects if key[0] == name}
         try:
             self._zone.put_namespace(name, new is not None)
         except names.BadName as error:
@@ -68,7 +94,7 @@ class Follower:
                 continue
             for key in _service_keys(each):
                 service = self._services.objects.get(key)
-                if service is not None and service.headless:
+                if service is not None and (service.headless or self._view.ignore_empty):
                     self._changed[key] = None
 
     def _flush(self) -> None:
@@ -84,9 +110,13 @@ class Follower:
 
     def _update(self, key: Key) -> None:
         service = self._services.objects.get(key)
+        if service is not None and not self._shown(key, service):
+            service = None
         slices = self._slices.by_index("service", key) if service is not None and service.headless else ()
         try:
-            records = Records() if service is None else records_of(service, slices, self._zone.domain)
+            records = Records()
+            if service is not None:
+                records = records_of(service, slices, self._zone.domain)
         except names.BadName as error:
             _log.warning("service has no name in DNS", service="/".join(key), why=error)
             records = Records()
@@ -95,6 +125,17 @@ class Follower:
             node: Node = records.nodes.get(service_name(key[1], key[0], self._zone.domain), {})
             addresses = {type_: data for type_, data in node.items() if type_ in (A, AAAA)}
             self._zone.put_server_addresses(addresses)
+
+    def _shown(self, key: Key, service: Service) -> bool:
+        view = self._view
+        if view.namespaces and key[0] not in view.namespaces:
+            return False
+        if view.labelled_namespaces and ("", key[0]) not in self._namespaces.objects:
+            return False
+        if not view.ignore_empty or service.headless or service.spec.type == "ExternalName":
+            return True
+        slices = self._slices.by_index("service", key)
+        return any(endpoint.ready for each in slices for endpoint in each.endpoints or ())
 
 
 def _service_keys(each: EndpointSlice) -> Iterable[Key]:

@@ -106,7 +106,7 @@ def _forward(zone: Zone, query: Query) -> Found:
         if len(chain) == _MAX_CHAIN:
             return Found(Reply(message.SERVFAIL, why="ExternalNames in a circle"))
         name, node = target, zone.find(target)
-    lasting = not chain and bool(node)
+    lasting = not chain and bool(node) and zone.announces(name)
     if node is None:
         missing = Reply(message.NXDOMAIN, authoritative=True, answer=chain, authority=[zone.soa()])
         return Found(missing)

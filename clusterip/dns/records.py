@@ -13,7 +13,7 @@ from itertools import repeat
 
 from clusterip.dns import names
 from clusterip.dns.message import AAAA, CNAME, SRV, TXT, A
-from clusterip.dns.wire import EndpointPort, EndpointSlice, Service
+from clusterip.dns.wire import Endpoint, EndpointPort, EndpointSlice, NamedEndpoint, Service
 
 Node = dict[int, tuple[bytes, ...]]
 
@@ -120,7 +120,7 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
                 address = names.pack_address(text)
                 if address is None:
                     continue
-                host = names.label_of(endpoint.hostname or text.replace(".", "-").replace(":", "-")) + name
+                host = names.label_of(_host_label(endpoint, text)) + name
                 hosts.setdefault(host, {})[address] = None
                 for number, owners in ports:
                     for owner in owners:
@@ -137,6 +137,15 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
         priority_weight = _priority_weight.pack(0, max(1, _WEIGHTS // len(targets)))
         records.nodes.setdefault(owner, {})[SRV] = tuple(priority_weight + target for target in targets)
     return records
+
+
+def _host_label(endpoint: Endpoint, address: str) -> str:
+    """The endpoint's own name, below its Service's."""
+    if endpoint.hostname:
+        return endpoint.hostname
+    if isinstance(endpoint, NamedEndpoint) and endpoint.pod_label:
+        return endpoint.pod_label
+    return address.replace(".", "-").replace(":", "-")
 
 
 def _slice_port(port: EndpointPort, name: bytes) -> tuple[bytes, list[bytes]] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+_MAX_LABEL = 63
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -80,3 +81,52 @@ class EndpointSlice(msgspec.Struct, gc=False):
     addressType: str = ""
     endpoints: list[Endpoint] | None = None
     ports: list[EndpointPort] | None = None
+
+
+class TargetRef(msgspec.Struct, gc=False):
+    kind: str = ""
+    name: str = ""
+
+
+class NamedEndpoint(Endpoint, gc=False):
+    """One that is named after its Pod if it has no hostname (``endpoint_pod_names``)."""
+
+    targetRef: TargetRef | None = None
+
+    @property
+    def pod_label(self) -> str:
+        """The Pod's name if it fits into a label, else nothing."""
+        target = self.targetRef
+        if target is None or target.kind != "Pod" or len(target.name) > _MAX_LABEL or "." in target.name:
+            return ""
+        return target.name
+
+
+class NamedEndpointSlice(EndpointSlice, gc=False):
+    endpoints: list[NamedEndpoint] | None = None  # type: ignore[assignment]  # read, never written
+
+
+class PodIP(msgspec.Struct, gc=False):
+    ip: str = ""
+
+
+class PodSpec(msgspec.Struct, gc=False):
+    hostNetwork: bool = False
+
+
+class PodStatus(msgspec.Struct, gc=False):
+    phase: str = ""
+    podIPs: list[PodIP] = []
+
+
+class Pod(msgspec.Struct, gc=False):
+    metadata: Metadata
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+    @property
+    def addresses(self) -> list[str]:
+        """None once it has ended: they may be another Pod's by now."""
+        if self.status.phase in ("Succeeded", "Failed"):
+            return []
+        return [each.ip for each in self.status.podIPs]

@@ -31,6 +31,10 @@ class Zone:
         self.synced = False
         """Whether everything has been put in once; before, absence means nothing."""
         self.changed: Callable[[Iterable[bytes]], None] = lambda _names: None
+        self.pods: Callable[[bytes, bytes], Node | None] = lambda _namespace, label: pod_node(label)
+        """What is at ``1-2-3-4.NAMESPACE.pod.DOMAIN``, by namespace and first label; None: nothing."""
+        self.pods_vary = False
+        """What ``pods`` says of the same name may be another thing later."""
         self._nodes: dict[bytes, Node] = {}
         self._children: dict[bytes, int] = {}
         self._reverse: dict[bytes, list[tuple[Hashable, bytes]]] = {}
@@ -59,8 +63,12 @@ class Zone:
             return _EMPTY
         namespace = names.parent(name)
         if namespace in self._nodes and names.parent(namespace) == self._pod:
-            return pod_node(name[1 : 1 + name[0]])
+            return self.pods(namespace[1 : 1 + namespace[0]], name[1 : 1 + name[0]])
         return None
+
+    def announces(self, name: bytes) -> bool:
+        """Whether ``changed`` will tell when what is at a name changes: not of Pods that are looked up."""
+        return name in self._nodes or name in self._children or not self.pods_vary
 
     def ttl_of(self, name: bytes) -> int:
         """Seconds for which what is at a name may be remembered."""
