@@ -105,8 +105,10 @@ async def _ensure(objects: Objects, resource: Resource[Any], tree: dict[str, Any
     try:
         await objects.create(resource, obj.metadata.namespace, obj)
     except StatusError as error:
-        if error.status.reason != "AlreadyExists":
-            raise
+        # Another API server that starts may have been quicker, and have got the address first.
+        await objects.cache.current()
+        if objects.cache.of(resource).get(obj.metadata.namespace, obj.metadata.name) is None:
+            raise error
         return False
     return True
 

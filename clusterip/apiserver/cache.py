@@ -24,13 +24,15 @@ from clusterip.apiserver.watching import Change, Watcher
 from clusterip.objects import times
 from clusterip.objects.registry import Resource, resources
 from clusterip.process import log
-from clusterip.storage.store import Compacted, Event, KeyValue, Put, Store
+from clusterip.storage.store import Compacted, Event, KeyValue, Put, Store, StoreError
 
 PREFIX = "/registry/"
 MARKER = PREFIX + "apiserver-started"
 BOOKMARK_SECONDS = 60.0
 FRESH_SECONDS = 3.0
 """How long a read waits for a resource version that has not been seen yet (as upstream)."""
+NUDGE_SECONDS = 0.2
+"""How long the store's newest change may stay unseen until it is taken to be none of ours."""
 
 _log = log.get("apiserver")
 
@@ -58,6 +60,7 @@ class WatchCache:
         self._caches = {r.group_resource: ResourceCache(r) for r in resources()}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._waits = 0
+        self._nudge = asyncio.Event()
 
     def of(self, resource: Resource[Any]) -> ResourceCache:
         return self._caches[resource.group_resource]
@@ -69,7 +72,7 @@ class WatchCache:
 
     async def run(self) -> None:
         """Load and follow the store until cancelled; starts over if the store has forgotten the place."""
-        bookmarks = asyncio.create_task(self._bookmark())
+        background = [asyncio.create_task(each) for each in (self._bookmark(), self._nudged())]
         try:
             while True:
                 await self._load()
@@ -81,14 +84,15 @@ class WatchCache:
                 self.failure = "the watch cache is being loaded anew"
                 self._drop_watchers()
         finally:
-            bookmarks.cancel()
+            for task in background:
+                task.cancel()
             self._drop_watchers()
 
     async def _load(self) -> None:
         self._caches = {name: ResourceCache(c.resource) for name, c in self._caches.items()}
         self.extra.clear()
         # A change of our own, so that the watch surely comes to a point known to be the present.
-        newest = await self.store.transact((), (Put(MARKER, times.now().encode()),))
+        newest = await self._mark()
         start = max(0, newest - HISTORY)
         items: Sequence[KeyValue] = ()
         try:
@@ -104,6 +108,9 @@ class WatchCache:
         self.revision = start
         self._target = newest
         self._reached()
+
+    async def _mark(self) -> int:
+        return await self.store.transact((), (Put(MARKER, times.now().encode()),))
 
     def _load_item(self, item: KeyValue) -> None:
         cache, namespace, name = self._place(item.key)
@@ -178,8 +185,21 @@ class WatchCache:
         """Wait until the cache holds everything that was written before this call; its revision."""
         newest = await self.store.revision()
         if self.revision < newest or not self.ready.is_set():
-            await self.reach(newest)
+            nudge = asyncio.get_running_loop().call_later(NUDGE_SECONDS, self._nudge.set)
+            try:
+                await self.reach(newest)
+            finally:
+                nudge.cancel()
         return self.revision
+
+    async def _nudged(self) -> None:
+        """Write something when others' keys took the store's revision past what the watch can tell."""
+        while True:
+            await self._nudge.wait()
+            self._nudge.clear()
+            if self.ready.is_set():
+                with contextlib.suppress(StoreError):  # whoever waits is told that it took too long
+                    await self._mark()
 
     async def watch(self, resource: Resource[Any], watcher: Watcher, after: int) -> None:
         """Let ``watcher`` see every change after ``after``, from history if need be, then live.

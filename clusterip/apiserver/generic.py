@@ -113,6 +113,8 @@ class Objects:
                     raise self._exists(resource, conflict.current, obj.metadata.name) from None
                 if conflict.key != key:
                     await self.cache.current()  # so that the next attempt allocates something else
+                    if not generated and self.cache.of(resource).get(namespace, obj.metadata.name):
+                        raise status.already_exists(resource, obj.metadata.name) from None
             finally:
                 transaction.end()
         raise status.conflict(resource, meta.name)
@@ -182,6 +184,8 @@ class Objects:
                     entry = None
                     may_create = False
                     continue
+                # What was allocated together with the newer object is looked up in the cache.
+                await self.cache.reach(conflict.current.mod_revision)
                 entry = Entry(
                     resource, namespace, name, conflict.current.mod_revision, conflict.current.value
                 )
@@ -278,6 +282,8 @@ class Objects:
                 if conflict.key != key_of(resource, namespace, name):
                     await self.cache.current()
                     continue
+                if current is not None:
+                    await self.cache.reach(current.mod_revision)
                 entry = (
                     Entry(resource, namespace, name, current.mod_revision, current.value) if current else None
                 )

@@ -68,7 +68,8 @@ class AddressAllocator:
         owner = entry.decode().spec.parentRef
         meta = service.metadata
         if owner is not None and (owner.namespace, owner.name) == (meta.namespace, meta.name):
-            transaction.delete(key_of(IPADDRESSES, "", entry.name))
+            # Only as seen: somebody may delete it by hand, and another Service may have it by then.
+            transaction.delete(key_of(IPADDRESSES, "", entry.name), entry.revision)
 
     def _check(self, wanted: str) -> str:
         address = ipaddress.ip_address(wanted)

@@ -51,8 +51,9 @@ class PortAllocator:
         return port
 
     def release(self, port: int, transaction: Transaction) -> None:
-        if not transaction.dry_run:
-            transaction.delete(f"{PREFIX}{_KEY}{port}")
+        revision = self._cache.extra.get(f"{_KEY}{port}")
+        if revision is not None and not transaction.dry_run:
+            transaction.delete(f"{PREFIX}{_KEY}{port}", revision)
 
     def _is_free(self, port: int) -> bool:
         return port not in self._reserved and f"{_KEY}{port}" not in self._cache.extra
