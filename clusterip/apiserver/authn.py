@@ -84,12 +84,13 @@ class Authenticator:
         elif "Sec-WebSocket-Protocol" in request.headers:
             token = _websocket_token(request.headers["Sec-WebSocket-Protocol"])
         if token:
-            for source in self._tokens:
-                user = source.user(token)
-                if user is not None:
-                    return user
-            return None
+            return self.user_of_token(token)
         return self._of_connection(request) if self._certificates else ANONYMOUS
+
+    def user_of_token(self, token: str) -> User | None:
+        """Who holds a bearer token; None if it is not known or no longer valid."""
+        found = (source.user(token) for source in self._tokens)
+        return next((user for user in found if user is not None), None)
 
     def _of_connection(self, request: web.BaseRequest) -> User:
         """The user of the connection's client certificate, which TLS has verified already."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterip.objects import kinds as _kinds  # noqa: F401  (registers them)
-from clusterip.objects.registry import Resource, resources
+from clusterip.objects.registry import Resource, find_virtual, resources, virtual_resources
 
 Document = dict[str, Any]
 
@@ -62,6 +62,8 @@ def subresources(resource: Resource[Any]) -> list[Subresource]:
 
 def verbs(resource: Resource[Any]) -> list[str]:
     """What can be done with the resource itself. Namespaces are not deleted all at once."""
+    if find_virtual(resource.group, resource.version, resource.plural) is resource:
+        return ["create"]
     left_out = "deletecollection" if resource.plural == "namespaces" else ""
     return [verb for verb in ALL_VERBS if verb != left_out]
 
@@ -110,16 +112,21 @@ def aggregated(legacy: bool) -> Document:
 
 def groups() -> list[str]:
     """The names of the groups but core, in order of registration."""
-    return list(dict.fromkeys(resource.group for resource in resources() if resource.group))
+    return list(dict.fromkeys(resource.group for resource in _all() if resource.group))
+
+
+def _all() -> Iterator[Resource[Any]]:
+    yield from resources()
+    yield from virtual_resources()
 
 
 def _versions(group: str) -> list[str]:
     """A group's versions, the preferred one first."""
-    return list(dict.fromkeys(resource.version for resource in resources() if resource.group == group))
+    return list(dict.fromkeys(resource.version for resource in _all() if resource.group == group))
 
 
 def _resources(group: str, version: str) -> list[Resource[Any]]:
-    found = (r for r in resources() if (r.group, r.version) == (group, version))
+    found = (r for r in _all() if (r.group, r.version) == (group, version))
     return sorted(found, key=lambda resource: resource.plural)
 
 

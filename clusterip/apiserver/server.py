@@ -16,9 +16,11 @@ from aiohttp.web_protocol import RequestHandler
 from clusterip.apiserver import documents, reviews, router, status, verbs
 from clusterip.apiserver.authn import ANONYMOUS, Authenticator, User
 from clusterip.apiserver.authz import PUBLIC, Authorizer
+from clusterip.apiserver.authz.decision import refusal
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.call import BODY_LIMIT, Call, compress
 from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.impersonation import impersonated
 from clusterip.apiserver.metrics import Metrics
 from clusterip.apiserver.options import Options
 from clusterip.apiserver.router import RequestInfo
@@ -62,7 +64,7 @@ class ApiServer:
         self.objects = objects
         self.health = health
         self.metrics = Metrics(cache)
-        self._authenticator = authenticator
+        self.authenticator = authenticator
         self.authorizer = authorizer
         self._subresources = subresources
         self._lost: dict[RequestHandler, Callable[[], None]] = {}
@@ -92,14 +94,16 @@ class ApiServer:
         return response
 
     def _admit(self, request: web.BaseRequest, info: RequestInfo) -> User:
-        user = self._authenticator.authenticate(request)
+        user = self.authenticator.authenticate(request)
         if (user is None or user is ANONYMOUS) and not _is_public(info.path):
             raise status.unauthorized()
         user = user or ANONYMOUS
         if user is not ANONYMOUS:
-            why = self.authorizer.reason_to_deny(user, info)
-            if why is not None:
-                raise status.forbidden(info.resource, info.name, why)
+            user = impersonated(request, user, self.authorizer)
+            decision = self.authorizer.decide(user, info)
+            if not decision.allowed:
+                why = refusal(user, info, decision.reason)
+                raise status.forbidden_request(info.group, info.plural, info.name, why)
         return user
 
     async def _dispatch(self, call: Call) -> web.StreamResponse:

@@ -96,6 +96,16 @@ def forbidden(resource: Resource[Any] | None, name: str, why: str) -> StatusErro
     return failure(403, "Forbidden", message, _details(resource, name))
 
 
+def forbidden_request(group: str, plural: str, name: str, why: str) -> StatusError:
+    """403 of authorization, which judges also what there is no such resource of."""
+    called = f"{plural}.{group}" if group else plural
+    if not called:
+        return failure(403, "Forbidden", f"forbidden: {why}", StatusDetails())
+    shown = f'{called} "{name}"' if name else called
+    details = StatusDetails(name=name, group=group, kind=plural)
+    return failure(403, "Forbidden", f"{shown} is forbidden: {why}", details)
+
+
 def bad_request(message: str) -> StatusError:
     return failure(400, "BadRequest", message)
 

@@ -1,8 +1,11 @@
 """Importing this module registers every kind. The order is that of ``kubectl api-resources``."""
 
 from clusterip.objects.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
+from clusterip.objects.authentication import reviews as authentication_reviews
+from clusterip.objects.authorization import reviews as authorization_reviews
 from clusterip.objects.coordination import lease
 from clusterip.objects.core import (
+    binding,
     configmap,
     endpoints,
     event,
@@ -20,6 +23,9 @@ from clusterip.objects.policy import poddisruptionbudget
 from clusterip.objects.rbac import clusterrole, clusterrolebinding, role, rolebinding
 
 __all__ = [
+    "authentication_reviews",
+    "authorization_reviews",
+    "binding",
     "clusterrole",
     "clusterrolebinding",
     "configmap",

@@ -109,6 +109,7 @@ class Resource(Generic[O]):
 
 _by_type: dict[type[Object], Resource[Any]] = {}
 _by_name: dict[tuple[str, str, str], Resource[Any]] = {}
+_virtual: dict[tuple[str, str, str], Resource[Any]] = {}
 
 
 def register(resource: Resource[O]) -> Resource[O]:
@@ -123,6 +124,21 @@ def register(resource: Resource[O]) -> Resource[O]:
     _by_name[key] = resource
     _by_type[resource.type] = resource
     return resource
+
+
+def register_virtual(resource: Resource[O]) -> Resource[O]:
+    """Make a kind known that can be created but is answered instead of stored."""
+    _virtual[resource.group, resource.version, resource.plural] = resource
+    return resource
+
+
+def find_virtual(group: str, version: str, plural: str) -> Resource[Any] | None:
+    return _virtual.get((group, version, plural))
+
+
+def virtual_resources() -> Iterator[Resource[Any]]:
+    """Every resource that can only be created. Import ``clusterip.objects.kinds`` first."""
+    return iter(_virtual.values())
 
 
 def resource_of(type_: type[O]) -> Resource[O]:

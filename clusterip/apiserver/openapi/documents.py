@@ -9,7 +9,7 @@ from clusterip.apiserver.openapi.paths import Paths
 from clusterip.apiserver.openapi.schemas import REF, Schema, Schemas
 from clusterip.objects import kinds as _kinds  # noqa: F401  (registers them)
 from clusterip.objects.codec import encode
-from clusterip.objects.registry import Resource, resources
+from clusterip.objects.registry import Resource, resources, virtual_resources
 
 _INFO = {"title": "Kubernetes", "version": "unversioned"}
 
@@ -61,7 +61,7 @@ def v2() -> Schema:
 
 def _group_versions() -> dict[str, list[Resource[Any]]]:
     found: dict[str, list[Resource[Any]]] = {}
-    for resource in resources():
+    for resource in (*resources(), *virtual_resources()):
         path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
         found.setdefault(path, []).append(resource)
     return found

@@ -112,6 +112,8 @@ class Paths:
         collection = [verb for verb in ("list", "create", "deletecollection") if verb in verbs]
         single = [verb for verb in ("get", "update", "patch", "delete") if verb in verbs]
         self._path(resource, resource.path(namespace), collection)
+        if not single:
+            return
         self._path(resource, resource.path(namespace, "{name}"), single)
         if resource.namespaced:
             self._path(resource, resource.path(), ["list"], suffix="ForAllNamespaces")

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from clusterip.apiserver import status
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import read_options
 from clusterip.objects import times
+from clusterip.objects.core.binding import Binding
 from clusterip.objects.core.pod import Pod, PodCondition
-from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.meta import DeleteOptions, Object
 from clusterip.objects.registry import Resource
-
-
-class Binding(Object):
-    """Where a Pod is to run."""
-
-    target: ObjectReference = msgspec.field(default_factory=ObjectReference)
 
 
 class Eviction(Object):
@@ -40,26 +33,29 @@ async def bind(call: Call, resource: Resource[Any]) -> web.Response:
     if info.verb != "create":
         raise status.method_not_allowed()
     binding = read_options(await call.body(), call.content_type, Binding)
+    name = info.name or binding.metadata.name
+    if not name:
+        raise status.bad_request("name must be provided")
     node = binding.target.name
     if binding.target.kind not in ("", "Node", "Minion") or not node:
         raise status.failure(
             422,
             "Invalid",
-            f'Binding "{info.name}" is invalid: target.kind: Unsupported value: "{binding.target.kind}": '
+            f'Binding "{name}" is invalid: target.kind: Unsupported value: "{binding.target.kind}": '
             'supported values: "Node", "<empty>"'
             if node
-            else f'Binding "{info.name}" is invalid: target.name: Required value',
+            else f'Binding "{name}" is invalid: target.name: Required value',
         )
 
     def assign(pod: Pod | None) -> Any:
         if pod is None:
-            raise status.not_found(resource, info.name)
+            raise status.not_found(resource, name)
         if pod.metadata.deletionTimestamp is not None:
-            why = f"pod {info.name} is being deleted, cannot be assigned to a host"
-            raise status.conflict(_BINDINGS, info.name, why)
+            why = f"pod {name} is being deleted, cannot be assigned to a host"
+            raise status.conflict(_BINDINGS, name, why)
         if pod.spec.nodeName:
-            why = f'pod {info.name} is already assigned to node "{pod.spec.nodeName}"'
-            raise status.conflict(_BINDINGS, info.name, why)
+            why = f'pod {name} is already assigned to node "{pod.spec.nodeName}"'
+            raise status.conflict(_BINDINGS, name, why)
         pod.spec.nodeName = node
         pod.metadata.annotations = {**pod.metadata.annotations, **binding.metadata.annotations}
         pod.metadata.labels = {**pod.metadata.labels, **binding.metadata.labels}
@@ -69,7 +65,7 @@ async def bind(call: Call, resource: Resource[Any]) -> web.Response:
         return pod
 
     await call.server.objects.update(
-        resource, info.namespace, info.name, assign, subresource="binding", dry_run=info.dry_run
+        resource, info.namespace, name, assign, subresource="binding", dry_run=info.dry_run
     )
     return call.reply_status(status.success(code=201))
 

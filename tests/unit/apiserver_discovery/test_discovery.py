@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusterip.apiserver import discovery
-from clusterip.objects.registry import resources
+from clusterip.objects.registry import resources, virtual_resources
 
 
 def entry(document: dict[str, Any] | None, name: str) -> dict[str, Any]:
@@ -81,4 +81,4 @@ def test_aggregated_has_every_resource() -> None:
                 for resource in version["resources"]:
                     name = group["metadata"].get("name", "")
                     found.add((name, version["version"], resource["resource"]))
-    assert found == {(r.group, r.version, r.plural) for r in resources()}
+    assert found == {(r.group, r.version, r.plural) for r in (*resources(), *virtual_resources())}

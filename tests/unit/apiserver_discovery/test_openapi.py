@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clusterip.apiserver import openapi
-from clusterip.objects.registry import resources
+from clusterip.objects.registry import resources, virtual_resources
 
 
 def references(tree: Any) -> Iterator[str]:
@@ -34,7 +34,10 @@ def properties(path: str, name: str) -> dict[str, Any]:
 
 def test_the_index_has_every_version() -> None:
     paths = openapi.v3_index()["paths"]
-    wanted = {f"apis/{r.api_version}" if r.group else f"api/{r.version}" for r in resources()}
+    wanted = {
+        f"apis/{r.api_version}" if r.group else f"api/{r.version}"
+        for r in (*resources(), *virtual_resources())
+    }
     assert set(paths) == wanted
     assert paths["api/v1"]["serverRelativeURL"].startswith("/openapi/v3/api/v1?hash=")
     assert openapi.v3_index()["paths"] == paths

@@ -1,0 +1,45 @@
+"""Short forms in which the default policy is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from clusterip.objects.rbac.rules import PolicyRule
+
+READ = "get list watch"
+WRITE = "create delete deletecollection patch update"
+ALL_BUT_COLLECTION = "create delete get list patch update watch"
+EVERYTHING = "create delete deletecollection get list patch update watch"
+
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True)
+class DefaultRole:
+    """A ClusterRole that every cluster has, and the users, groups and accounts bound to it."""
+
+    name: str
+    rules: list[PolicyRule]
+    labels: dict[str, str] = field(default_factory=dict)
+    aggregates: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+def rule(verbs: str, group: str, resources: str, *names: str) -> PolicyRule:
+    """``verbs`` on ``resources`` of one group (core is empty); lists are words between spaces."""
+    return PolicyRule(
+        verbs=verbs.split(),
+        apiGroups=[group],
+        resources=resources.split(),
+        resourceNames=list(names),
+    )
+
+
+def urls(verbs: str, *paths: str) -> PolicyRule:
+    """``verbs`` on paths outside of the resources."""
+    return PolicyRule(verbs=verbs.split(), nonResourceURLs=list(paths))
+
+
+EVENTS = [rule("create patch update", group, "events") for group in ("", "events.k8s.io")]
