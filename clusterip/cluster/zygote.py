@@ -71,7 +71,8 @@ def fork(record: Callable[[int], None], *, orphan_goes_on: bool = False) -> int:
     os.close(gate_read)
     try:
         record(pid)
-        os.write(gate_write, b"x")
+        with contextlib.suppress(BrokenPipeError):  # killed already: whoever watches the PID notices
+            os.write(gate_write, b"x")
     finally:
         os.close(gate_write)
     return pid
