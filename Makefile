@@ -80,6 +80,7 @@ $(STAMPS)/runtime: requirements.lock requirements-build.lock pyproject.toml $(ST
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-build.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q clusterip
 	@touch $@
 
 $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
