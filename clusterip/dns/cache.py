@@ -79,23 +79,23 @@ class Cache:
         reply = entry.reply if self.options.keepttl else _aged(entry.reply, int(now - entry.stored))
         return Hit(reply, True, self._popular(entry, now, left))
 
-    def put(self, key: Key, reply: Reply) -> None:
-        """Remember a reply, if it and the options allow it."""
+    def put(self, key: Key, reply: Reply) -> Reply:
+        """Remember a reply, if it and the options allow it; the reply as it is to be given."""
         positive = bool(reply.answer) and reply.rcode == message.NOERROR
         if not self._wanted(key, positive):
-            return
+            return reply
         capacity = self.options.success if positive else self.options.denial
         ttl = _ttl(reply)
         if reply.rcode not in (message.NOERROR, message.NXDOMAIN):
             if self.get(key) is not None:
-                return  # an old answer is better than none
+                return reply  # an old answer is better than none
             wanted = self.options.servfail
         elif ttl is None:
-            return
+            return reply
         else:
             wanted = min(max(ttl, capacity.min_ttl), capacity.max_ttl)
         if wanted <= 0:
-            return
+            return reply
         if reply.rcode in (message.NOERROR, message.NXDOMAIN):
             self._forget(key)
         entries = self._positive if positive else self._negative
@@ -104,6 +104,7 @@ class Cache:
         if ttl is not None and wanted != ttl:
             reply = _limited(reply, int(wanted), raised=wanted > ttl)
         entries[key] = _Entry(reply, time.monotonic(), wanted)
+        return reply
 
     def _wanted(self, key: Key, positive: bool) -> bool:
         name = key.question[:-4]

@@ -165,8 +165,7 @@ class Forwarder:
             additional=response.additional,
             authentic=response.authentic,
         )
-        self.cache.put(key, reply)
-        return reply
+        return self.cache.put(key, reply)
 
     def _watch(self, upstream: Upstream) -> None:
         """Ask a failing upstream something harmless until it answers: queries need not wait for it."""
