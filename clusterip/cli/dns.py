@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
+
+from clusterip.cli.dns_options import check, server_options
 
 
 @click.command("dns")
@@ -88,6 +91,7 @@ import click
 @click.option(
     "-v", "--v", "verbosity", type=int, default=0, metavar="N", help="Log verbosity; 4 shows debug lines."
 )
+@server_options
 def command(
     kubeconfig: str | None,
     conf: str | None,
@@ -100,13 +104,15 @@ def command(
     healthz_bind_address: str,
     metrics_bind_address: str,
     verbosity: int,
+    **server: Any,
 ) -> None:
     """Answer DNS questions about Services and Pods, and forward all others."""
     from clusterip import process
-    from clusterip.dns.main import main
     from clusterip.dns.options import Options
+    from clusterip.dns.serve import serve
     from clusterip.process import log
 
+    check(server)
     log.setup(verbosity)
     options = Options(
         kubeconfig=kubeconfig,
@@ -117,9 +123,10 @@ def command(
         max_udp_size=max_udp_size,
         healthz_bind_address=healthz_bind_address,
         metrics_bind_address=metrics_bind_address,
+        **server,
     )
     if conf is not None:
         from clusterip.dns import configured
 
         sys.exit(process.run(lambda: configured.main(options, conf, port)))
-    sys.exit(process.run(lambda: main(options)))
+    sys.exit(serve(options))

@@ -25,6 +25,7 @@ from clusterip.dns import message
 from clusterip.dns.forward import Forwarder
 from clusterip.dns.identity import Identity
 from clusterip.dns.lookup import Found, joined, look_up
+from clusterip.dns.loop import LoopProbe
 from clusterip.dns.message import (
     AAAA,
     AXFR,
@@ -40,6 +41,7 @@ from clusterip.dns.message import (
     parse_query,
 )
 from clusterip.dns.plugins.chain import Handler
+from clusterip.dns.ratelimit import Limiter
 from clusterip.dns.zone import Zone
 from clusterip.process import log
 
@@ -67,6 +69,9 @@ class Responder:
         self.forwarder = forwarder
         self.max_udp_size = max_udp_size
         self.identity = identity or Identity()
+        self.limiter: Limiter | None = None
+        """To be set before a server for UDP starts."""
+        self.probe: LoopProbe | None = None
         self.handler: Handler | None = None
         """What answers instead of zone and forwarder, if plugins are configured."""
         self.lasting: dict[bytes, Answer] = {}
@@ -111,15 +116,15 @@ class Responder:
             answer = next(answer)
         return packet[:2] + answer[: HEADER - 2] + packet[HEADER:end] + answer[end - 2 :]
 
-    def kept(self, packet: bytes) -> bytes | None:
-        """The kept answer to a query over TCP: what was made for UDP will do unless it is truncated."""
+    def kept(self, packet: bytes, *, truncated: bool = False) -> bytes | None:
+        """The kept answer to a query. Over TCP what was made for UDP will do, unless it is truncated."""
         key = packet[2:]
         answer = self.lasting.get(key) or self.fleeting.get(key)
         if answer is None:
             return None
         if not isinstance(answer, bytes):
             answer = next(answer)
-        return packet[:2] + answer if not answer[0] & _TC else None
+        return packet[:2] + answer if truncated or not answer[0] & _TC else None
 
     def respond(self, packet: bytes, send: Send, *, tcp: bool = False, client: str = "") -> bool:
         """Answer ``packet`` by calling ``send`` once, now or later; False if it deserves no answer.
@@ -143,10 +148,26 @@ class Responder:
         try:
             if query.cookie or query.nsid:
                 self.identity.sign(query)
+            if self.limiter is not None and not tcp and not query.proven:
+                send = self._limited(self.limiter, send, client)
+            if self.probe is not None and self.probe.saw(query):
+                query.plain = False
+                reply = Reply(message.SERVFAIL, why="forwarding goes in circles")
+                self._finish(packet, query, Found(reply), send, message.PLAIN_UDP_SIZE, tcp)
+                return True
             self._respond(packet, query, send, tcp)
         except Exception:  # noqa: BLE001 - see above
             self._failed(query, send)
         return True
+
+    @staticmethod
+    def _limited(limiter: Limiter, send: Send, client: str) -> Send:
+        def limited(answer: bytes) -> None:
+            left = limiter.limit(answer, client)
+            if left is not None:
+                send(left)
+
+        return limited
 
     async def close(self) -> None:
         """Give up what waits for upstreams."""

@@ -45,12 +45,12 @@ class UdpServer:
     def _reader(self) -> Callable[[], None]:
         """A wildcard socket must answer from the address it was asked at, which costs a little more."""
         if self._socket.getsockname()[0] not in ("0.0.0.0", "::"):
-            return self._read
+            return self._read if self._responder.limiter is None else self._read_limited
         if self._socket.family == socket.AF_INET6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         else:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        return self._read_wildcard
+        return self._read_wildcard if self._responder.limiter is None else self._read_limited
 
     def _read(self) -> None:
         receive, send = self._socket.recvfrom, self._socket.sendto
@@ -103,9 +103,33 @@ class UdpServer:
             self._counters.unsent += 1
         self._counters.udp += count
 
+    def _read_limited(self) -> None:
+        """Like the others, but each answer has to pass the limiter."""
+        responder, limiter = self._responder, self._responder.limiter
+        assert limiter is not None
+        count = 0
+        try:
+            while count < _BATCH:
+                packet, ancillary, _, peer = self._socket.recvmsg(_MAX_QUERY, 64)
+                count += 1
+                source = _source(ancillary)
+                answer = responder.kept(packet, truncated=True)
+                if answer is None:
+                    self._slowly(packet, peer, source)
+                    continue
+                limited = limiter.limit(answer, peer[0])
+                if limited is not None:
+                    self._send(limited, peer, source)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._counters.unsent += 1
+        self._counters.udp += count
+
     def _slowly(self, packet: bytes, peer: tuple[Any, ...], source: Source) -> None:
         """Answer a query that has not been asked in these very bytes before."""
-        answer = self._responder.recased(packet)
+        limited = self._responder.limiter is not None
+        answer = None if limited else self._responder.recased(packet)
         if answer is not None:
             self._send(answer, peer, source)
             return
