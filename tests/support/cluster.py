@@ -69,6 +69,7 @@ class TestCluster:
     name: str
     directory: Path
     options: list[str] = field(default_factory=list)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def paths(self) -> Paths:
@@ -127,12 +128,21 @@ class TestCluster:
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Begin an ``up`` that the test will interrupt; it prints to ``printed``."""
         with self.printed.open("wb") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [str(PROGRAM), "up", *self.options, *options],
                 env={**self.environment, "PYTHONUNBUFFERED": "1"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        self.started.append(process)
+        return process
+
+    def remove(self) -> None:
+        """Whatever a test left of the cluster, also with an ``up`` still at work."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+        self.down()
 
     @property
     def printed(self) -> Path:

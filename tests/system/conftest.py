@@ -32,7 +32,7 @@ def stopped_cluster(machine: Machine, tmp_path_factory: pytest.TempPathFactory) 
     try:
         yield cluster
     finally:
-        cluster.down()
+        cluster.remove()
 
 
 @pytest.fixture(scope="module")
