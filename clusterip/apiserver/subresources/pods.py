@@ -9,6 +9,7 @@ from aiohttp import web
 from clusterip.apiserver import status
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import read_options
+from clusterip.apiserver.subresources import budgets
 from clusterip.objects import times
 from clusterip.objects.core.binding import Binding
 from clusterip.objects.core.pod import Pod, PodCondition
@@ -81,5 +82,8 @@ async def evict(call: Call, resource: Resource[Any]) -> web.Response:
     options = eviction.deleteOptions or DeleteOptions()
     if info.dry_run:
         options.dryRun = ["All"]
-    await call.server.objects.delete(resource, info.namespace, info.name, options)
+    objects = call.server.objects
+    pod = (await objects.get(resource, info.namespace, info.name)).decode()
+    await budgets.take(objects, pod, dry_run=bool(options.dryRun))
+    await objects.delete(resource, info.namespace, info.name, options)
     return call.reply_status(status.success(code=201))
