@@ -1,0 +1,198 @@
+"""What only an etcd store has to cope with: members that go away, TLS, addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterip.storage.etcd.endpoints import Tls, parse
+from clusterip.storage.etcd.gateway import Gateway, Unavailable
+from clusterip.storage.etcd.messages import bounds
+from clusterip.storage.open import open_store
+from clusterip.storage.store import Compacted, Compare, Conflict, Event, Put, Store, StoreError
+from tests.support.etcd import Etcd, etcd_cluster
+from tests.support.pki import Authority
+
+WRITERS = 8
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Etcd]]:
+    with etcd_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+def url(members: list[Etcd]) -> str:
+    return "etcd://" + ",".join(member.endpoint for member in members)
+
+
+async def _follow(store: Store, after: int) -> list[Event]:
+    """Every event up to the one of "/last"."""
+    seen: list[Event] = []
+    async for events in store.watch("/", after):
+        seen += events
+        if seen[-1].key == "/last":
+            return seen
+    raise AssertionError("a watch has no end")
+
+
+async def test_members_may_be_killed_while_writes_and_watches_go_on(members: list[Etcd]) -> None:
+    store = await open_store(url(members))
+    start = await store.revision()
+    following = asyncio.create_task(_follow(store, start))
+    done, wrote = asyncio.Event(), asyncio.Event()
+    acknowledged: dict[str, int] = {}
+
+    async def write(writer: int) -> None:
+        n = 0
+        while not done.is_set():
+            key = f"/{writer}/{n}"
+            acknowledged[key] = await store.transact([Compare(key, 0)], [Put(key, key.encode())])
+            wrote.set()
+            n += 1
+
+    async def progress() -> None:
+        enough = len(acknowledged) + 200
+        while len(acknowledged) < enough:
+            await wrote.wait()
+            wrote.clear()
+
+    writers = [asyncio.create_task(write(n)) for n in range(WRITERS)]
+    try:
+        for member in members:  # one after the other, so the leader is among them
+            await progress()
+            member.kill()
+            await progress()
+            await asyncio.to_thread(member.start)
+        done.set()
+        await asyncio.gather(*writers)
+        acknowledged["/last"] = await store.transact([], [Put("/last", b"")])
+        seen = await asyncio.wait_for(following, 20)
+        told = {event.key: event.revision for event in seen}
+        assert len(told) == len(seen)  # nothing twice, as no key was put twice
+        assert [e.revision for e in seen] == sorted(e.revision for e in seen)
+        assert acknowledged.items() <= told.items()
+        stored = {item.key: item.mod_revision for item in (await store.list("/")).items}
+        assert stored == told
+    finally:
+        for writer in writers:
+            writer.cancel()
+        await store.close()
+
+
+async def test_a_watch_that_missed_a_compaction_says_so(members: list[Etcd]) -> None:
+    store = await open_store(url(members))
+    try:
+        first = await store.transact([], [Put("/c", b"1")])
+        newest = await store.transact([], [Put("/c", b"2")])
+        await store.compact(newest)
+        with pytest.raises(Compacted) as error:
+            await anext(store.watch("/", first))
+        assert error.value.revision == newest
+    finally:
+        await store.close()
+
+
+async def test_a_repeated_transaction_is_recognised(
+    members: list[Etcd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the connection breaks after etcd has done what was asked."""
+    store = await open_store(url(members))
+    call = Gateway._call
+    lost = 0
+
+    async def lose_first_answer(self: Gateway, endpoint: str, path: str, *rest: object) -> object:
+        nonlocal lost
+        answer = await call(self, endpoint, path, *rest)  # type: ignore[arg-type]
+        if path.endswith("txn") and not lost:
+            lost += 1
+            raise Unavailable("the answer got lost")
+        return answer
+
+    monkeypatch.setattr(Gateway, "_call", lose_first_answer)
+    try:
+        revision = await store.transact([Compare("/r", 0)], [Put("/r", b"mine")])
+        current = await store.get("/r")
+        assert current is not None
+        assert (current.mod_revision, current.value) == (revision, b"mine")
+        lost = 0
+        with pytest.raises(Conflict):
+            await store.transact([Compare("/r", 0)], [Put("/r", b"another's")])
+    finally:
+        await store.close()
+
+
+async def test_large_listings_come_in_parts(members: list[Etcd]) -> None:
+    store = await open_store(url(members))
+    try:
+        for n in range(0, 1100, 100):
+            await store.transact([], [Put(f"/large/{n + i:04}", b"x" * 20_000) for i in range(100)])
+        page = await store.list("/large/")
+        assert (len(page.items), page.more, page.remaining) == (1100, False, 0)
+        assert [item.key for item in page.items] == [f"/large/{n:04}" for n in range(1100)]
+        page = await store.list("/large/", limit=700)
+        assert (len(page.items), page.more, page.remaining) == (700, True, 400)
+    finally:
+        await store.close()
+
+
+async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server_cert, server_key = authority.issue("etcd", "etcd", addresses=["127.0.0.1"])
+    cert, key = authority.issue("apiserver", "apiserver")
+    etcd = Etcd(
+        tmp_path,
+        arguments=[
+            f"--cert-file={server_cert}",
+            f"--key-file={server_key}",
+            f"--trusted-ca-file={authority.certificate}",
+            "--client-cert-auth",
+        ],
+    )
+    etcd.scheme = "https"
+    try:
+        etcd.start()
+        files = Tls(str(authority.certificate), str(cert), str(key))
+        store = await open_store(f"etcds://{etcd.endpoint}", files)
+        try:
+            revision = await store.transact([], [Put("/tls", b"1")])
+            events = await asyncio.wait_for(anext(store.watch("/", revision - 1)), 5)
+            assert [event.key for event in events] == ["/tls"]
+        finally:
+            await store.close()
+    finally:
+        etcd.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("etcd://", "does not name etcd's endpoints"),
+        ("etcd://a:1/path", "does not name etcd's endpoints"),
+        ("etcd://a", "is not HOST:PORT"),
+        ("etcd://a:1,b:port", "is not HOST:PORT"),
+    ],
+)
+async def test_addresses_that_cannot_be(text: str, why: str) -> None:
+    with pytest.raises(StoreError, match=why):
+        await open_store(text)
+
+
+def test_addresses() -> None:
+    assert parse("etcd://a:1,[::1]:2", Tls()) == ["http://a:1", "http://[::1]:2"]
+    assert parse("etcds://a:1", Tls()) == ["https://a:1"]
+    assert parse("etcd://a:1", Tls(ca_file="ca")) == ["https://a:1"]
+
+
+async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot use the TLS files .*none\.crt"):
+        await open_store("etcds://127.0.0.1:1", Tls(str(tmp_path / "none.crt")))
+
+
+def test_the_range_of_a_prefix() -> None:
+    assert bounds("/a/") == {"key": b"/a/", "range_end": b"/a0"}
+    assert bounds("/a/", "/a/b") == {"key": b"/a/b\0", "range_end": b"/a0"}
+    assert bounds("") == {"key": b"\0", "range_end": b"\0"}
