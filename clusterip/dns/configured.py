@@ -15,15 +15,14 @@ from clusterip.dns.config.source import BadConfig
 from clusterip.dns.config.watch import FileWatch
 from clusterip.dns.counters import Counters
 from clusterip.dns.forward import Forwarder
+from clusterip.dns.loop import LoopProbe
 from clusterip.dns.options import Options
 from clusterip.dns.plugins.compose import Composed, compose
-from clusterip.dns.plugins.loop import Probe
+from clusterip.dns.plugins.small import log_failure
 from clusterip.dns.responder import Responder
-from clusterip.dns.tcp import TcpServer
-from clusterip.dns.udp import UdpServer
+from clusterip.dns.servers import Servers, tls_context
 from clusterip.process import Fatal, log
 from clusterip.process.health import HealthServer, Page
-from clusterip.process.sockets import bind_udp, listen_tcp
 
 _SYNC_SECONDS = 60.0
 """How long a changed configuration may wait for another view of the cluster."""
@@ -60,16 +59,14 @@ async def main(options: Options, path: str, port: int) -> None:
 
 @dataclass
 class Listener:
-    """One address, UDP and TCP, and how its questions are answered."""
+    """One address, UDP and TCP or TLS, and how its questions are answered."""
 
     responder: Responder
-    udp: UdpServer
-    tcp: TcpServer
+    servers: Servers
     composed: Composed
 
     def close(self) -> None:
-        self.udp.close()
-        self.tcp.close()
+        self.servers.close()
 
 
 class Server:
@@ -163,7 +160,7 @@ class Server:
         fresh: dict[str, Listener] = {}
         try:
             for address in by_address.keys() - self._listeners.keys():
-                fresh[address] = await self._listen(address, cluster, composed[address])
+                fresh[address] = await self._listen(address, by_address[address], cluster, composed[address])
             await self._take_health(config)
         except BaseException:
             for listener in fresh.values():
@@ -193,17 +190,34 @@ class Server:
         if retired:
             self._spawn(self._retire(retired))
         for address, servers in by_address.items():
-            if address in fresh and any(server.loop for server in servers):
-                self._spawn(self._probe(fresh[address]))
+            responder = self._listeners[address].responder
+            logged = any(server.errors for server in servers)
+            responder.on_failure = log_failure if logged else None
+        looping = {
+            address
+            for address, servers in by_address.items()
+            if address in fresh and any(server.loop for server in servers)
+        }
+        if looping:
+            forwarders = [each for address in looping for each in composed[address].forwarders]
+            self._spawn(self._probe(responders, forwarders))
 
-    async def _listen(self, address: str, cluster: Cluster, composed: Composed) -> Listener:
-        datagrams, listening = bind_udp(address), listen_tcp(address)
+    async def _listen(
+        self, address: str, servers: list[ServerOptions], cluster: Cluster, composed: Composed
+    ) -> Listener:
         responder = Responder(cluster.zone, composed.forwarder, max_udp_size=self._options.max_udp_size)
         responder.configure(cluster.zone, composed.forwarder, composed.handler)
-        tcp = TcpServer(responder, self._counters)
-        await tcp.start(listening)
-        _log.info("serving", address=address)
-        return Listener(responder, UdpServer(datagrams, responder, self._counters), tcp, composed)
+        opened = Servers(responder, self._counters)
+        try:
+            if servers[0].scheme == "tls":
+                context = tls_context(servers[0].tls[0], servers[0].tls[1])
+                await opened.start_tls([address], context)
+            else:
+                await opened.start([address])
+        except BaseException:
+            opened.close()
+            raise
+        return Listener(responder, opened, composed)
 
     async def _take_health(self, config: Config) -> None:
         """The pages of ``health``, ``ready`` and ``prometheus``, if their addresses have changed."""
@@ -257,20 +271,19 @@ class Server:
             for forwarder in forwarders:
                 await forwarder.close()
 
-    async def _probe(self, listener: Listener) -> None:
-        """See whether questions come back; meanwhile all of them take the long way."""
-        probe = Probe()
-
-        def found() -> None:
+    async def _probe(self, responders: list[Responder], forwarders: list[Forwarder]) -> None:
+        """See whether questions come back here, wherever they come in; if so, end."""
+        probe = LoopProbe()
+        for responder in responders:
+            responder.probe = probe
+        try:
+            await asyncio.gather(*(probe.run(forwarder) for forwarder in forwarders))
+        except Fatal as error:
             if not self._ended.done():
-                why = "loop: an upstream forwards to this server: every question would go in circles"
-                self._ended.set_exception(Fatal(why))
-
-        composed = listener.composed
-        listener.responder.handler = probe.guard(composed.chain, found)
-        await asyncio.gather(*(probe.ask(forwarder) for forwarder in composed.forwarders))
-        if listener.composed is composed:
-            listener.responder.handler = composed.handler
+                self._ended.set_exception(error)
+        finally:
+            for responder in responders:
+                responder.probe = None
 
 
 def _kubernetes(config: Config) -> KubernetesOptions | None:
@@ -281,9 +294,12 @@ def _by_address(config: Config) -> dict[str, list[ServerOptions]]:
     """The server blocks by the ``HOST:PORT`` at which they answer."""
     found: dict[str, list[ServerOptions]] = {}
     for server in config.servers:
-        if server.scheme == "tls":
-            raise BadConfig(server.where, "tls:// is not served by a configuration file yet")
+        if server.scheme == "tls" and not server.tls:
+            raise BadConfig(server.where, 'a tls:// zone needs a certificate: "tls CERT KEY"')
         for host in server.bind:
             address = f"[{host}]:{server.port}" if ":" in host else f"{host}:{server.port}"
-            found.setdefault(address, []).append(server)
+            others = found.setdefault(address, [])
+            if others and (others[0].scheme, others[0].tls) != (server.scheme, server.tls):
+                raise BadConfig(server.where, f"{address} is served with other TLS settings already")
+            others.append(server)
     return found

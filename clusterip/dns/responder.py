@@ -72,6 +72,8 @@ class Responder:
         self.limiter: Limiter | None = None
         """To be set before a server for UDP starts."""
         self.probe: LoopProbe | None = None
+        self.on_failure: Callable[[Query, Reply], None] | None = None
+        """Called with what gets SERVFAIL, before it is sent."""
         self.handler: Handler | None = None
         """What answers instead of zone and forwarder, if plugins are configured."""
         self.lasting: dict[bytes, Answer] = {}
@@ -233,6 +235,8 @@ class Responder:
             if tcp:
                 send(b"")  # the connection counts what is under way
             return
+        if self.on_failure is not None and found.reply.rcode == message.SERVFAIL:
+            self.on_failure(query, found.reply)
         question = query.question
         query.question = query.name + question[-4:]
         answer = _answer(query, found.reply, limit)

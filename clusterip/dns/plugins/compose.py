@@ -15,6 +15,7 @@ from clusterip.dns.cache import PLAIN_CACHE
 from clusterip.dns.config.kubernetes import REVERSE
 from clusterip.dns.config.model import AutopathOptions, ForwardOptions, ServerOptions
 from clusterip.dns.config.source import BadConfig
+from clusterip.dns.dns64 import dns64
 from clusterip.dns.forward import Forwarder, Forwarding
 from clusterip.dns.message import Query
 from clusterip.dns.plugins import small
@@ -42,8 +43,7 @@ class Composed:
     handler: Handler | None
     """None: from the zone, and else by ``forwarder``."""
     forwarder: Forwarder
-    chain: Handler
-    """The handler even where none is needed."""
+    """The first one, whose figures are shown."""
     forwarders: list[Forwarder] = field(default_factory=list)
     """All, to be closed in the end."""
 
@@ -72,16 +72,16 @@ def compose(
         handler = _chain(server, forwarders, zone, root, namespace_at)
         table.update(dict.fromkeys(server.zones, handler))
     nobody = Forwarder(list)
-    if len(servers) == 1 and _is_plain(servers[0]):
-        return Composed(None, made[0] if made else nobody, routed, [*made, nobody])
-    return Composed(routed, nobody, routed, [*made, nobody])
+    first = made[0] if made else nobody
+    plain = len(servers) == 1 and _is_plain(servers[0])
+    return Composed(None if plain else routed, first, [*made, nobody])
 
 
 def _is_plain(server: ServerOptions) -> bool:
     """Whether the responder's own way answers just as the chain would."""
     options = server.kubernetes
     shaped = server.rewrites or server.templates or server.acl or server.logs or server.autopath
-    if shaped or server.hosts or server.ttl or server.errors or options is None:
+    if shaped or server.hosts or server.ttl or server.dns64 or options is None:
         return False
     if server.zones != (b"\0",) or len(server.forwards) > 1:
         return False
@@ -112,13 +112,15 @@ def _chain(
         handler = autopath(server.autopath.zones, search, handler)
     if server.rewrites:
         handler = rewrite(server.rewrites, handler)
+    if server.dns64 is not None:
+        handler = dns64(server.dns64, handler)
     if server.ttl is not None:
         handler = small.ttl(server.ttl, handler)
     if server.acl:
         handler = small.acl(server.acl, handler)
     for line in reversed(server.logs):
         handler = small.log_queries(line, handler)
-    return small.log_errors(handler) if server.errors else handler
+    return handler
 
 
 def _search(

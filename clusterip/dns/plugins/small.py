@@ -119,16 +119,7 @@ def _line(form: str, query: Query, reply: Reply, started: float) -> str:
     return form
 
 
-def log_errors(next_: Handler) -> Handler:
-    """Write a line for each query that failed."""
-
-    def handle(query: Query) -> Outcome:
-        def answered(found: Found) -> Found:
-            if found.reply.rcode == message.SERVFAIL:
-                name, type_ = names.to_text(query.name), _types.get(query.type, str(query.type))
-                _log.warning("query failed", name=name, type=type_, why=found.reply.why)
-            return found
-
-        return then(next_(query), answered)
-
-    return handle
+def log_failure(query: Query, reply: Reply) -> None:
+    """``errors``: write a line for a query that failed."""
+    name, type_ = names.to_text(query.name), _types.get(query.type, str(query.type))
+    _log.warning("query failed", name=name, type=type_, why=reply.why)
