@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cluster import Machine, TestCluster, machine
 
-NAME = "cts"
+NAME = f"ct{os.getpid()}"  # so that two runs at once do not share namespaces
 OPTIONS = [
     "--subnet=172.31.250.0/24",
     "--cluster-cidr=10.250.0.0/16",

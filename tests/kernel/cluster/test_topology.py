@@ -17,7 +17,8 @@ from clusterip.cluster.steps import Step, Workspace
 from clusterip.kernel import namespaces
 
 OUTSIDE = f"ct-top-{os.getpid()}"
-CONFIG = ClusterConfig(name="ctt", nodes=2, subnet=IPv4Network("172.30.15.0/24"))
+NAME = f"ctt{os.getpid()}"
+CONFIG = ClusterConfig(name=NAME, nodes=2, subnet=IPv4Network("172.30.15.0/24"))
 
 
 def run(*command: str) -> str:
@@ -36,7 +37,9 @@ def state() -> str:
         run("ip", "route", "show", "table", "all"),
         run("nft", "list", "ruleset"),
     ]
-    return "\n".join([*shown, *sysctls, *[name for name in namespaces.names() if name.startswith("ctt-")]])
+    return "\n".join(
+        [*shown, *sysctls, *[name for name in namespaces.names() if name.startswith(f"{NAME}-")]]
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +70,11 @@ def test_nodes_reach_each_other_and_the_machine_and_nothing_stays(journal: Journ
         journal.run([topology.pod_route(CONFIG, "node-2", IPv4Network("10.244.1.0/24"))], workspace)
     try:
         run("ping", "-c1", "-W2", "172.30.15.12")
-        run("ip", "netns", "exec", "ctt-node-1", "ping", "-c1", "-W2", "172.30.15.12")
-        run("ip", "netns", "exec", "ctt-node-1", "ping", "-c1", "-W2", "172.30.15.1")
+        run("ip", "netns", "exec", f"{NAME}-node-1", "ping", "-c1", "-W2", "172.30.15.12")
+        run("ip", "netns", "exec", f"{NAME}-node-1", "ping", "-c1", "-W2", "172.30.15.1")
         routes = run("ip", "route")
-        assert "10.96.0.0/16 via 172.30.15.11 dev ctt0" in routes
-        assert "10.244.1.0/24 via 172.30.15.12 dev ctt0" in routes
+        assert f"10.96.0.0/16 via 172.30.15.11 dev {NAME}0" in routes
+        assert f"10.244.1.0/24 via 172.30.15.12 dev {NAME}0" in routes
     finally:
         undo(journal)
     assert state() == before
