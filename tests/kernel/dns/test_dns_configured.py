@@ -314,3 +314,40 @@ def test_a_bad_file_is_explained(
     assert server._process is not None
     assert server._process.wait(20) == 1
     assert why in server.log.read_text().replace('\\"', '"').splitlines()[-1]
+
+
+def test_yaml_dns64_access_and_a_second_port(
+    apiserver: RunningApiServer, server: DnsProcess, upstream: Upstream, tmp_path: Path
+) -> None:
+    address = create_service(apiserver, "web")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        second = free.getsockname()[1]
+    (tmp_path / "dns.yaml").write_text(f"""
+servers:
+- port: {server.port}
+  bind: 127.0.0.1
+  ready: 127.0.0.1:{server.health}
+  kubernetes: {{zones: cluster.local, namespaces: [default, other]}}
+  forward: {{to: "127.0.0.1:{upstream.port}"}}
+  dns64: {{allow_ipv4: true}}
+  acl:
+    filter: type TXT
+    block: net 127.9.0.0/16
+- zones: [cluster.local]
+  port: {second}
+  bind: 127.0.0.1
+  kubernetes: {{namespaces: [default, other]}}
+""")
+    server.start("--conf", str(tmp_path / "dns.yaml"))
+    until(lambda: server.get("/ready")[0] == 200)
+    assert server.addresses(full("web")) == [address]
+    assert server.addresses("www.example.test.", "AAAA") == ["64:ff9b::c633:6401"]
+    assert server.ask("www.example.test.", "TXT").rcode() == dns.rcode.NOERROR
+    query = dns.message.make_query(full("web"), "A")
+    refused = dns.query.udp(query, "127.0.0.1", 5, server.port, source="127.9.0.1")
+    assert refused.rcode() == dns.rcode.REFUSED
+    assert server.addresses("1-2-3-4.default.pod.cluster.local.") == []  # pods are disabled unless said
+    other = dns.query.udp(query, "127.0.0.1", 5, second)
+    assert other.answer[0][0].to_text() == address
+    away = dns.query.udp(dns.message.make_query("www.example.test.", "A"), "127.0.0.1", 5, second)
+    assert away.rcode() == dns.rcode.REFUSED
