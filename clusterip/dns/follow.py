@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from clusterip.client.informer import Informer
-from clusterip.dns import names
+from clusterip.dns import names, programming
 from clusterip.dns.message import AAAA, A
-from clusterip.dns.records import Node, Records, records_of, service_name
+from clusterip.dns.records import Node, Records, records_in_steps, service_name
+from clusterip.dns.steps import Steps, done, paced
 from clusterip.dns.wire import EndpointSlice, Namespace, Service
 from clusterip.dns.zone import Zone
 from clusterip.process import log
@@ -20,6 +22,9 @@ Key = tuple[str, str]
 
 _DNS_SERVICE: Key = ("kube-system", "kube-dns")
 """The Service in front of the DNS servers has this name in every cluster, whoever serves it."""
+
+_MANY = 500
+"""Endpoints of a Service from which on it is worked out in the background."""
 
 _log = log.get("dns")
 
@@ -63,6 +68,10 @@ class Follower:
         self._services = services
         self._slices = slices
         self._changed: dict[Key, None] = {}
+        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._again: set[Key] = set()
+        self._triggers: dict[Key, list[str]] = {}
+        """When what changed EndpointSlices happened, of those not in the zone yet."""
         slices.add_index("service", _service_keys)
         namespaces.on_change(self._namespace_changed)
         services.on_change(self._service_changed)
@@ -96,6 +105,11 @@ class Follower:
                 service = self._services.objects.get(key)
                 if service is not None and (service.headless or self._view.ignore_empty):
                     self._changed[key] = None
+        if new is None or not self._zone.synced or not new.metadata.annotations.last_change:
+            return
+        for key in _service_keys(new):
+            if key in self._changed:
+                self._triggers.setdefault(key, []).append(new.metadata.annotations.last_change)
 
     def _flush(self) -> None:
         changed = list(self._changed)
@@ -109,22 +123,51 @@ class Follower:
             _log.info("synced", services=len(self._services.objects), slices=len(self._slices.objects))
 
     def _update(self, key: Key) -> None:
+        """Put a Service's records into the zone: at once, or in the background if there are very many."""
+        if key in self._running:
+            self._again.add(key)
+            return
+        slices = self._slices.by_index("service", key)
+        size = sum(len(each.endpoints or ()) for each in slices)
+        steps = self._steps(key)
+        if size < _MANY or not self._zone.synced:
+            done(steps)
+            return
+        task = asyncio.get_running_loop().create_task(paced(steps))
+        self._running[key] = task
+        task.add_done_callback(lambda task: self._ran(key, task))
+
+    def _ran(self, key: Key, task: asyncio.Task[None]) -> None:
+        del self._running[key]
+        if task.cancelled():
+            return
+        task.result()  # fails only by a bug, which the event loop then reports
+        if key in self._again:
+            self._again.discard(key)
+            self._update(key)
+
+    def _steps(self, key: Key) -> Steps[None]:
+        triggers = self._triggers.pop(key, ())
         service = self._services.objects.get(key)
         if service is not None and not self._shown(key, service):
             service = None
-        slices = self._slices.by_index("service", key) if service is not None and service.headless else ()
+        slices: Sequence[EndpointSlice] = ()
+        if service is not None and service.headless:
+            slices = list(self._slices.by_index("service", key))
         try:
             records = Records()
             if service is not None:
-                records = records_of(service, slices, self._zone.domain)
+                records = yield from records_in_steps(service, slices, self._zone.domain)
         except names.BadName as error:
             _log.warning("service has no name in DNS", service="/".join(key), why=error)
             records = Records()
-        self._zone.put(key, records)
+        yield from self._zone.put_in_steps(key, records)
         if key == _DNS_SERVICE:
             node: Node = records.nodes.get(service_name(key[1], key[0], self._zone.domain), {})
             addresses = {type_: data for type_, data in node.items() if type_ in (A, AAAA)}
             self._zone.put_server_addresses(addresses)
+        for trigger in triggers:
+            programming.observe(trigger)
 
     def _shown(self, key: Key, service: Service) -> bool:
         view = self._view

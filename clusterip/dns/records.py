@@ -13,6 +13,7 @@ from itertools import repeat
 
 from clusterip.dns import names
 from clusterip.dns.message import AAAA, CNAME, SRV, TXT, A
+from clusterip.dns.steps import STEP, Steps, done
 from clusterip.dns.wire import Endpoint, EndpointPort, EndpointSlice, NamedEndpoint, Service
 
 Node = dict[int, tuple[bytes, ...]]
@@ -40,7 +41,14 @@ def service_name(service: str, namespace: str, domain: bytes) -> bytes:
 
 
 def records_of(service: Service, slices: Iterable[EndpointSlice], domain: bytes) -> Records:
+    """As ``records_in_steps``, without a pause."""
+    return done(records_in_steps(service, slices, domain))
+
+
+def records_in_steps(service: Service, slices: Iterable[EndpointSlice], domain: bytes) -> Steps[Records]:
     """The records of ``service``; ``slices`` count only for a headless one.
+
+    With thousands of endpoints this takes long; whenever it yields, others may go first.
 
     A Service of type ExternalName whose target is no domain name (such as an IP address, which
     validation does not forbid) exists, but has no records.
@@ -52,7 +60,7 @@ def records_of(service: Service, slices: Iterable[EndpointSlice], domain: bytes)
     if service.spec.type == "ExternalName":
         return Records({name: _external(service.spec.externalName)})
     if service.headless:
-        return _headless(name, slices)
+        return (yield from _headless(name, slices))
     return _with_cluster_ip(name, service)
 
 
@@ -105,7 +113,7 @@ def _with_cluster_ip(name: bytes, service: Service) -> Records:
     return records
 
 
-def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
+def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
     """Sections 2.4.1 to 2.4.3. Without ready endpoints there is not even the name."""
     hosts: dict[bytes, dict[bytes, None]] = {}  # ordered sets: endpoints may be in several slices
     srv: dict[bytes, dict[bytes, None]] = {}
@@ -113,6 +121,7 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
         if each.addressType not in ("IPv4", "IPv6"):
             continue
         ports = [port for port in map(_slice_port, each.ports or (), repeat(name)) if port is not None]
+        yield
         for endpoint in each.endpoints or ():
             if not endpoint.ready:
                 continue
@@ -128,12 +137,16 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Records:
     records = Records()
     if not hosts:
         return records
-    for host, addresses in hosts.items():
+    for count, (host, addresses) in enumerate(hosts.items()):
+        if count % STEP == 0:
+            yield
         records.nodes[host] = _address_node(addresses)
         records.reverse += [(names.reverse_name(address), host) for address in addresses]
+    yield
     everything = dict.fromkeys(address for addresses in hosts.values() for address in addresses)
     records.nodes[name] = _address_node(everything)
     for owner, targets in srv.items():
+        yield
         priority_weight = _priority_weight.pack(0, max(1, _WEIGHTS // len(targets)))
         records.nodes.setdefault(owner, {})[SRV] = tuple(priority_weight + target for target in targets)
     return records

@@ -9,6 +9,7 @@ import msgspec
 
 _MAX_LABEL = 63
 _SERVICE_NAME = "kubernetes.io/service-name"
+_LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -48,11 +49,19 @@ class SliceLabels(msgspec.Struct, gc=False):
     service: str = msgspec.field(name=_SERVICE_NAME, default="")
 
 
+class SliceAnnotations(msgspec.Struct, gc=False):
+    last_change: str = msgspec.field(name=_LAST_CHANGE, default="")
+
+
+_NO_ANNOTATIONS = SliceAnnotations()
+
+
 class SliceMetadata(msgspec.Struct, gc=False):
     name: str = ""
     namespace: str = ""
     resourceVersion: str = ""
     labels: SliceLabels = msgspec.field(default_factory=SliceLabels)
+    annotations: SliceAnnotations = msgspec.field(default_factory=lambda: _NO_ANNOTATIONS)
 
 
 class EndpointConditions(msgspec.Struct, gc=False):

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 
 from clusterip.dns import names
-from clusterip.dns.message import NS, SOA, Record
+from clusterip.dns.message import NS, SOA, SRV, Record
 from clusterip.dns.records import Node, Records, pod_node, version_node
+from clusterip.dns.steps import STEP, Steps, done
 
 _EMPTY: Node = {}
 _VERSION_TTL = 28800  # as in the specification's example, and CoreDNS
@@ -85,27 +86,50 @@ class Zone:
 
     def put(self, owner: Hashable, records: Records) -> None:
         """Let ``owner`` have exactly ``records``; empty ones end its presence."""
+        done(self.put_in_steps(owner, records))
+
+    def put_in_steps(self, owner: Hashable, records: Records) -> Steps[None]:
+        """As ``put``, with pauses in which names may be asked; no other ``put`` of the owner meanwhile."""
         old = self._owned.get(owner)
-        if old == records or (old is None and not records.nodes):
+        if old is None and not records.nodes:
             return
         before = old if old is not None else Records()
-        for name in before.nodes.keys() - records.nodes.keys():
+        touched = before.nodes.keys() - records.nodes.keys()
+        for count, name in enumerate(list(touched)):
+            if count % STEP == STEP - 1:
+                yield
             self._drop(name)
-        for name, node in records.nodes.items():
-            self._put(name, node)
-        for name, target in before.reverse:
+        moved = bool(touched)
+        for count, (name, node) in enumerate(records.nodes.items()):
+            if count % STEP == STEP - 1:
+                yield
+            if before.nodes.get(name) != node or name not in self._nodes:
+                self._put(name, node)
+                touched.add(name)
+                moved = True
+        if moved:
+            # SRV answers come with their targets' addresses.
+            touched.update(name for name, node in records.nodes.items() if SRV in node)
+        yield
+        earlier, later = dict.fromkeys(before.reverse), dict.fromkeys(records.reverse)
+        yield
+        for count, (name, target) in enumerate(earlier.keys() - later.keys()):
+            if count % STEP == STEP - 1:
+                yield
             self._drop_reverse(name, owner, target)
-        for name, target in records.reverse:
+            touched.add(name)
+        for count, (name, target) in enumerate(later.keys() - earlier.keys()):
+            if count % STEP == STEP - 1:
+                yield
             self._reverse.setdefault(name, []).append((owner, target))
+            touched.add(name)
         if records.nodes:
             self._owned[owner] = records
         else:
             self._owned.pop(owner, None)
-        self._serial = max(self._serial, int(time.time()))
-        touched = before.nodes.keys() | records.nodes.keys()
-        touched.update(name for name, _ in before.reverse)
-        touched.update(name for name, _ in records.reverse)
-        self.changed(touched)
+        if touched:
+            self._serial = max(self._serial, int(time.time()))
+            self.changed(touched)
 
     def put_namespace(self, namespace: str, exists: bool) -> None:
         """Let a namespace exist, also without Services, or not. Raises BadName."""
