@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import socket
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from clusterip.dns.config.corefile import parse_corefile
 from clusterip.dns.config.model import Config, ServerOptions
 from clusterip.dns.config.source import BadConfig, Block, Directive, Where
 from clusterip.dns.config.yaml import parse_yaml
+from clusterip.kernel.rtnetlink import RouteSocket
 
 _Scheme = Literal["dns", "tls"]
 _PORTS: dict[str, int] = {"dns": 53, "tls": 853}
@@ -204,10 +204,7 @@ class _Server:
 
 
 def _addresses_of(interface: str) -> list[str]:
-    """The addresses of an interface, as the kernel lists them."""
-    import subprocess
-
-    out = subprocess.run(
-        ["ip", "-o", "addr", "show", "dev", interface], capture_output=True, text=True, env=os.environ
-    ).stdout
-    return re.findall(r"inet6? ([0-9a-f.:]+)/", out)
+    """The addresses of an interface, but link-local ones: those need the interface with them."""
+    with RouteSocket() as sockets:
+        addresses = [each.address.ip for each in sockets.addresses(interface)]
+    return [str(address) for address in addresses if address.version == 4 or not address.is_link_local]

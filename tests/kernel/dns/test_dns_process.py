@@ -25,14 +25,24 @@ from tests.support.apiserver import RunningApiServer, running_apiserver
 SECONDS = 20.0
 
 
+def bound_pair() -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP on one port: a free one of the first may be somebody's of the second."""
+    for _ in range(100):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(udp.getsockname())
+        except OSError:
+            udp.close()
+    raise AssertionError("no port is free for both UDP and TCP")
+
+
 class DnsProcess:
     """A running ``clusterip dns`` on sockets that the test holds, as the supervisor does."""
 
     def __init__(self, kubeconfig: Path, log: Path) -> None:
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
+        self.udp, self.tcp = bound_pair()
         self.port = self.udp.getsockname()[1]
-        self.tcp = socket.create_server(("127.0.0.1", self.port))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.health = free.getsockname()[1]
         self.log = log
@@ -248,6 +258,65 @@ def test_metrics(apiserver: RunningApiServer, server: DnsProcess) -> None:
     assert "coredns_panics_total 0.0" in page
 
 
+def test_workers_share_the_port_and_the_metrics(apiserver: RunningApiServer, server: DnsProcess) -> None:
+    server.start("--workers=2", "--server-id=shared")
+    server.wait_ready()
+    for number in range(40):
+        answer = server.ask(full("kubernetes") if number % 2 else full("nope"), tcp=number % 4 == 0)
+        assert answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+    def counted() -> int:
+        page = server.get("/metrics")[1]
+        return sum(map(int, re.findall(r'coredns_dns_requests_total\{proto="\w+"\} (\d+)', page)))
+
+    until(lambda: counted() == 40)
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_node_local_addresses_come_and_go(
+    apiserver: RunningApiServer, tmp_path: Path, namespace: str
+) -> None:
+    """In a namespace of its own; without the API server, which it does not need for that."""
+    command = ["ip", "netns", "exec", namespace, sys.executable, "-m", "clusterip.cli.main", "dns"]
+    command += [f"--kubeconfig={apiserver.kubeconfig}", "--bind=169.254.20.10:53", "--local-interface=lo"]
+    command += ["--forward=none", "--workers=2"]
+
+    def addresses() -> str:
+        shown = ["ip", "-n", namespace, "-4", "address", "show", "dev", "lo"]
+        return subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+
+    process = subprocess.Popen(command)
+    try:
+        until(lambda: "169.254.20.10/32" in addresses())
+        dig = ["ip", "netns", "exec", namespace, "dig", "@169.254.20.10", "id.server", "CH", "TXT", "+short"]
+        until(lambda: '"' in subprocess.run(dig, capture_output=True, text=True, check=False).stdout)
+    finally:
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    assert "169.254.20.10" not in addresses()
+
+
+def test_the_programming_latency_is_measured(apiserver: RunningApiServer, server: DnsProcess) -> None:
+    create_service(apiserver, "peers", clusterIP="None")
+    server.start()
+    server.wait_ready()
+    body = {
+        "metadata": {
+            "name": "peers-1",
+            "labels": {"kubernetes.io/service-name": "peers"},
+            "annotations": {"endpoints.kubernetes.io/last-change-trigger-time": "2026-01-01T00:00:00Z"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.244.1.2"], "conditions": {"ready": True}}],
+    }
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    assert apiserver.request("POST", path, body)[0] == 201
+    until(lambda: server.addresses(full("peers")) == ["10.244.1.2"])
+    name = "coredns_kubernetes_dns_programming_duration_seconds_count"
+    assert f'{name}{{service_kind="headless_with_selector"}} 1.0' in server.get("/metrics")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -257,6 +326,9 @@ def test_metrics(apiserver: RunningApiServer, server: DnsProcess) -> None:
         (["--forward=www.example.com"], "not an IP address"),
         (["--bind=127.0.0.1:5300", "--forward=127.0.0.1:5300"], "is this server itself"),
         (["--kubeconfig=/nonexistent"], "/nonexistent"),
+        (["--cookie-secret=12"], "--cookie-secret"),
+        (["--dns64=2001:db8::/65"], "--dns64"),
+        (["--forward=tls://www.example.com"], "not an IP address"),
     ],
 )
 def test_bad_options_are_explained(

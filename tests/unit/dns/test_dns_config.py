@@ -164,6 +164,11 @@ def test_keys_of_a_block() -> None:
     assert corefile("x.test\nerrors\nlog\n").servers[0].errors  # without braces all is one block
 
 
+def test_an_interface_stands_for_its_addresses() -> None:
+    assert "127.0.0.1" in corefile(". {\n bind lo\n}\n").servers[0].bind
+    assert corefile(". {\n bind 10.0.0.1 ::1\n}\n").servers[0].bind == ("10.0.0.1", "::1")
+
+
 def test_options_of_forward_and_cache() -> None:
     text = """. {
     forward . tls://1.1.1.1%one.test tls://9.9.9.9 {
