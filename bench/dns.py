@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Queries per second of the DNS server, one core for it and the others for dnsperf.
 
-    python bench/dns.py [--services 10000] [--seconds 10] [--case NAME ...] [--json FILE]
+    python bench/dns.py [--services 10000] [--seconds 10] [--case NAME ...] [--processes N] [--json FILE]
 
 The zone is filled directly, without an API server. Needs dnsperf (Debian: apt install dnsperf). Prints a
 line per case and, with ``--json``, writes them to a file.
@@ -138,10 +138,11 @@ def serve(port: int, services: int, core: int, profile: str, ready: Event, pipe:
             await forwarder.resolve(*_upstream_query(number))
         counters = Counters()
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         udp.bind(("127.0.0.1", port))
         udp.setblocking(False)
         UdpServer(udp, responder, counters)
-        listening = socket.create_server(("127.0.0.1", port))
+        listening = socket.create_server(("127.0.0.1", port), reuse_port=True)
         listening.setblocking(False)
         await TcpServer(responder, counters).start(listening)
         pipe.send(seconds)  # type: ignore[attr-defined]
@@ -171,13 +172,15 @@ def _upstream_query(number: int) -> tuple[bytes, Query]:
     return name, Query(b"\0\0", 0x0100, name + b"\0\1\0\1", name, 1, 1)
 
 
-def dnsperf(port: int, queries: list[str], seconds: int, core: int, *, tcp: bool = False) -> dict[str, float]:
+def dnsperf(
+    port: int, queries: list[str], seconds: int, cores: str, *, tcp: bool = False, clients: int = 4
+) -> dict[str, float]:
     """Run dnsperf with 200 queries in flight."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(queries) + "\n")
         file.flush()
-        command = ["taskset", "-c", str(core), "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", file.name]
-        command += ["-l", str(seconds), "-c", "4", "-q", "200", *(["-m", "tcp"] if tcp else [])]
+        command = ["taskset", "-c", cores, "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", file.name]
+        command += ["-l", str(seconds), "-c", str(clients), "-q", "200", *(["-m", "tcp"] if tcp else [])]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def number(pattern: str) -> float:
@@ -203,31 +206,45 @@ def main() -> int:
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--case", action="append", choices=[*CASES, "TCP"])
+    parser.add_argument("--processes", type=int, default=1, help="that share the port, one core each")
     parser.add_argument("--port", type=int, default=15353)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--profile", default="", help="write cProfile data of the server here")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 
+    cores = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
     results: dict[str, dict[str, float]] = {}
     for case in options.case or [*CASES, "TCP"]:
-        ready = context.Event()
-        ours, theirs = context.Pipe()
-        arguments = (options.port, options.services, 0, options.profile, ready, theirs)
-        server = context.Process(target=serve, args=arguments)
-        server.start()
+        servers, build_seconds = [], 0.0
         try:
-            if not ready.wait(60):
-                raise RuntimeError("the server did not start")
-            build_seconds = ours.recv()
-            assert server.pid is not None
+            for core in range(options.processes):
+                ready = context.Event()
+                ours, theirs = context.Pipe()
+                arguments = (options.port, options.services, core % cores, options.profile, ready, theirs)
+                servers.append(context.Process(target=serve, args=arguments))
+                servers[-1].start()
+                if not ready.wait(60):
+                    raise RuntimeError("the server did not start")
+                build_seconds = ours.recv()
             queries = CASES["A, ClusterIP" if case == "TCP" else case](options.services)
-            result = dnsperf(options.port, queries, options.seconds, 1, tcp=case == "TCP")
-            result |= {"memory_mb": memory_mb(server.pid), "zone_built_s": build_seconds}
+            # Cores of its own for the client, unless the servers need them all.
+            theirs_first = options.processes if options.processes < cores else 0
+            result = dnsperf(
+                options.port,
+                queries,
+                options.seconds,
+                f"{theirs_first}-{cores - 1}",
+                tcp=case == "TCP",
+                clients=4 if options.processes == 1 else 32,
+            )
+            memory = sum(memory_mb(server.pid) for server in servers if server.pid is not None)
+            result |= {"memory_mb": memory, "zone_built_s": build_seconds, "processes": options.processes}
         finally:
-            server.terminate()
-            server.join()
+            for server in servers:
+                server.terminate()
+                server.join()
         results[case] = result
         print(
             f"{case:28} {result['queries_per_second']:10,.0f}/s   average {result['average_ms']:6.3f} ms   "
