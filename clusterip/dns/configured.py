@@ -80,7 +80,7 @@ class Server:
         self._counters = Counters()
         self._listeners: dict[str, Listener] = {}
         self._cluster = Cluster(None, None)
-        self._health: HealthServer | None = None
+        self._health: dict[str, HealthServer] = {}
         self._collector: metrics.DnsCollector | None = None
         self._watch: FileWatch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,8 +114,8 @@ class Server:
             for forwarder in listener.composed.forwarders:
                 await forwarder.close()
         await self._cluster.close()
-        if self._health is not None:
-            await self._health.close()
+        for health in self._health.values():
+            await health.close()
 
     async def reload(self) -> None:
         """Take over the file's present content, or say what is wrong with it and go on as before."""
@@ -158,11 +158,13 @@ class Server:
             for address, servers in by_address.items()
         }
         fresh: dict[str, Listener] = {}
+        told = cluster.zone.changed
         try:
             for address in by_address.keys() - self._listeners.keys():
                 fresh[address] = await self._listen(address, by_address[address], cluster, composed[address])
             await self._take_health(config)
         except BaseException:
+            cluster.zone.changed = told  # a new responder has taken it for itself
             for listener in fresh.values():
                 listener.close()
             raise
@@ -220,23 +222,23 @@ class Server:
         return Listener(responder, opened, composed)
 
     async def _take_health(self, config: Config) -> None:
-        """The pages of ``health``, ``ready`` and ``prometheus``, if their addresses have changed."""
-        addresses = (config.health, config.ready, config.prometheus)
-        before = (self.config.health, self.config.ready, self.config.prometheus)
-        if self._health is not None and addresses == before:
-            return
-        health = HealthServer("dns")
-        health.add_page("/health", lambda: Page(200, b"OK"))
-        health.add_page("/ready", self._ready_page)
-        health.ready_check("synced", self._not_ready)
-        if self._health is not None:
-            await self._health.close()
-        for address in dict.fromkeys(addresses):
-            try:
+        """Serve the pages of ``health``, ``ready`` and ``prometheus`` at their addresses."""
+        wanted = dict.fromkeys(each for each in (config.health, config.ready, config.prometheus) if each)
+        fresh: dict[str, HealthServer] = {}
+        try:
+            for address in wanted.keys() - self._health.keys():
+                fresh[address] = health = HealthServer("dns")
+                health.add_page("/health", lambda: Page(200, b"OK"))
+                health.add_page("/ready", self._ready_page)
+                health.ready_check("synced", self._not_ready)
                 await health.start(address)
-            except ValueError as error:
-                raise Fatal(str(error)) from None
-        self._health = health
+        except (OSError, ValueError) as error:
+            for health in fresh.values():
+                await health.close()
+            raise Fatal(str(error)) from None
+        for address in self._health.keys() - wanted.keys():
+            await self._health.pop(address).close()
+        self._health |= fresh
 
     def _ready_page(self) -> Page:
         return Page(200, b"OK") if self._cluster.zone.synced else Page(503, b"kubernetes")

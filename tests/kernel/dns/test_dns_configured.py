@@ -274,6 +274,15 @@ def test_a_changed_file_is_followed_without_losing_a_query(
         asker.join()
     assert not lost
     assert server.addresses("changing.test.") == ["192.0.2.6"]
+    # What cannot be bound is not taken over either, and the old configuration stays alive.
+    publish(
+        8, other.replace("bind 127.0.0.1", "bind 127.0.0.1 192.0.2.77").replace("192.0.2.6 ", "192.0.2.8 ")
+    )
+    until(lambda: server.log.read_text().count("not taken over") == 2)
+    assert server.ask(full("late")).rcode() == dns.rcode.NXDOMAIN
+    address = create_service(apiserver, "late")
+    until(lambda: server.addresses(full("late")) == [address])
+    assert server.addresses("changing.test.") == ["192.0.2.6"]
 
 
 def test_questions_that_come_back_are_noticed(
