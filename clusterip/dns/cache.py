@@ -94,10 +94,10 @@ class Cache:
             return reply
         else:
             wanted = min(max(ttl, capacity.min_ttl), capacity.max_ttl)
-        if wanted <= 0:
-            return reply
         if reply.rcode in (message.NOERROR, message.NXDOMAIN):
             self._forget(key)
+        if wanted <= 0:
+            return reply
         entries = self._positive if positive else self._negative
         if len(entries) >= capacity.size:
             _make_room(entries)

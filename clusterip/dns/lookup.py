@@ -27,6 +27,8 @@ from clusterip.dns.records import Node
 from clusterip.dns.zone import Zone
 
 _MAX_CHAIN = 8
+_MOST_TARGETS = 2000
+"""So many SRV records fill even an answer over TCP: there is no room for addresses, nor need to find them."""
 _REVERSE = (names.to_wire("in-addr.arpa"), names.to_wire("ip6.arpa"))
 _NO_ANY = b"\x07RFC8482\x00"
 """The HINFO data that answers type ANY without telling all (RFC 8482 section 4.2)."""
@@ -126,7 +128,7 @@ def _forward(zone: Zone, query: Query) -> Found:
 
 def _addresses(zone: Zone, type_: int, data: tuple[bytes, ...]) -> list[Record]:
     """The addresses of what SRV and NS records point to."""
-    if type_ not in (SRV, NS):
+    if type_ not in (SRV, NS) or len(data) > _MOST_TARGETS:
         return []
     targets = dict.fromkeys(each[6:] if type_ == SRV else each for each in data)
     found: list[Record] = []

@@ -113,5 +113,6 @@ def test_it_never_outgrows_its_size_nor_raises_a_ttl(puts: list[tuple[int, bool,
         cache.put(key(f"n{number}"), reply(ttl) if positive else denial(ttl))
         assert len(cache) <= 16
         hit = cache.get(key(f"n{number}"))
+        assert hit is None or bool(hit.reply.answer) == positive
         if hit is not None and positive:
             assert hit.reply.answer[0].ttl <= min(ttl, 3600)
