@@ -72,9 +72,9 @@ async def test_what_does_not_exist_is_remembered_as_its_soa_says(server: Lab) ->
 
 async def test_askers_of_the_same_question_share_one_exchange(server: Lab) -> None:
     def slow(packet: bytes) -> list[bytes]:
-        asyncio.get_running_loop().call_later(
-            0.3, lambda: upstream.transport.sendto(answer_to(packet), ("127.0.0.1", upstream.ports[-1]))
-        )
+        to = ("127.0.0.1", upstream.ports[-1])
+        send = upstream.transport.sendto  # type: ignore[attr-defined]
+        asyncio.get_running_loop().call_later(0.3, send, answer_to(packet), to)
         return []
 
     upstream = await server.upstream(slow)

@@ -91,7 +91,7 @@ async def test_flags_of_the_query_that_must_come_back(responder: Responder) -> N
 
 
 async def test_cookies_and_other_options_are_read_over(responder: Responder) -> None:
-    options = [dns.edns.GenericOption(10, b"12345678"), dns.edns.NSIDOption(b"")]
+    options = [dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678"), dns.edns.NSIDOption(b"")]
     query = dns.message.make_query("svc1.testns.svc.cluster.local.", "A", use_edns=0, options=options)
     packet = exchange(responder, query.to_wire())
     assert packet is not None
