@@ -2,7 +2,7 @@
 
 The gateway is part of every etcd since 3.0 and on by default, so a client of it needs nothing but HTTP.
 Measured against one etcd 3.4 with 32 transactions under way (1 kB each, two cores for everything):
-3,600/s and 2.5 MB of memory; grpcio 6,400/s and 19 MB; grpclib 2,800/s and 3 MB. What an API server
+2,000 to 3,600/s and 2.5 MB of memory; grpcio 6,400/s and 19 MB; grpclib 2,800/s and 3 MB. What an API server
 asks stays far below any of them, so memory and one dependency less decide.
 """
 
