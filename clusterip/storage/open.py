@@ -14,17 +14,18 @@ async def open_store(url: str, etcd_tls: Tls = Tls()) -> Store:  # noqa: B008 - 
     Raises:
         StoreError: the URL names no kind of store that exists, or the store cannot be opened.
     """
-    parts = urlsplit(url)
+    scheme = url.partition("://")[0]
     # Only what is used is loaded.
-    if parts.scheme in ("etcd", "etcds"):
+    if scheme in ("etcd", "etcds"):
         from clusterip.storage.etcd.store import EtcdStore
 
         return await EtcdStore.open(url, etcd_tls)
-    if parts.scheme != "sqlite":
+    if scheme != "sqlite":
         raise StoreError(
-            f"no kind of store is called {parts.scheme!r} (in {url!r}); "
+            f"no kind of store is called {scheme!r} (in {url!r}); "
             "use sqlite:///PATH or etcd://HOST:PORT,HOST:PORT"
         )
+    parts = urlsplit(url)
     if parts.netloc or not parts.path.strip("/"):
         raise StoreError(f"{url!r} has no absolute path; write it with three slashes: sqlite:///var/lib/NAME")
     from clusterip.storage.sqlite import SQLiteStore

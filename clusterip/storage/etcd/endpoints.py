@@ -33,10 +33,11 @@ def parse(url: str, tls: Tls) -> list[str]:
     Raises:
         StoreError: it names no endpoint, or one is not ``HOST:PORT``.
     """
-    parts = urlsplit(url)
-    scheme = "https" if parts.scheme == "etcds" or tls else "http"
-    endpoints = [part.strip() for part in parts.netloc.split(",") if part.strip()]
-    if not endpoints or parts.path.strip("/") or parts.query or "@" in parts.netloc:
+    scheme, _, rest = url.partition("://")  # a list of hosts is no authority that urlsplit would take
+    scheme = "https" if scheme == "etcds" or tls else "http"
+    hosts = rest.rstrip("/")
+    endpoints = [part.strip() for part in hosts.split(",") if part.strip()]
+    if not endpoints or any(mark in hosts for mark in "/?#@"):
         raise StoreError(f"{url!r} does not name etcd's endpoints; write etcd://HOST:PORT,HOST:PORT")
     for endpoint in endpoints:
         try:
