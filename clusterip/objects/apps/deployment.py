@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from clusterip.objects import names, times
+from clusterip.objects.apps.counts import validate_counts
 from clusterip.objects.apps.template import name_warnings, selector_text, validate_selector_and_template
 from clusterip.objects.base import IntOrString, ListMap, RetainKeys, Struct, always
 from clusterip.objects.core.pod.defaults import set_template_defaults
@@ -196,13 +197,7 @@ def _validate_status_update(new: Deployment, old: Deployment) -> ErrorList:
     status = new.status
     others = ("unavailableReplicas", "terminatingReplicas", "collisionCount")
     errors += not_negative_fields(_STATUS, status, "observedGeneration", *_COUNTS, *others)
-    for name in _COUNTS[1:]:
-        count = getattr(status, name)
-        if count > status.replicas:
-            errors.append(invalid(_STATUS.child(name), count, "cannot be greater than status.replicas"))
-    if status.availableReplicas > status.readyReplicas:
-        where, message = _STATUS.child("availableReplicas"), "cannot be greater than readyReplicas"
-        errors.append(invalid(where, status.availableReplicas, message))
+    errors += validate_counts(status, _STATUS, _COUNTS[1:])
     if (status.collisionCount or 0) < (old.status.collisionCount or 0):
         where = _STATUS.child("collisionCount")
         errors.append(invalid(where, status.collisionCount or 0, "cannot be decremented"))

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import msgspec
 
 from clusterip.objects import names, times
+from clusterip.objects.apps.counts import validate_counts
 from clusterip.objects.apps.template import name_warnings, selector_text, validate_selector_and_template
 from clusterip.objects.base import ListMap, Struct, always
 from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
-from clusterip.objects.errors import ErrorList, Path, invalid
+from clusterip.objects.errors import ErrorList, Path
 from clusterip.objects.meta import LabelSelector, Object
 from clusterip.objects.metadata import immutable, validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, Scale, register
@@ -95,13 +96,7 @@ def _validate_status_update(new: ReplicaSet, old: ReplicaSet) -> ErrorList:
     status = new.status
     others = ("observedGeneration", "terminatingReplicas")
     errors += not_negative_fields(_STATUS, status, "replicas", *_COUNTS, *others)
-    for name in _COUNTS:
-        count = getattr(status, name)
-        if count > status.replicas:
-            errors.append(invalid(_STATUS.child(name), count, "cannot be greater than status.replicas"))
-    if status.availableReplicas > status.readyReplicas:
-        where, message = _STATUS.child("availableReplicas"), "cannot be greater than readyReplicas"
-        errors.append(invalid(where, status.availableReplicas, message))
+    errors += validate_counts(status, _STATUS, _COUNTS)
     return errors
 
 

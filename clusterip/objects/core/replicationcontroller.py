@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import msgspec
 
 from clusterip.objects import names, times
+from clusterip.objects.apps.counts import validate_counts
 from clusterip.objects.apps.template import must_match, name_warnings, runs_forever
 from clusterip.objects.base import Atomic, ListMap, Struct, always
 from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.template import validate_template
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
-from clusterip.objects.errors import ErrorList, Path, invalid, required
+from clusterip.objects.errors import ErrorList, Path, required
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, Scale, register
@@ -108,13 +109,7 @@ def _validate_status_update(new: ReplicationController, old: ReplicationControll
     errors = validate_object_meta_update(new.metadata, old.metadata)
     status = new.status
     errors += not_negative_fields(_STATUS, status, "replicas", *_COUNTS, "observedGeneration")
-    for name in _COUNTS:
-        count = getattr(status, name)
-        if count > status.replicas:
-            errors.append(invalid(_STATUS.child(name), count, "cannot be greater than status.replicas"))
-    if status.availableReplicas > status.readyReplicas:
-        where, message = _STATUS.child("availableReplicas"), "cannot be greater than readyReplicas"
-        errors.append(invalid(where, status.availableReplicas, message))
+    errors += validate_counts(status, _STATUS, _COUNTS)
     return errors
 
 

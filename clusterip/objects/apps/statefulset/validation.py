@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterip.objects import names
+from clusterip.objects.apps.counts import validate_counts
 from clusterip.objects.apps.statefulset.types import (
     StatefulSet,
     StatefulSetPersistentVolumeClaimRetentionPolicy,
@@ -73,13 +74,7 @@ def validate_status_update(new: StatefulSet, old: StatefulSet) -> ErrorList:
     status = new.status
     others = ("observedGeneration", "collisionCount")
     errors = not_negative_fields(_STATUS, status, "replicas", *_COUNTS, *others)
-    for name in _COUNTS:
-        count = getattr(status, name)
-        if count > status.replicas:
-            errors.append(invalid(_STATUS.child(name), count, "cannot be greater than status.replicas"))
-    if status.availableReplicas > status.readyReplicas:
-        where, message = _STATUS.child("availableReplicas"), "cannot be greater than status.readyReplicas"
-        errors.append(invalid(where, status.availableReplicas, message))
+    errors += validate_counts(status, _STATUS, _COUNTS, ready="status.readyReplicas")
     errors += validate_object_meta_update(new.metadata, old.metadata)
     collisions = status.collisionCount or 0
     if collisions < (old.status.collisionCount or 0):
