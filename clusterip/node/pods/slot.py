@@ -58,6 +58,7 @@ class Slot:
     retry_at: float = 0.0
     probers: list[Prober] = field(default_factory=list)
     probe_tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _noted: Container | None = None
 
     @property
     def name(self) -> str:
@@ -101,12 +102,17 @@ class Slot:
         return (self.spec.restartPolicy or spec.restartPolicy) != "Never"
 
     def note_exit(self) -> None:
-        """Work out when to try again. Who ran for long without trouble starts afresh."""
+        """Work out when to try again. Who ran for long without trouble starts afresh.
+
+        Once for each attempt, however often it is called: the Pod's worker may look at a slot between the
+        container's end and the callback that tells of it.
+        """
+        ended = self.exit
+        if ended is None or self._noted is self.container:
+            return
+        self._noted = self.container
         self.stop_probes()
         self.started = self.ready = False
-        ended = self.exit
-        if ended is None:
-            return
         lasted = (ended.finished_at - ended.started_at).total_seconds() if ended.started_at else 0.0
         steady = lasted > 2 * _MAXIMUM_BACKOFF
         if steady:

@@ -173,6 +173,7 @@ class PodWorker:
             return None
         if slot.exit is not None and not slot.restarts(self.pod.spec):
             return None
+        slot.note_exit()  # its end may be known here before the callback has run
         delay = slot.wait_seconds()
         if delay > 0:
             if slot.exit is not None and slot.waiting is None:

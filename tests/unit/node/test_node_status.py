@@ -155,3 +155,13 @@ def test_delays_grow_from_the_second_restart_on() -> None:
     give(slot, Stub(7, ended(1, seconds=601)))
     slot.note_exit()
     assert slot.restart_at == ended(1, seconds=601).finished_at.timestamp()
+
+
+def test_an_end_counts_once_however_often_it_is_looked_at() -> None:
+    slot = make_slots(pod())[0]
+    slot.past = Past(Stub(0).record, ended(1))
+    give(slot, Stub(1, ended(1)))
+    slot.note_exit()
+    slot.note_exit()
+    assert slot.restart_at - ended(1).finished_at.timestamp() == 10
+    assert slot.backoff.current == 10
