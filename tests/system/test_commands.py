@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from tests.support.cluster import EXAMPLE, TestCluster
+from tests.support.tables import ageless
 
 BAD_PORT = """
 apiVersion: v1
@@ -53,12 +53,7 @@ def test_apply_creates_changes_and_leaves_alone(cluster: TestCluster, tmp_path: 
 def test_get_prints_what_kubectl_prints(cluster: TestCluster, arguments: list[str]) -> None:
     ours, theirs = cluster.run(*arguments), cluster.kubectl.run(*arguments)
     assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
-    assert _ageless(ours.stdout) == _ageless(theirs.stdout)
-
-
-def _ageless(text: str) -> str:
-    """Both look at different times."""
-    return re.sub(r"\b\d+[ms](\d+s)? *", "AGE", text)
+    assert ageless(ours.stdout) == ageless(theirs.stdout)
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,11 @@ import pytest
 from clusterip.kernel import namespaces
 from tests.support.cluster import TestCluster
 from tests.support.load import fetch
+from tests.support.tables import ageless
 
 
 def columns(text: str) -> list[list[str]]:
     return [re.split(r" {2,}", line.strip()) for line in text.strip().splitlines()]
-
-
-def both(cluster: TestCluster, *arguments: str) -> tuple[str, str]:
-    """What our command line and kubectl print."""
-    return cluster(*arguments), cluster.kubectl(*arguments)
 
 
 def test_services_are_listed_as_kubernetes_lists_them(cluster: TestCluster, address: str) -> None:
@@ -28,10 +24,7 @@ def test_services_are_listed_as_kubernetes_lists_them(cluster: TestCluster, addr
         ["kubernetes", "ClusterIP", "10.97.0.1", "<none>", "443/TCP"],
         ["my-service", "ClusterIP", address, "<none>", "80/TCP"],
     ]
-    ours, theirs = (
-        re.sub(r"\S+$", "AGE", text, flags=re.MULTILINE) for text in both(cluster, "get", "services")
-    )
-    assert ours == theirs  # but for the ages, which pass between the two
+    assert ageless(cluster("get", "services")) == ageless(cluster.kubectl("get", "services"))
 
 
 def test_pods_run_on_every_node(cluster: TestCluster, address: str) -> None:
