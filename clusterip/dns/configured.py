@@ -12,7 +12,6 @@ from clusterip.dns.cluster import Cluster
 from clusterip.dns.config.model import Config, KubernetesOptions, ServerOptions
 from clusterip.dns.config.servers import load
 from clusterip.dns.config.source import BadConfig
-from clusterip.dns.config.watch import FileWatch
 from clusterip.dns.counters import Counters
 from clusterip.dns.forward import Forwarder
 from clusterip.dns.loop import LoopProbe
@@ -22,6 +21,7 @@ from clusterip.dns.plugins.small import log_failure
 from clusterip.dns.responder import Responder
 from clusterip.dns.servers import Servers, tls_context
 from clusterip.process import Fatal, log
+from clusterip.process.filewatch import FileWatch
 from clusterip.process.health import HealthServer, Page
 
 _SYNC_SECONDS = 60.0
