@@ -5,11 +5,14 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from clusterip.storage.etcd.endpoints import Tls
+from clusterip.storage.etcd.login import User
 from clusterip.storage.store import Store, StoreError
 
 
-async def open_store(url: str, etcd_tls: Tls = Tls()) -> Store:  # noqa: B008 - it is immutable
+async def open_store(url: str, tls: Tls = Tls(), user: User = User()) -> Store:  # noqa: B008 - immutable
     """Open ``sqlite:///absolute/path``, ``etcd://HOST:PORT,HOST:PORT`` or, with TLS, ``etcds://...``.
+
+    ``tls`` and ``user`` are for etcd only.
 
     Raises:
         StoreError: the URL names no kind of store that exists, or the store cannot be opened.
@@ -19,7 +22,7 @@ async def open_store(url: str, etcd_tls: Tls = Tls()) -> Store:  # noqa: B008 - 
     if scheme in ("etcd", "etcds"):
         from clusterip.storage.etcd.store import EtcdStore
 
-        return await EtcdStore.open(url, etcd_tls)
+        return await EtcdStore.open(url, tls, user)
     if scheme != "sqlite":
         raise StoreError(
             f"no kind of store is called {scheme!r} (in {url!r}); "

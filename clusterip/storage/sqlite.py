@@ -38,6 +38,8 @@ COMPACTION_STEP = 1000
 class SQLiteStore:
     """A ``Store`` in the SQLite file ``path``. Make one with ``open``."""
 
+    shared = False
+
     def __init__(self, path: str, lock: int, writer: Writer) -> None:
         self.path = path
         self._lock = lock
@@ -50,6 +52,7 @@ class SQLiteStore:
         self._pending: list[tuple[Transaction, asyncio.Future[int]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
+        self.trouble = ""
 
     @classmethod
     async def open(cls, path: str | Path) -> Self:
@@ -159,7 +162,13 @@ class SQLiteStore:
         os.close(self._lock)
 
     async def _write(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(self._writing, lambda: function(*args, **kwargs))
+        try:
+            done = await self._run(self._writing, lambda: function(*args, **kwargs))
+        except StoreError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        return done
 
     async def _read(
         self, method: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs

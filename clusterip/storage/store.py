@@ -117,12 +117,26 @@ class FutureRevision(StoreError):
         self.revision = revision
 
 
+class Unavailable(StoreError):
+    """The store does not answer at the moment; the same may work later."""
+
+
 class Closed(StoreError):
     """The store was closed, or failed in a way that it cannot go on from."""
 
 
 class Store(Protocol):
     """A revisioned key-value store. All methods may be called from many tasks of one event loop."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may use the store as well."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why the store does not answer at the moment, as far as is known; empty if it does."""
+        ...
 
     async def revision(self) -> int:
         """The revision of the last durable transaction."""

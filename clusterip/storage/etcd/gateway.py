@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from ssl import SSLContext
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
-from clusterip.storage.etcd.messages import Failure, Streamed, WatchResponse
-from clusterip.storage.store import Closed, StoreError
+from clusterip.storage.etcd.failures import EtcdError, LoginExpired, failure, why
+from clusterip.storage.etcd.login import Login, User
+from clusterip.storage.store import Closed, Unavailable
 
 T = TypeVar("T")
 
@@ -31,41 +31,37 @@ PATIENCE_SECONDS = 30.0
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 CLOSING_SECONDS = 5.0
-KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-"""Seconds: a watch of a machine that vanished is noticed after half a minute."""
-
-UNAVAILABLE = 14
-"""gRPC's code for a member without a leader, a leader that changes, a server that stops."""
+LOGINS = 3
+"""How often one call logs in anew, when others keep changing etcd's users at the same time."""
 
 _encode = msgspec.json.encode
-_LINE = msgspec.json.Decoder(Streamed, strict=False)
-
-
-class Unavailable(StoreError):
-    """An endpoint could not answer; another, or the same one later, may."""
-
-
-class EtcdError(StoreError):
-    """etcd refused a call. ``code`` is gRPC's."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Gateway:
-    """A connection pool to one etcd cluster. All calls go to one endpoint until it fails."""
+    """A connection pool to one etcd cluster. All calls go to one endpoint until it fails.
 
-    def __init__(self, endpoints: Sequence[str], context: SSLContext | None) -> None:
+    ``trouble`` says why no endpoint answers, from the moment that every one of them has failed.
+    """
+
+    def __init__(self, endpoints: Sequence[str], context: SSLContext | None, user: User) -> None:
         self._endpoints = list(endpoints)
         self._current = 0
         connector = aiohttp.TCPConnector(limit=0, ssl=context or True)
-        self._session = aiohttp.ClientSession(
+        self.session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
         )
+        self.login = Login(user)
+        self.trouble = ""
+        self._failures = 0
+        self._under_way: dict[str, set[asyncio.Timeout]] = {endpoint: set() for endpoint in endpoints}
         self._calls = 0
         self._idle = asyncio.Event()
         self.closed = asyncio.Event()
+
+    @property
+    def endpoint(self) -> str:
+        """The base URL of the endpoint that is used at the moment."""
+        return self._endpoints[self._current]
 
     def check_open(self) -> None:
         """Raises Closed if the store was closed."""
@@ -89,17 +85,17 @@ class Gateway:
         self._calls += 1
         try:
             while True:
-                endpoint = self._endpoints[self._current]
+                endpoint = self.endpoint
                 try:
                     return await self._call(endpoint, path, body, reply), repeated
                 except Unavailable as error:
                     self.check_open()
+                    self.failed(endpoint, error)
                     if loop.time() > deadline:
                         raise
                     # A connection that was never made cannot have carried anything.
                     repeated |= not isinstance(error.__cause__, aiohttp.ClientConnectorError)
-                    self.leave(endpoint)
-                    await self._sleep(pause)
+                    await self.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             self._calls -= 1
@@ -107,64 +103,91 @@ class Gateway:
                 self._idle.set()
 
     async def _call(self, endpoint: str, path: str, body: bytes, reply: type[T]) -> T:
-        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS)
-        try:
-            async with self._session.post(endpoint + path, data=body, timeout=timeout) as response:
-                answer = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"etcd at {endpoint} does not answer: {_why(error)}") from error
-        if response.status == 200:
-            return msgspec.json.decode(answer, type=reply, strict=False)
-        raise _failure(endpoint, response.status, answer)
+        for attempt in range(LOGINS):
+            headers = await self.token(endpoint)
+            try:
+                return await self._ask(endpoint, path, body, reply, headers)
+            except LoginExpired:
+                if not self.login.forget(headers) or attempt == LOGINS - 1:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
-    def leave(self, endpoint: str) -> None:
+    async def token(self, endpoint: str) -> dict[str, str]:
+        """The headers that say who is calling; raises as ``Login.headers``."""
+        return await self.login.headers(
+            lambda path, request, reply: self._ask(endpoint, path, _encode(request), reply, {})
+        )
+
+    async def _ask(self, endpoint: str, path: str, body: bytes, reply: type[T], headers: dict[str, str]) -> T:
+        try:
+            with self._abandonable(endpoint) as limit:
+                async with (
+                    limit,
+                    self.session.post(endpoint + path, data=body, headers=headers, timeout=NO_TIMEOUT) as got,
+                ):
+                    answer = await got.read()
+        except TimeoutError as error:
+            self.silent(endpoint)
+            raise Unavailable(f"etcd at {endpoint} does not answer") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"etcd at {endpoint} does not answer: {why(error)}") from error
+        if got.status != 200:
+            raise failure(endpoint, got.status, answer)
+        self.answered()
+        return msgspec.json.decode(answer, type=reply, strict=False)
+
+    @contextlib.contextmanager
+    def _abandonable(self, endpoint: str) -> Iterator[asyncio.Timeout]:
+        limit = asyncio.timeout(CALL_SECONDS)
+        self._under_way[endpoint].add(limit)
+        try:
+            yield limit
+        finally:
+            self._under_way[endpoint].discard(limit)
+
+    async def lives(self, endpoint: str, seconds: float) -> bool:
+        """Whether an endpoint answers within so many seconds as one that is part of its cluster does."""
+        request = _encode({"key": b"\0", "limit": 1, "keys_only": True})
+        try:
+            async with asyncio.timeout(seconds):
+                await self._call(endpoint, "/v3/kv/range", request, msgspec.Raw)
+        except TimeoutError:
+            self.silent(endpoint)
+            return False
+        except Unavailable:
+            return False
+        except EtcdError:
+            return True  # it says no, but it says something
+        return True
+
+    def answered(self) -> None:
+        self._failures = 0
+        self.trouble = ""
+
+    def failed(self, endpoint: str, error: Unavailable) -> None:
         """Use another endpoint from now on, unless that was already decided."""
-        if self._endpoints[self._current] == endpoint:
+        self._failures += 1
+        if self._failures >= len(self._endpoints):
+            self.trouble = str(error)
+        if self.endpoint == endpoint:
             self._current = (self._current + 1) % len(self._endpoints)
 
-    async def _sleep(self, seconds: float) -> None:
+    def silent(self, endpoint: str) -> None:
+        """Ask others what was asked of an endpoint that no longer says anything, if there are others."""
+        if len(self._endpoints) == 1:
+            return
+        if self.endpoint == endpoint:
+            self._current = (self._current + 1) % len(self._endpoints)
+        now = asyncio.get_running_loop().time()
+        for limit in self._under_way[endpoint]:
+            if not limit.expired():
+                limit.reschedule(now)
+
+    async def sleep(self, seconds: float) -> None:
+        """Raises Closed if the store is closed before the time is over."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.closed.wait(), seconds)
         self.check_open()
-
-    async def stream(self, request: Any) -> AsyncIterator[WatchResponse]:
-        """The answers to a watch, until the connection breaks.
-
-        Raises:
-            Unavailable: it broke, or could not be made.
-            Closed: the store was closed.
-        """
-        self.check_open()
-        endpoint = self._endpoints[self._current]
-        # "hasleader" lets etcd end the watch if the member is cut off from its cluster.
-        headers = {"Grpc-Metadata-hasleader": "true"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        try:
-            async with self._session.post(
-                f"{endpoint}/v3/watch", data=_encode(request), headers=headers, timeout=timeout
-            ) as response:
-                if response.status != 200:
-                    raise _failure(endpoint, response.status, await response.read())
-                _keep_alive(response)
-                async for line in _lines(response.content):
-                    streamed = _LINE.decode(line)
-                    if streamed.result is None:
-                        error = streamed.error
-                        raise Unavailable(f"etcd at {endpoint}: {error.message if error else line!r}")
-                    yield streamed.result
-                raise Unavailable(f"etcd at {endpoint} ended the watch")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self.check_open()
-            self.leave(endpoint)
-            raise Unavailable(f"the watch of etcd at {endpoint} broke: {_why(error)}") from error
-        except Unavailable:
-            self.check_open()
-            self.leave(endpoint)
-            raise
-
-    async def pause(self) -> None:
-        """A moment before a watch is begun again."""
-        await self._sleep(FIRST_PAUSE)
 
     async def close(self) -> None:
         """Let calls that were begun finish, and end watches."""
@@ -175,43 +198,8 @@ class Gateway:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), CLOSING_SECONDS)
-        await self._session.close()
+        await self.session.close()
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length, which ``StreamReader.readline`` does not take."""
-    parts: list[bytes] = []
-    async for chunk in content.iter_any():
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            parts.append(line)
-            if joined := b"".join(parts):
-                yield joined
-            parts.clear()
-        parts.append(rest)
-
-
-def _keep_alive(response: aiohttp.ClientResponse) -> None:
-    transport = response.connection.transport if response.connection else None
-    sock = transport.get_extra_info("socket") if transport else None
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _failure(endpoint: str, status: int, answer: bytes) -> StoreError:
-    try:
-        failure = msgspec.json.decode(answer, type=Failure, strict=False)
-    except msgspec.MsgspecError:
-        text = answer[:200].decode(errors="replace").strip()
-        if status == 404:
-            return EtcdError(f"{endpoint} has no /v3 API ({text}); etcd 3.4 or newer is needed", 12)
-        return Unavailable(f"etcd at {endpoint} answers {status}: {text}")
-    if failure.code == UNAVAILABLE:
-        return Unavailable(f"etcd at {endpoint}: {failure.message}")
-    return EtcdError(f"etcd at {endpoint}: {failure.message}", failure.code)
-
-
-def _why(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+"""But for connecting: how long an answer may take is limited elsewhere, so that it can be cut short."""

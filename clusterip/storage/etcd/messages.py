@@ -48,6 +48,10 @@ class CompactionResponse(msgspec.Struct):
     header: Header
 
 
+class AuthenticateResponse(msgspec.Struct):
+    token: str
+
+
 class WatchEvent(msgspec.Struct):
     kv: KV
     type: str = "PUT"

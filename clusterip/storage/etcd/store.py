@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
 from clusterip.storage.etcd.endpoints import Tls, parse, tls_context
-from clusterip.storage.etcd.gateway import EtcdError, Gateway
+from clusterip.storage.etcd.failures import RESOURCE_EXHAUSTED, EtcdError
+from clusterip.storage.etcd.gateway import Gateway
+from clusterip.storage.etcd.login import User
 from clusterip.storage.etcd.messages import (
     CompactionResponse,
     RangeResponse,
@@ -21,6 +23,7 @@ from clusterip.storage.etcd.messages import (
     transaction,
     watch_from,
 )
+from clusterip.storage.etcd.stream import stream
 from clusterip.storage.etcd.watch import watch
 from clusterip.storage.store import (
     Change,
@@ -37,28 +40,31 @@ from clusterip.storage.store import (
 CHUNK = 500
 """How many keys are asked for at a time."""
 
-RESOURCE_EXHAUSTED = 8
-"""gRPC's code for, among others, an answer that is larger than the gateway takes (4 MB)."""
-
 
 class EtcdStore:
     """A ``Store`` in an etcd cluster. Make one with ``open``."""
+
+    shared = True
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._asking: asyncio.Task[int] | None = None
         self._next: asyncio.Task[int] | None = None
 
+    @property
+    def trouble(self) -> str:
+        return self._gateway.trouble
+
     @classmethod
-    async def open(cls, url: str, tls: Tls = Tls()) -> Self:  # noqa: B008 - it is immutable
+    async def open(cls, url: str, tls: Tls = Tls(), user: User = User()) -> Self:  # noqa: B008 - immutable
         """Open the store at ``etcd://HOST:PORT,HOST:PORT`` or, with TLS, ``etcds://...``.
 
         Raises:
-            StoreError: the URL or a TLS file cannot be used, or no etcd answers there.
+            StoreError: the URL, a TLS file or the user cannot be used, or no etcd answers there.
         """
         endpoints = parse(url, tls)
         context = tls_context(tls) if endpoints[0].startswith("https") else None
-        store = cls(Gateway(endpoints, context))
+        store = cls(Gateway(endpoints, context, user))
         try:
             await store.revision()
         except BaseException:
@@ -123,7 +129,7 @@ class EtcdStore:
 
     async def _compacted(self, revision: int) -> int:
         """The oldest revision that is kept, when ``revision`` is not; only watches are told it."""
-        answers = self._gateway.stream(watch_from("", revision))
+        answers = stream(self._gateway, watch_from("", revision))
         async with contextlib.aclosing(answers) as responses:  # type: ignore[type-var]
             async for response in responses:
                 if response.compact_revision:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from clusterip.storage.etcd.endpoints import Tls, parse
-from clusterip.storage.etcd.gateway import Gateway, Unavailable
+from clusterip.storage.etcd.gateway import Gateway
 from clusterip.storage.etcd.messages import bounds
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Compacted, Compare, Conflict, Event, Put, Store, StoreError
+from clusterip.storage.store import Compacted, Compare, Conflict, Event, Put, Store, StoreError, Unavailable
 from tests.support.etcd import Etcd, etcd_cluster
 from tests.support.pki import Authority
 

@@ -1,0 +1,59 @@
+"""What etcd's gateway answers when it does not do what it was asked to."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clusterip.storage.etcd.messages import Failure
+from clusterip.storage.store import StoreError, Unavailable
+
+INVALID_ARGUMENT = 3
+RESOURCE_EXHAUSTED = 8
+"""gRPC's code for, among others, an answer that is larger than the gateway takes (4 MB)."""
+FAILED_PRECONDITION = 9
+UNIMPLEMENTED = 12
+UNAVAILABLE = 14
+"""gRPC's code for a member without a leader, a leader that changes, a server that stops."""
+UNAUTHENTICATED = 16
+
+
+class EtcdError(StoreError):
+    """etcd refused a call. ``code`` is gRPC's."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LoginExpired(EtcdError):
+    """The token is no longer taken; a new login gets another."""
+
+
+def failure(endpoint: str, status: int, answer: bytes) -> StoreError:
+    """The error that an answer other than 200 stands for."""
+    try:
+        told = msgspec.json.decode(answer, type=Failure, strict=False)
+    except msgspec.MsgspecError:
+        text = answer[:200].decode(errors="replace").strip()
+        if status == 404:
+            message = f"{endpoint} has no /v3 API ({text}); etcd 3.4 or newer is needed"
+            return EtcdError(message, UNIMPLEMENTED)
+        return Unavailable(f"etcd at {endpoint} answers {status}: {text}")
+    return refused(endpoint, told.message, told.code)
+
+
+def refused(endpoint: str, message: str, code: int) -> StoreError:
+    """The error of a message that etcd's own server gave."""
+    text = f"etcd at {endpoint}: {message}"
+    if code == UNAVAILABLE:
+        return Unavailable(text)
+    if code == UNAUTHENTICATED or (code == INVALID_ARGUMENT and any(each in message for each in _LOGIN)):
+        return LoginExpired(text, code)
+    return EtcdError(text, code)
+
+
+_LOGIN = ("revision of auth store is old", "user name is empty", "invalid auth token")
+
+
+def why(error: BaseException) -> str:
+    return str(error) or type(error).__name__
