@@ -22,14 +22,15 @@ import msgspec
 from clusterip.kernel import namespaces
 from clusterip.kernel.nftables import Family
 from clusterip.proxy import wire
-from clusterip.proxy.nftables.backend import Backend
-from clusterip.proxy.nftables.options import LayoutOptions
+from clusterip.proxy.backend import BackendOptions, PodDetection
+from clusterip.proxy.nftables.backend import NftablesBackend
+from clusterip.proxy.nftables.mode import clean_up
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 
 ENDPOINTS = 5
 NAMESPACE = "clusterip-bench-proxy"
-OPTIONS = LayoutOptions(pod_cidrs=(ipaddress.ip_network("10.128.0.0/9"),))
+OPTIONS = BackendOptions(PodDetection(cidrs=(ipaddress.ip_network("10.128.0.0/9"),)))
 
 
 def service(number: int) -> wire.Service:
@@ -82,11 +83,12 @@ class Bench:
         self.count = count
         self.services = [service(number) for number in range(count)]
         self.slices = [slice_of(number) for number in range(count)]
+        self.backend: NftablesBackend
 
     def open(self) -> Sync:
         with namespaces.enter(namespaces.path_of(NAMESPACE)):
-            sync = Sync(Tracker("node-1"), Backend((Family.IPV4, Family.IPV6), OPTIONS))
-            sync.backend.watch()
+            self.backend = NftablesBackend((Family.IPV4, Family.IPV6), OPTIONS)
+            sync = Sync(Tracker("node-1"), self.backend)
         for each in self.services:
             sync.tracker.service_changed(None, each)
         for each in self.slices:
@@ -101,12 +103,12 @@ class Bench:
             name,
             seconds=time.perf_counter() - wall,
             cpu_seconds=cpu_seconds() - cpu,
-            longest_batch_ms=sync.backend.statistics.longest_seconds * 1e3,
+            longest_batch_ms=self.backend.statistics.longest_seconds * 1e3,
             resident_mb=resident_megabytes(),
         )
         return task
 
-    def change(self, sync: Sync, rounds: int, *, resize: bool) -> None:
+    async def change(self, sync: Sync, rounds: int, *, resize: bool) -> None:
         """One endpoint of one Service replaced (or, with ``resize``, one of the five gone and back)."""
         times, cpu = [], cpu_seconds()
         for step in range(rounds):
@@ -123,6 +125,7 @@ class Bench:
             started = time.perf_counter()
             sync.slice_changed(old, new)
             sync.flush()
+            await sync.settled()
             times.append((time.perf_counter() - started) * 1e3)
             assert not sync.failing, sync.failing
             self.slices[number] = new
@@ -146,19 +149,17 @@ async def main(count: int, rounds: int) -> None:
     task = await bench.start("cold start", sync)
     gc.collect()
     gc.freeze()
-    bench.change(sync, rounds, resize=False)
-    bench.change(sync, rounds, resize=True)
+    await bench.change(sync, rounds, resize=False)
+    await bench.change(sync, rounds, resize=True)
     task.cancel()
     sync.close()
-    sync.backend.close()
     del sync
     again = bench.open()
     task = await bench.start("start with rules in place", again)
-    report("written at that start", elements=again.backend.statistics.elements)
+    report("written at that start", elements=bench.backend.statistics.elements)
     task.cancel()
-    again.backend.remove()
     again.close()
-    again.backend.close()
+    namespaces.run_in(namespaces.path_of(NAMESPACE), clean_up)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ def choose(port: ServicePort, endpoints: Sequence[Endpoint], node: str, zone: st
         exist = exist or any(endpoint.ready or _still_serves(endpoint) for endpoint in endpoints)
         local = [endpoint for endpoint in endpoints if endpoint.local and endpoint.ready]
         local = local or [endpoint for endpoint in endpoints if endpoint.local and _still_serves(endpoint)]
-    on_node = dict.fromkeys(endpoint.backend[:-4] for endpoint in (*cluster, *local) if endpoint.local)
+    on_node = dict.fromkeys(endpoint.destination[:-4] for endpoint in (*cluster, *local) if endpoint.local)
     return Choice(
-        tuple(endpoint.backend for endpoint in cluster),
-        tuple(endpoint.backend for endpoint in local),
+        tuple(endpoint.destination for endpoint in cluster),
+        tuple(endpoint.destination for endpoint in local),
         exist,
         tuple(on_node),
     )

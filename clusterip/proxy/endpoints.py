@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from clusterip.kernel.nftables import Family
 from clusterip.proxy import wire
-from clusterip.proxy.model import Backend, Endpoint, ServiceKey, pack_address, pack_backend
+from clusterip.proxy.model import Destination, Endpoint, ServiceKey, pack_address, pack_destination
 from clusterip.proxy.services import PROTOCOLS
 
 PortName = tuple[str, int, Family]
@@ -59,7 +59,7 @@ def endpoints_by_port(slices: Iterable[wire.EndpointSlice], node: str) -> dict[P
     ``node`` is the name of the node that asks. An endpoint in several slices is about to move from one to
     the other, or its address has been given to a new Pod: then one that is not terminating counts.
     """
-    found: dict[PortName, dict[Backend, Endpoint]] = {}
+    found: dict[PortName, dict[Destination, Endpoint]] = {}
     for slice_ in slices:
         family, size = _FAMILIES[slice_.addressType]
         numbered = [
@@ -74,20 +74,20 @@ def endpoints_by_port(slices: Iterable[wire.EndpointSlice], node: str) -> dict[P
             if address is None or len(address) != size:
                 continue
             for name, port_number in numbered:
-                backend = pack_backend(address, port_number)
+                destination = pack_destination(address, port_number)
                 known = found.setdefault(name, {})
-                read = _read(endpoint, backend, node)
-                if backend not in known or not read.terminating:
-                    known[backend] = read
+                read = _read(endpoint, destination, node)
+                if destination not in known or not read.terminating:
+                    known[destination] = read
     return {name: list(known.values()) for name, known in found.items()}
 
 
-def _read(endpoint: wire.Endpoint, backend: Backend, node: str) -> Endpoint:
+def _read(endpoint: wire.Endpoint, destination: Destination, node: str) -> Endpoint:
     # Absent conditions mean ready and serving: they are the writer's way to say "I do not know".
     conditions = endpoint.conditions or _NO_CONDITIONS
     hints = endpoint.hints
     return Endpoint(
-        backend,
+        destination,
         ready=conditions.ready is not False,
         serving=conditions.serving is not False,
         terminating=conditions.terminating is True,

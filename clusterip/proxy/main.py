@@ -9,22 +9,18 @@ import socket
 from clusterip.client.config import ConfigError, load
 from clusterip.client.informer import Informer, wait_synced
 from clusterip.client.rest import Client
-from clusterip.kernel.netlink import NetlinkError
-from clusterip.kernel.nftables import Family, Nftables
-from clusterip.kernel.nftables.connection import supported
 from clusterip.objects.core.node import NODES
 from clusterip.objects.core.service import SERVICES
 from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
 from clusterip.objects.networking.servicecidr import SERVICECIDRS
 from clusterip.process import Fatal, log
 from clusterip.process.health import HealthServer, Page
-from clusterip.proxy import metrics, wire
+from clusterip.proxy import metrics, modes, wire
+from clusterip.proxy.backend import BackendError, BackendOptions, PodDetection
 from clusterip.proxy.health import Health
 from clusterip.proxy.healthchecks import ServiceHealthChecks
-from clusterip.proxy.model import Network
-from clusterip.proxy.nftables.backend import Backend, remove_tables
-from clusterip.proxy.nftables.options import LayoutOptions
-from clusterip.proxy.nodes import NodePortAddresses
+from clusterip.proxy.model import Network, NodeAddresses
+from clusterip.proxy.nodes import NodePortAddresses, internal_ips
 from clusterip.proxy.options import Options
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
@@ -42,29 +38,28 @@ async def main(options: Options) -> None:
     Raises:
         Fatal: an option cannot be used, or the kernel cannot do it.
     """
-    if options.proxy_mode not in ("", "nftables"):
-        raise Fatal(f"--proxy-mode={options.proxy_mode} is not there; use nftables")
     if options.cleanup:
         _clean_up()
         return
     try:
         config = load(options.kubeconfig)
         addresses = NodePortAddresses(options.nodeport_addresses)
-        layout = LayoutOptions(_networks(options.cluster_cidr), options.masquerade_all, addresses.everywhere)
-    except (ConfigError, ValueError) as error:
+        pods = PodDetection(cidrs=_networks(options.cluster_cidr))
+        mode = modes.get(options.proxy_mode or modes.NAMES[0])
+        backend = mode.open(
+            BackendOptions(
+                pods, masquerade_all=options.masquerade_all, all_node_addresses=addresses.everywhere
+            )
+        )
+    except (ConfigError, ValueError, BackendError) as error:
         raise Fatal(str(error)) from None
-    families = [family for family in Family if supported(family)]
-    if not families:
-        raise Fatal("this kernel has no nftables; the proxy needs CONFIG_NF_TABLES and the right to use it")
     node_name = options.hostname_override.strip().lower() or socket.gethostname().lower()
-    backend = Backend(families, layout)
     sync = Sync(Tracker(node_name), backend)
     try:
         async with Client(config) as client:
             await _Proxy(sync, addresses).run(client, options)
     finally:
         sync.close()
-        backend.close()
 
 
 class _Proxy:
@@ -126,7 +121,7 @@ class _Proxy:
     def _node_changed(self, node: wire.Node | None) -> None:
         self._health.node = node
         self._sync.tracker.node_changed(node)
-        self._sync.backend.set_node_ips(self._addresses.of(node))
+        self._sync.backend.set_node(NodeAddresses(tuple(internal_ips(node)), tuple(self._addresses.of(node))))
 
     def _cidr_changed(self, old: wire.ServiceCIDR | None, new: wire.ServiceCIDR | None) -> None:
         if new is not None:
@@ -145,12 +140,9 @@ def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def _clean_up() -> None:
-    nftables = Nftables()
     try:
-        removed = remove_tables(nftables)
-    except NetlinkError as error:
-        raise Fatal(f"cannot remove the rules: {error.message}") from None
-    finally:
-        nftables.close()
-    for table in removed:
-        _log.info("removed rules", table=f"{table.family.keyword} {table.name}")
+        for name in modes.NAMES:
+            for removed in modes.get(name).clean_up():
+                _log.info("removed rules", rules=removed)
+    except BackendError as error:
+        raise Fatal(str(error)) from None

@@ -30,3 +30,5 @@ endpoint_changes = Counter("kubeproxy_sync_proxy_rules_endpoint_changes", "Chang
 longest_batch_seconds = Gauge(
     "clusterip_proxy_longest_batch_seconds", "The longest that one batch has kept the kernel's rules locked"
 )
+refusals = Counter("clusterip_proxy_refusals", "Parts of the rules that the kernel refused")
+refused = Gauge("clusterip_proxy_refused_parts", "Parts that the kernel refuses now, and has all the rest")

@@ -17,7 +17,7 @@ Network = IPv4Network | IPv6Network
 Address = bytes
 """An IP address in network order: 4 or 16 bytes."""
 
-Backend = bytes
+Destination = bytes
 """An endpoint's address, its port, and two zero bytes: 8 or 20 bytes, as the kernel's maps hold it."""
 
 _PORT = struct.Struct("!Hxx")
@@ -50,7 +50,8 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
 
     ``external_ips`` are ``spec.externalIPs``; ``load_balancer_ips`` those of ``status.loadBalancer`` that
     packets arrive with (``ipMode: VIP``), to which ``source_ranges`` apply. ``node_port`` is 0 for none,
-    ``affinity_seconds`` 0 for no session affinity. ``created`` is the Service's ``creationTimestamp``.
+    ``affinity_seconds`` 0 for no session affinity. ``health_check_port``: where the node tells load
+    balancers about the Service, 0 for nowhere. ``created`` is the Service's ``creationTimestamp``.
     """
 
     key: PortKey
@@ -63,6 +64,7 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
     affinity_seconds: int = 0
     internal_local: bool = False
     external_local: bool = False
+    health_check_port: int = 0
     created: str = ""
 
     @property
@@ -87,7 +89,7 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
 class Endpoint(NamedTuple):
     """An endpoint of a Service port, as its EndpointSlice tells."""
 
-    backend: Backend
+    destination: Destination
     ready: bool
     serving: bool
     terminating: bool
@@ -103,8 +105,8 @@ class Choice(NamedTuple):
     ``on_node``: the addresses of those that run here.
     """
 
-    cluster: tuple[Backend, ...] = ()
-    local: tuple[Backend, ...] = ()
+    cluster: tuple[Destination, ...] = ()
+    local: tuple[Destination, ...] = ()
     exist: bool = False
     on_node: tuple[Address, ...] = ()
 
@@ -112,7 +114,25 @@ class Choice(NamedTuple):
 NOTHING = Choice()
 
 
-def pack_backend(address: Address, port: int) -> Backend:
+class PortState(NamedTuple):
+    """A Service port and the endpoints this node uses for it.
+
+    ``serving``, for UDP, are all endpoints that still answer, also those this node would not choose.
+    """
+
+    port: ServicePort
+    choice: Choice
+    serving: frozenset[Destination] = frozenset()
+
+
+class NodeAddresses(NamedTuple):
+    """The node's own addresses: ``primary`` are its InternalIPs, on ``node_ports`` node ports answer."""
+
+    primary: tuple[Address, ...] = ()
+    node_ports: tuple[Address, ...] = ()
+
+
+def pack_destination(address: Address, port: int) -> Destination:
     return address + _PORT.pack(port)
 
 
@@ -132,8 +152,8 @@ def family_of(address: Address) -> Family:
     return Family.IPV4 if len(address) == 4 else Family.IPV6
 
 
-def show_backend(backend: Backend) -> str:
+def show_destination(destination: Destination) -> str:
     """For messages: ``10.244.1.5:8080``."""
-    address = ipaddress.ip_address(backend[:-4])
-    port = int.from_bytes(backend[-4:-2], "big")
+    address = ipaddress.ip_address(destination[:-4])
+    port = int.from_bytes(destination[-4:-2], "big")
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

@@ -70,6 +70,7 @@ def service_ports(service: wire.Service) -> list[ServicePort]:
                     affinity_seconds=_affinity_seconds(spec),
                     internal_local=spec.internalTrafficPolicy == "Local",
                     external_local=takes_external and spec.externalTrafficPolicy == "Local",
+                    health_check_port=health_check_port(service),
                     created=service.metadata.creationTimestamp or "",
                 )
             )

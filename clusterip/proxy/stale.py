@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterable
 
 from clusterip.kernel.conntrack import Conntrack, Flow
 from clusterip.kernel.nftables import Family
-from clusterip.proxy.model import Backend, ServicePort, pack_backend
-from clusterip.proxy.tracker import PortState
+from clusterip.proxy.model import Destination, PortState, ServicePort, pack_destination
 
 _UDP = socket.IPPROTO_UDP
 
 
-def forget_stale_flows(conntrack: Conntrack, port: ServicePort, serving: Collection[Backend]) -> int:
+def forget_stale_flows(conntrack: Conntrack, port: ServicePort, serving: Collection[Destination]) -> int:
     """Forget the flows to a UDP Service port that end elsewhere than at a serving endpoint; how many.
 
     That includes flows from before the first endpoint: they are tracked untranslated. Without endpoints
@@ -35,8 +34,8 @@ def forget_all_stale_flows(conntrack: Conntrack, states: Iterable[PortState]) ->
 
     Raises NetlinkError.
     """
-    frontends: dict[tuple[bytes, int], frozenset[Backend]] = {}
-    node_ports: dict[tuple[Family, int], frozenset[Backend]] = {}
+    frontends: dict[tuple[bytes, int], frozenset[Destination]] = {}
+    node_ports: dict[tuple[Family, int], frozenset[Destination]] = {}
     for port, _, serving in states:
         if port.key.protocol != _UDP or not serving:
             continue
@@ -54,5 +53,5 @@ def forget_all_stale_flows(conntrack: Conntrack, states: Iterable[PortState]) ->
     return count
 
 
-def _is_stale(flow: Flow, serving: Collection[Backend]) -> bool:
-    return pack_backend(flow.answerer, flow.answerer_port) not in serving
+def _is_stale(flow: Flow, serving: Collection[Destination]) -> bool:
+    return pack_destination(flow.answerer, flow.answerer_port) not in serving

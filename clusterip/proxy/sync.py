@@ -5,29 +5,31 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from clusterip.client.backoff import Backoff
 from clusterip.kernel.conntrack import Conntrack
 from clusterip.kernel.netlink import NetlinkError
-from clusterip.kernel.nftables import NftablesError
 from clusterip.objects import times
 from clusterip.process import log
 from clusterip.proxy import metrics, wire
-from clusterip.proxy.model import ServiceKey
-from clusterip.proxy.nftables.backend import Backend
-from clusterip.proxy.nftables.groups import Exhausted
+from clusterip.proxy.alarm import Alarm
+from clusterip.proxy.backend import Backend, BackendError, Refusal
+from clusterip.proxy.model import PortState, ServiceKey
 from clusterip.proxy.stale import forget_all_stale_flows, forget_stale_flows
-from clusterip.proxy.tracker import PortChange, PortState, Tracker
+from clusterip.proxy.tracker import PortChange, Tracker
 
 _log = log.get("proxy")
+
+_QUIET_SECONDS = 10.0
+"""After so long without others' changes, the next is put right at once again."""
 
 
 class Sync:
     """Keeps the data plane as the tracker says.
 
-    ``flush`` writes what has changed, at once. When the kernel refuses that, or somebody else has changed
-    the tables, everything is compared with the kernel and put right by ``run``; meanwhile changes wait.
+    ``flush`` has ``run`` write what has changed, at once. When the kernel cannot be used, or somebody else
+    has changed the rules, everything is compared with the kernel and put right; meanwhile changes wait.
     """
 
     def __init__(self, tracker: Tracker, backend: Backend) -> None:
@@ -35,19 +37,35 @@ class Sync:
         self.backend = backend
         self.failing = ""
         """Why the kernel does not have the wanted state; empty if it has."""
+        self.refused: Collection[Refusal] = ()
+        """What the kernel refused, while it has all the rest."""
+        self.repairs = 0
+        """How often others' changes were put right."""
         self.pending_since: float | None = None
         """When (monotonic) the oldest change not yet in the kernel came."""
         self.last_written = 0.0
         """When (seconds since 1970) changes were last written."""
         self.synced = asyncio.Event()
+        """Set once the first rules are in place."""
+        self._settled = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._everything = True
+        self._retry_refused = False
+        self._changes: list[PortChange] = []
         self._triggers: list[str] = []
         self._listeners: list[Callable[[Iterable[ServiceKey]], None]] = []
         self._conntrack = Conntrack()
-        self._ready = False
-        self._repair = asyncio.Event()
+        self._failure_backoff = Backoff()
+        self._refusal_backoff = Backoff(first=1.0, limit=60.0)
+        self._repair_backoff = Backoff()
+        self._last_repair = -_QUIET_SECONDS
+        self._later = Alarm(self._wake.set)
+        self._retry = Alarm(self._retry_what_was_refused)
 
     def close(self) -> None:
+        """Let go of the backend too; the rules stay."""
         self._conntrack.close()
+        self.backend.close()
 
     def on_written(self, listener: Callable[[Iterable[ServiceKey]], None]) -> None:
         """Call ``listener`` with the Services that were touched, once the kernel has their changes."""
@@ -58,100 +76,103 @@ class Sync:
         metrics.endpoint_changes.inc()
         self.tracker.slice_changed(old, new)
         trigger = _trigger_of(new)
-        if trigger and trigger != _trigger_of(old) and self._ready:
+        if trigger and trigger != _trigger_of(old) and self.synced.is_set():
             self._triggers.append(trigger)
 
     def flush(self) -> None:
-        """Write what has changed since last time; during a repair, leave it to that."""
+        """Have what changed since last time written; what comes before that begins, goes with it."""
         if not (self.tracker.has_changes or self.backend.has_changes):
             return
         if self.pending_since is None:
             self.pending_since = time.monotonic()
-        if not self._ready:
-            return
-        started = time.monotonic()
-        changes = self._apply()
-        try:
-            self.backend.commit()
-        except (NftablesError, NetlinkError, OSError) as error:
-            self._fail(str(error))
-            return
-        self._done(started, changes)
+        self._settled.clear()
+        if not self._later.is_set:
+            self._wake.set()
+
+    async def settled(self) -> None:
+        """Return once all that was flushed before has been written."""
+        await self._settled.wait()
 
     async def run(self) -> None:
         """Bring the kernel up to date, then keep watching over it. Runs until cancelled.
 
         What the tracker has is taken as complete: call it when all informers have synced.
         """
-        loop = asyncio.get_running_loop()
-        descriptor = self.backend.watch()
-        self.backend.read()
-        self._apply()
+        self.backend.watch(self.touched)
+        await self._adopt()
+        self._hand_over()
         # What is known now mostly stays; the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
-        self._repair.set()
-        backoff = Backoff()
-        loop.add_reader(descriptor, self._touched)
+        self._wake.set()
         try:
             while True:
-                await self._repair.wait()
-                self._repair.clear()
-                if await self._reconcile():
-                    backoff.reset()
-                else:
-                    await asyncio.sleep(backoff.next())
-                    self._repair.set()
+                await self._wake.wait()
+                self._wake.clear()
+                await self._write()
         finally:
-            loop.remove_reader(descriptor)
-            self.backend.stop_watching()
+            self._later.cancel()
+            self._retry.cancel()
 
-    async def _reconcile(self) -> bool:
-        self._ready = False
-        started = time.monotonic()
-        try:
-            await self.backend.reconcile()
-        except (NftablesError, NetlinkError, OSError) as error:
-            self._fail(str(error))
-            return False
-        self._ready = True
-        seconds = time.monotonic() - started
-        statistics = self.backend.statistics
-        _log.info("rules are in place", seconds=round(seconds, 3), ports=self.backend.ports)
-        metrics.full_sync_seconds.observe(seconds)
-        metrics.longest_batch_seconds.set(statistics.longest_seconds)
-        self._done(started, [])
-        self._forget_all_flows()
-        if self.tracker.has_changes:
-            self.flush()
-        if self._ready:
-            self.synced.set()
-        return True
-
-    def _apply(self) -> list[PortChange]:
-        changes = list(self.tracker.take_changes())
-        for key, _, new in changes:
+    async def _adopt(self) -> None:
+        while True:
             try:
-                if new is None:
-                    self.backend.set_port(key, None)
-                else:
-                    self.backend.set_port(key, new.port, new.choice)
-            except Exhausted as error:
-                _log.error("no room for a Service port", port=str(key), reason=str(error))
-        return changes
+                return await self.backend.adopt()
+            except BackendError as error:
+                self._fail(str(error))
+                await asyncio.sleep(self._failure_backoff.next())
 
-    def _done(self, started: float, changes: list[PortChange]) -> None:
-        now = time.monotonic()
+    async def _write(self) -> None:
+        started = time.monotonic()
+        everything, self._everything = self._everything, False
+        retry, self._retry_refused = self._retry_refused, False
+        self._hand_over()
+        changes, self._changes = self._changes, []
+        triggers, self._triggers = self._triggers, []
+        try:
+            if everything:
+                refused = await self.backend.reconcile()
+            elif self.backend.has_changes or retry:
+                refused = await self.backend.apply(retry=retry)
+            else:
+                refused = self.refused
+        except BackendError as error:
+            self._changes[:0], self._triggers[:0] = changes, triggers
+            self._everything = True
+            self._fail(str(error))
+            self._later.set(self._failure_backoff.next())
+            return
         self.failing = ""
-        self.pending_since = None
-        metrics.sync_seconds.observe(now - started)
+        self._failure_backoff.reset()
+        self._note_refusals(refused)
+        self._done(started, changes, triggers, everything=everything)
+        if not self._wake.is_set():
+            self.pending_since = None
+            self._settled.set()
+
+    def _hand_over(self) -> None:
+        """Tell the backend what the tracker finds different."""
+        for change in self.tracker.take_changes():
+            self.backend.set_port(change.key, change.new)
+            self._changes.append(change)
+
+    def _done(
+        self, started: float, changes: list[PortChange], triggers: list[str], *, everything: bool
+    ) -> None:
+        seconds = time.monotonic() - started
+        metrics.sync_seconds.observe(seconds)
         self.last_written = time.time()
         metrics.last_sync_seconds.set(self.last_written)
-        for trigger in self._triggers:
+        for trigger in triggers:
             metrics.programming_seconds.observe(max(self.last_written - _seconds(trigger), 0.0))
-        self._triggers.clear()
-        for change in changes:
-            self._forget_flows(change.old, change.new)
+        if everything:
+            _log.info("rules are in place", seconds=round(seconds, 3), ports=self.tracker.ports)
+            metrics.full_sync_seconds.observe(seconds)
+            self._forget_all_flows()
+            self.synced.set()
+        else:
+            for change in changes:
+                self._forget_flows(change.old, change.new)
         touched = self.tracker.take_touched()
         for listener in self._listeners:
             listener(touched)
@@ -178,20 +199,55 @@ class Sync:
         if count:
             _log.info("forgot UDP flows to endpoints that are gone", count=count)
 
+    def _note_refusals(self, refused: Collection[Refusal]) -> None:
+        known = {refusal.subject for refusal in self.refused}
+        for refusal in refused:
+            if refusal.subject not in known:
+                metrics.refusals.inc()
+                _log.error(
+                    "the kernel refused a part; all the rest is in place, and this will be tried again",
+                    part=refusal.subject,
+                    reason=refusal.reason,
+                )
+        if len(refused) < len(self.refused):
+            self._refusal_backoff.reset()
+        self.refused = tuple(refused)
+        metrics.refused.set(len(self.refused))
+        if self.refused:
+            if not self._retry.is_set:
+                self._retry.set(self._refusal_backoff.next())
+        else:
+            self._retry.cancel()
+            self._refusal_backoff.reset()
+
+    def _retry_what_was_refused(self) -> None:
+        self._retry_refused = True
+        self._wake.set()
+
     def _fail(self, why: str) -> None:
         if why != self.failing:
             _log.error("the kernel does not have the wanted rules; comparing and trying again", reason=why)
         self.failing = why
-        self._ready = False
+        if self.pending_since is None:
+            self.pending_since = time.monotonic()
+        self._settled.clear()
         metrics.sync_failures.inc()
-        self._repair.set()
 
-    def _touched(self) -> None:
-        if self.backend.was_touched():
-            _log.warning("another program changed our nftables table; restoring it")
-            self.backend.statistics.repairs += 1
-            self._ready = False
-            self._repair.set()
+    def touched(self) -> None:
+        """For the backend: what the kernel has may not be what it was told."""
+        self._everything = True
+        self._settled.clear()
+        if self._later.is_set or self._wake.is_set():
+            return
+        _log.warning("another program changed our rules; restoring them")
+        self.repairs += 1
+        now = time.monotonic()
+        if now - self._last_repair > _QUIET_SECONDS:
+            self._repair_backoff.reset()
+            self._wake.set()
+        else:  # two that undo each other's work for ever shall not do so at full speed
+            self._later.set(self._repair_backoff.next())
+        self._last_repair = now
 
 
 def _trigger_of(slice_: wire.EndpointSlice | None) -> str:

@@ -9,19 +9,8 @@ from typing import NamedTuple
 from clusterip.proxy import wire
 from clusterip.proxy.choose import choose
 from clusterip.proxy.endpoints import SliceIndex, endpoints_by_port
-from clusterip.proxy.model import NOTHING, Backend, Choice, PortKey, ServiceKey, ServicePort
+from clusterip.proxy.model import NOTHING, Destination, PortKey, PortState, ServiceKey
 from clusterip.proxy.services import health_check_port, key_of, service_ports
-
-
-class PortState(NamedTuple):
-    """A Service port and the endpoints this node uses for it.
-
-    ``serving``, for UDP, are all endpoints that still answer, also those this node would not choose.
-    """
-
-    port: ServicePort
-    choice: Choice
-    serving: frozenset[Backend]
 
 
 class PortChange(NamedTuple):
@@ -43,6 +32,11 @@ class Tracker:
         self._dirty: set[ServiceKey] = set()
         self._touched: set[ServiceKey] = set()
         self._states: dict[ServiceKey, tuple[PortState, ...]] = {}
+
+    @property
+    def ports(self) -> int:
+        """How many Service ports there are, as last computed."""
+        return sum(map(len, self._states.values()))
 
     @property
     def has_changes(self) -> bool:
@@ -109,7 +103,7 @@ class Tracker:
         found = endpoints_by_port(self._slices.of(key), self.node_name)
         return len(
             {
-                endpoint.backend[:-4]
+                endpoint.destination[:-4]
                 for endpoints in found.values()
                 for endpoint in endpoints
                 if endpoint.local and endpoint.ready
@@ -130,7 +124,7 @@ class Tracker:
                 continue
             choice = choose(port, endpoints, self.node_name, self.zone)
             serving = (
-                frozenset(endpoint.backend for endpoint in endpoints if endpoint.serving)
+                frozenset(endpoint.destination for endpoint in endpoints if endpoint.serving)
                 if port.key.protocol == socket.IPPROTO_UDP
                 else _NONE
             )
@@ -138,4 +132,4 @@ class Tracker:
         return states
 
 
-_NONE: frozenset[Backend] = frozenset()
+_NONE: frozenset[Destination] = frozenset()

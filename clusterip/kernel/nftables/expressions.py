@@ -81,6 +81,14 @@ def layer4_protocol(word: int) -> Expression:
     return _expression("meta", netlink.be32(1, _register(word)), netlink.be32(2, 16))
 
 
+INTERFACE_NAME_LENGTH = 16
+
+
+def input_interface(word: int) -> Expression:
+    """Load the name of the interface the packet came in by, padded with zeros; zeros for a local one."""
+    return _expression("meta", netlink.be32(1, _register(word)), netlink.be32(2, 6))
+
+
 def load_mark(word: int) -> Expression:
     """Load the packet's mark."""
     return _expression("meta", netlink.be32(1, _register(word)), netlink.be32(2, 3))

@@ -1,20 +1,22 @@
-"""The nftables data plane as the rest of the proxy sees it."""
+"""The nftables data plane as the rest of the proxy sees it: a :class:`clusterip.proxy.backend.Backend`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from clusterip.kernel.netlink import NetlinkError
-from clusterip.kernel.nftables import Batch, Changes, Family, Nftables, Table
+from clusterip.kernel.nftables import Batch, Changes, Family, Nftables, NftablesError
 from clusterip.process import log
-from clusterip.proxy.model import NOTHING, Address, Choice, Network, PortKey, ServicePort, family_of
+from clusterip.proxy import metrics
+from clusterip.proxy.backend import BackendError, BackendOptions, Refusal
+from clusterip.proxy.model import Network, NodeAddresses, PortKey, PortState, family_of
 from clusterip.proxy.nftables import snapshot
 from clusterip.proxy.nftables.changes import add_elements, delete_elements
+from clusterip.proxy.nftables.groups import Exhausted
 from clusterip.proxy.nftables.layout import TABLE_NAME, Layout
-from clusterip.proxy.nftables.options import LayoutOptions
 from clusterip.proxy.nftables.plane import Plane
 from clusterip.proxy.nftables.ranges import interval_elements, range_key_of
 from clusterip.proxy.nftables.snapshot import Snapshot
@@ -32,97 +34,84 @@ class Statistics:
     batches: int = 0
     elements: int = 0
     longest_seconds: float = 0.0
-    repairs: int = 0
 
 
-class Backend:
-    """Programs the kernel of the network namespace it was opened in.
+class NftablesBackend:
+    """Programs the kernel of the network namespace it was opened in, through one table a family."""
 
-    First ``read``; then ``set_port`` for everything there is, and ``reconcile``; from then on ``set_port``
-    for what changes, and ``commit``. The kernel's state outlives the object.
-    """
-
-    def __init__(self, families: Iterable[Family], options: LayoutOptions) -> None:
+    def __init__(self, families: Iterable[Family], options: BackendOptions) -> None:
         self.nftables = Nftables()
         self.planes = {family: Plane(Layout(family, options)) for family in families}
         self.statistics = Statistics()
-        self._events: Changes | None = None
+        self._events = Changes(self.nftables.port)
+        self._watching = False
         self._found: dict[Family, Snapshot] = {}
+        self._no_room: dict[PortKey, Refusal] = {}
 
     def close(self) -> None:
-        self.stop_watching()
+        if self._watching:
+            asyncio.get_running_loop().remove_reader(self._events.fileno())
+        self._events.close()
         self.nftables.close()
-
-    @property
-    def ports(self) -> int:
-        """How many Service ports there are, in all families."""
-        return sum(len(plane) for plane in self.planes.values())
 
     # What is wanted.
 
-    def set_port(self, key: PortKey, port: ServicePort | None, choice: Choice = NOTHING) -> None:
-        """Make a Service port (None: no more) reach the chosen endpoints, with the next commit.
-
-        Raises:
-            Exhausted: the table has no room for it.
-        """
+    def set_port(self, key: PortKey, state: PortState | None) -> None:
         plane = self.planes.get(key.family)
-        if plane is not None:
-            plane.set_port(key, port, choice)
+        if plane is None:
+            return
+        self._no_room.pop(key, None)
+        try:
+            plane.set_port(key, state)
+        except Exhausted as error:
+            self._no_room[key] = Refusal(f"Service port {key}", str(error))
 
-    def set_node_ips(self, addresses: Iterable[Address]) -> None:
-        """The node's own addresses: where node ports answer, unless they do on all."""
-        known = list(addresses)
+    def set_node(self, addresses: NodeAddresses) -> None:
         for family, plane in self.planes.items():
-            plane.set_node_ips(address for address in known if family_of(address) is family)
+            plane.set_node(
+                NodeAddresses(
+                    tuple(address for address in addresses.primary if family_of(address) is family),
+                    tuple(address for address in addresses.node_ports if family_of(address) is family),
+                )
+            )
 
     def set_service_cidrs(self, networks: Iterable[Network]) -> None:
-        """The ranges ClusterIPs come from. Packets to addresses in them that no Service has are dropped."""
         known = list(networks)
         for family, plane in self.planes.items():
             version = 4 if family is Family.IPV4 else 6
             plane.set_service_cidrs(network for network in known if network.version == version)
 
-    # The kernel.
-
-    def read(self) -> None:
-        """Read the tables and prepare to keep what is in them; ``reconcile`` goes on from there.
-
-        Raises NetlinkError.
-        """
-        for family, plane in self.planes.items():
-            found = self._found[family] = snapshot.read(self.nftables, plane.layout)
-            plane.begin_adoption(found)
-
     @property
     def has_changes(self) -> bool:
-        """Whether the kernel does not have everything yet."""
         return any(plane.has_changes for plane in self.planes.values())
 
-    def commit(self) -> None:
-        """Write the changes since the last commit, as one batch.
+    # The kernel.
 
-        Raises:
-            NftablesError: the kernel refused; nothing was written. ``reconcile`` puts it right.
-        """
+    async def adopt(self) -> None:
+        try:
+            for family, plane in self.planes.items():
+                found = self._found[family] = snapshot.read(self.nftables, plane.layout)
+                plane.begin_adoption(found)
+        except OSError as error:
+            raise BackendError(f"cannot read the rules: {error}") from error
+
+    async def apply(self, *, retry: bool = False) -> Collection[Refusal]:
         batch = Batch()
         for plane in self.planes.values():
             if plane.has_changes:
                 plane.write(batch)
         self._commit(batch)
+        return tuple(self._no_room.values())
 
-    async def reconcile(self) -> None:
-        """Read the tables and write the difference to what is wanted, in bounded batches.
-
-        Slots are added before the entries that need them and taken away after, so connections find
-        working rules in between.
-
-        Raises:
-            NftablesError, NetlinkError: the kernel refused, or the tables could not be read.
-        """
+    async def reconcile(self) -> Collection[Refusal]:
+        """Slots are added before the entries that need them and taken away after, in bounded batches."""
         for family, plane in self.planes.items():
-            found = self._found.pop(family, None) or snapshot.read(self.nftables, plane.layout)
+            try:
+                found = self._found.pop(family, None) or snapshot.read(self.nftables, plane.layout)
+            except NetlinkError as error:
+                raise BackendError(f"cannot read the rules: {error}") from error
             await self._reconcile(plane, found)
+        return tuple(self._no_room.values())
 
     async def _reconcile(self, plane: Plane, found: Snapshot) -> None:
         layout = plane.layout
@@ -188,52 +177,27 @@ class Backend:
         if not batch:
             return
         started = time.monotonic()
-        self.nftables.commit(batch)
+        try:
+            self.nftables.commit(batch)
+        except (NftablesError, OSError) as error:
+            raise BackendError(str(error)) from error
         seconds = time.monotonic() - started
         self.statistics.batches += 1
-        self.statistics.longest_seconds = max(self.statistics.longest_seconds, seconds)
+        if seconds > self.statistics.longest_seconds:
+            self.statistics.longest_seconds = seconds
+            metrics.longest_batch_seconds.set(seconds)
         self.statistics.elements += sum(len(subject.keys) for subject in batch.subjects)
-
-    def remove(self) -> None:
-        """Remove the tables: connections to Services stop working."""
-        remove_tables(self.nftables)
 
     # Others' changes.
 
-    def watch(self) -> int:
-        """From now on notice when others change the tables; a descriptor that is readable then."""
-        if self._events is None:
-            self._events = Changes(self.nftables.port)
-        return self._events.fileno()
+    def watch(self, touched: Callable[[], None]) -> None:
+        self._watching = True
+        asyncio.get_running_loop().add_reader(self._events.fileno(), self._look, touched)
 
-    def stop_watching(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-
-    def was_touched(self) -> bool:
-        """Whether somebody else changed our tables, or may have, since last asked."""
-        if self._events is None:
-            return False
-        touched = self._events.drain(frozenset((TABLE_NAME,)))
-        return touched is None or any(table.family in self.planes for table in touched)
-
-
-def remove_tables(nftables: Nftables) -> list[Table]:
-    """Remove the proxy's tables of all families, of any layout; those there were."""
-    batch = Batch()
-    removed = []
-    for family in Family:
-        table = Table(family, TABLE_NAME)
-        try:
-            exists = nftables.table_comment(table) is not None
-        except NetlinkError:
-            continue  # the kernel does not know this family
-        if exists:
-            batch.delete_table(table)
-            removed.append(table)
-    nftables.commit(batch)
-    return removed
+    def _look(self, touched: Callable[[], None]) -> None:
+        tables = self._events.drain(frozenset((TABLE_NAME,)))
+        if tables is None or any(table.family in self.planes for table in tables):
+            touched()
 
 
 def _differences(

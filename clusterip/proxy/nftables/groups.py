@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from clusterip.proxy.model import Backend
+from clusterip.proxy.model import Destination
 from clusterip.proxy.nftables import target
 from clusterip.proxy.nftables.changes import Changes
 from clusterip.proxy.nftables.layout import Layout
@@ -77,13 +77,15 @@ class Group:
 
     def __init__(self, number: int, *, sticky: bool) -> None:
         self.number = number
-        self.slots: list[Backend] = []
-        self.handles: dict[Backend, int] | None = {} if sticky else None
+        self.slots: list[Destination] = []
+        self.handles: dict[Destination, int] | None = {} if sticky else None
 
     def __len__(self) -> int:
         return len(self.slots)
 
-    def update(self, wanted: Collection[Backend], layout: Layout, handles: Handles, changes: Changes) -> None:
+    def update(
+        self, wanted: Collection[Destination], layout: Layout, handles: Handles, changes: Changes
+    ) -> None:
         """Make the group hold these endpoints."""
         moved = rearrange(self.slots, wanted)
         if not moved:
@@ -94,10 +96,10 @@ class Group:
             return
         before = dict(self.handles)
         present = set(self.slots)
-        for backend in present:
-            if backend not in before:
-                handle = self.handles[backend] = handles.take()
-                changes.put(layout.handles, target.number(handle), None, backend)
+        for destination in present:
+            if destination not in before:
+                handle = self.handles[destination] = handles.take()
+                changes.put(layout.handles, target.number(handle), None, destination)
         for slot, old, new in moved:
             changes.put(
                 layout.choices,
@@ -105,27 +107,27 @@ class Group:
                 None if old is None else target.number(before[old]),
                 None if new is None else target.number(self.handles[new]),
             )
-        for backend, handle in before.items():
-            if backend not in present:
-                del self.handles[backend]
-                changes.put(layout.handles, target.number(handle), backend, None)
+        for destination, handle in before.items():
+            if destination not in present:
+                del self.handles[destination]
+                changes.put(layout.handles, target.number(handle), destination, None)
 
     def endpoint_elements(self) -> Iterator[tuple[bytes, bytes]]:
         """Its elements of ``endpoints``."""
         if self.handles is None:
-            for slot, backend in enumerate(self.slots):
-                yield self._key(slot), backend
+            for slot, destination in enumerate(self.slots):
+                yield self._key(slot), destination
 
     def choice_elements(self) -> Iterator[tuple[bytes, bytes]]:
         """Its elements of ``choices``."""
         if self.handles is not None:
-            for slot, backend in enumerate(self.slots):
-                yield self._key(slot), target.number(self.handles[backend])
+            for slot, destination in enumerate(self.slots):
+                yield self._key(slot), target.number(self.handles[destination])
 
     def handle_elements(self) -> Iterator[tuple[bytes, bytes]]:
         """Its elements of ``handles``."""
-        for backend, handle in (self.handles or {}).items():
-            yield target.number(handle), backend
+        for destination, handle in (self.handles or {}).items():
+            yield target.number(handle), destination
 
     def _key(self, slot: int) -> bytes:
         return target.number(self.number) + target.number(slot)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from clusterip.kernel.nftables import Batch, Family, Table
-from clusterip.proxy.nftables.options import LayoutOptions
+from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables.pieces import Pieces
 from clusterip.proxy.nftables.ranges import interval_elements
 from clusterip.proxy.nftables.rules import CHAINS, constant_rules
@@ -20,10 +20,10 @@ TABLE_NAME = "clusterip"
 class Layout(Pieces):
     """The table of one family. Its comment tells a layout from all others."""
 
-    def __init__(self, family: Family, options: LayoutOptions) -> None:
-        super().__init__(family)
+    def __init__(self, family: Family, options: BackendOptions) -> None:
+        super().__init__(family, options)
         self._rules = constant_rules(self, options)
-        self._pod_cidrs = interval_elements(options.pod_cidrs_of(family))
+        self._pod_cidrs = interval_elements(self.pods.cidrs)
         self.table = Table(family, TABLE_NAME, f"clusterip proxy, layout {self._digest()}")
 
     def create(self, batch: Batch) -> None:

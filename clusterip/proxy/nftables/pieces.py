@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import struct
 
-from clusterip.kernel.nftables import Set
+from clusterip.kernel.nftables import Family, Set
 from clusterip.kernel.nftables import expressions as x
+from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables import target
 from clusterip.proxy.nftables.sets import Entry, Sets
-
-MASQUERADE_MARK = 0x4000  # kube-proxy's --iptables-masquerade-bit, 14
 
 
 class Pieces(Sets):
     """A family's sets, and parts of rules for them."""
+
+    def __init__(self, family: Family, options: BackendOptions) -> None:
+        super().__init__(family)
+        version = 4 if family is Family.IPV4 else 6
+        self.pods = options.pods._replace(
+            cidrs=tuple(network for network in options.pods.cidrs if network.version == version)
+        )
+        self.knows_pods = bool(self.pods.cidrs or self.pods.bridge or self.pods.interface_prefix)
+        """Whether Pods can be told from others."""
+        self.masquerade_mark = 1 << options.masquerade_bit
 
     def entry_map(self, entry: Entry) -> Set:
         return self.entries[entry]
@@ -36,7 +45,7 @@ class Pieces(Sets):
 
     def mark_for_masquerade(self) -> list[x.Expression]:
         """Have the packet masqueraded when it leaves."""
-        return [x.load_mark(0), x.set_bits(0, MASQUERADE_MARK), x.store_mark(0)]
+        return [x.load_mark(0), x.set_bits(0, self.masquerade_mark), x.store_mark(0)]
 
     def is_local(self, *, source: bool) -> list[x.Expression]:
         """Only packets from (or to) an address of this node."""
@@ -48,7 +57,13 @@ class Pieces(Sets):
 
     def is_from_pod(self, *, invert: bool = False) -> list[x.Expression]:
         """Only packets from Pods, or (``invert``) from elsewhere."""
-        return [x.source_address(self.family, 0), x.lookup(self.pod_cidrs.name, 0, invert=invert)]
+        if self.pods.cidrs:
+            return [x.source_address(self.family, 0), x.lookup(self.pod_cidrs.name, 0, invert=invert)]
+        if self.pods.bridge:
+            name = self.pods.bridge.encode().ljust(x.INTERFACE_NAME_LENGTH, b"\0")
+        else:
+            name = self.pods.interface_prefix.encode()
+        return [x.input_interface(0), x.differs(0, name) if invert else x.equals(0, name)]
 
     def is_to(self, addresses: Set) -> list[x.Expression]:
         """Only packets to an address of the set."""

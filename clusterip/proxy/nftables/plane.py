@@ -7,7 +7,15 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import NamedTuple, cast
 
 from clusterip.kernel.nftables import Batch, Set
-from clusterip.proxy.model import Address, Backend, Choice, Network, PortKey, ServicePort
+from clusterip.proxy.model import (
+    Choice,
+    Destination,
+    Network,
+    NodeAddresses,
+    PortKey,
+    PortState,
+    ServicePort,
+)
 from clusterip.proxy.nftables import target
 from clusterip.proxy.nftables.chains import Chains
 from clusterip.proxy.nftables.changes import Changes
@@ -41,7 +49,7 @@ class Plane:
         self.chains = Chains()
         self.service_cidrs: tuple[Network, ...] = ()
         self._written_cidrs: tuple[Network, ...] = ()
-        self._node_ips: tuple[Address, ...] = ()
+        self._node = NodeAddresses()
         self._numbers = Numbers()
         self._handles = Handles()
         self._ports: dict[PortKey, _Programmed] = {}
@@ -73,17 +81,18 @@ class Plane:
 
     # What is wanted.
 
-    def set_port(self, key: PortKey, port: ServicePort | None, choice: Choice) -> None:
-        """Make a Service port (None: no more) reach these endpoints.
+    def set_port(self, key: PortKey, state: PortState | None) -> None:
+        """Make a Service port (None: no more) reach its endpoints.
 
         Raises:
             Exhausted: there is no room for it; it is left as it was.
         """
         old = self._ports.get(key)
-        if port is None:
+        if state is None:
             if old is not None:
                 self._remove(key, old)
             return
+        port, choice, _ = state
         if old is not None and old.port == port and old.choice == choice:
             return
         if old is not None and not _may_keep_groups(old.port, port):
@@ -96,15 +105,17 @@ class Plane:
         self._ports[key] = _Programmed(port, choice, cluster, local, elements)
         self._claim(key, old.elements if old else (), elements)
 
-    def set_node_ips(self, addresses: Iterable[Address]) -> None:
-        """The node's own addresses: where node ports answer."""
-        new = tuple(dict.fromkeys(addresses))
-        if new == self._node_ips:
+    def set_node(self, addresses: NodeAddresses) -> None:
+        """The node's own addresses of this family."""
+        if addresses == self._node:
             return
+        old, self._node = self._node, addresses
         set_ = self.layout.node_port_ips
-        old = tuple((set_, address, b"") for address in self._node_ips)
-        self._claim("node", old, tuple((set_, address, b"") for address in new))
-        self._node_ips = new
+        self._claim(
+            "node",
+            tuple((set_, address, b"") for address in dict.fromkeys(old.node_ports)),
+            tuple((set_, address, b"") for address in dict.fromkeys(addresses.node_ports)),
+        )
         for key, programmed in list(self._ports.items()):
             if programmed.port.source_ranges:
                 elements = self._elements(*programmed[:4])
@@ -203,7 +214,7 @@ class Plane:
             return target.pack(group.number, self.chains.index(chain), masquerade=masquerade)
 
         found = port_elements(
-            self.layout, port, cluster, local, aim, exist=choice.exist, node_ips=self._node_ips
+            self.layout, port, cluster, local, aim, exist=choice.exist, node_ips=self._node.primary
         )
         # A Service may name an address twice, say its ClusterIP as an external IP: the first counts.
         unique: dict[tuple[str, bytes], ElementOf] = {}
@@ -214,13 +225,13 @@ class Plane:
 
     def _reserve(self, port: ServicePort, choice: Choice) -> None:
         """Make sure of the count chains before anything is changed. Raises Exhausted."""
-        for backends in (choice.cluster, choice.local):
-            if backends:
+        for destinations in (choice.cluster, choice.local):
+            if destinations:
                 for entry in _reached_through(port):
-                    self.chains.index(CountChain(len(backends), port.affinity_seconds, entry))
+                    self.chains.index(CountChain(len(destinations), port.affinity_seconds, entry))
 
     def _regroup(
-        self, port: ServicePort, old: Group | None, wanted: tuple[Backend, ...], *, local: bool
+        self, port: ServicePort, old: Group | None, wanted: tuple[Destination, ...], *, local: bool
     ) -> Group | None:
         if not wanted:
             if old is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from clusterip.kernel.nftables import Chain, Family, Hook, Set
 from clusterip.kernel.nftables import expressions as x
+from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables import target
-from clusterip.proxy.nftables.options import LayoutOptions
-from clusterip.proxy.nftables.pieces import MASQUERADE_MARK, Pieces
+from clusterip.proxy.nftables.pieces import Pieces
 from clusterip.proxy.nftables.sets import Entry
 
 Rule = tuple[list[x.Expression], str]
@@ -36,9 +36,8 @@ CHAINS = (
 )
 
 
-def constant_rules(p: Pieces, options: LayoutOptions) -> dict[str, list[Rule]]:
+def constant_rules(p: Pieces, options: BackendOptions) -> dict[str, list[Rule]]:
     """The rules of each constant chain."""
-    has_pod_cidrs = bool(options.pod_cidrs_of(p.family))
     to_services = [(([x.verdict(x.JUMP, "services")]), "")]
     new = p.is_new()
     to_firewall = [([*new, x.verdict(x.JUMP, "firewall")], "")]
@@ -58,9 +57,9 @@ def constant_rules(p: Pieces, options: LayoutOptions) -> dict[str, list[Rule]]:
         ],
         "filter-forward": to_cluster_ips,
         "filter-output": to_cluster_ips,
-        "services": _service_rules(p, options, has_pod_cidrs),
-        "external": _entry_rules(p, Entry.SERVICES, Entry.SHORTCUTS, has_pod_cidrs),
-        "node-ports": _entry_rules(p, Entry.NODE_PORTS, Entry.NODE_PORT_SHORTCUTS, has_pod_cidrs),
+        "services": _service_rules(p, options),
+        "external": _entry_rules(p, Entry.SERVICES, Entry.SHORTCUTS),
+        "node-ports": _entry_rules(p, Entry.NODE_PORTS, Entry.NODE_PORT_SHORTCUTS),
         "masquerade-shortcut": [
             ([x.load_priority(0), x.set_bits(0, target.MASQUERADE), x.store_priority(0)], ""),
             (p.go_on(), ""),
@@ -79,12 +78,12 @@ def constant_rules(p: Pieces, options: LayoutOptions) -> dict[str, list[Rule]]:
     }
 
 
-def _service_rules(p: Pieces, options: LayoutOptions, has_pod_cidrs: bool) -> list[Rule]:
+def _service_rules(p: Pieces, options: BackendOptions) -> list[Rule]:
     to_cluster_ip = p.is_to(p.cluster_ips)
     rules: list[Rule] = []
     if options.masquerade_all:
         rules.append(([*to_cluster_ip, *p.mark_for_masquerade()], "masquerade all"))
-    elif has_pod_cidrs:
+    elif p.knows_pods:
         from_outside = p.is_from_pod(invert=True)
         rules.append(([*to_cluster_ip, *from_outside, *p.mark_for_masquerade()], "from outside"))
     rules.append(([x.verdict(x.JUMP, "external")], ""))
@@ -92,9 +91,9 @@ def _service_rules(p: Pieces, options: LayoutOptions, has_pod_cidrs: bool) -> li
     return rules
 
 
-def _entry_rules(p: Pieces, entry: Entry, shortcut: Entry, has_pod_cidrs: bool) -> list[Rule]:
+def _entry_rules(p: Pieces, entry: Entry, shortcut: Entry) -> list[Rule]:
     rules: list[Rule] = []
-    if has_pod_cidrs:
+    if p.knows_pods:
         from_pod = [*p.is_from_pod(), *p.aim(shortcut), *p.go_on()]
         rules.append((from_pod, "Pods are not bound by externalTrafficPolicy"))
     from_node = [*p.is_local(source=True), *p.aim(shortcut)]
@@ -111,8 +110,8 @@ def _refuse_rules(p: Pieces, key: list[x.Expression], rejected: Set, dropped: Se
 
 
 def _postrouting_rules(p: Pieces) -> list[Rule]:
-    marked = [x.load_mark(0), x.keep_bits(0, MASQUERADE_MARK), x.differs(0, bytes(4))]
-    unmark = [x.load_mark(0), x.clear_bits(0, MASQUERADE_MARK), x.store_mark(0)]
+    marked = [x.load_mark(0), x.keep_bits(0, p.masquerade_mark), x.differs(0, bytes(4))]
+    unmark = [x.load_mark(0), x.clear_bits(0, p.masquerade_mark), x.store_mark(0)]
     translated = [x.ct_status(0), x.keep_bits(0, x.CT_STATUS_DST_NAT), x.differs(0, bytes(4))]
     hairpin = [
         x.source_address(p.family, 0),
@@ -132,7 +131,7 @@ def _firewall_rules(p: Pieces) -> list[Rule]:
     return [(allowed, "loadBalancerSourceRanges"), (others, "")]
 
 
-def _is_to_node(p: Pieces, options: LayoutOptions) -> list[x.Expression]:
+def _is_to_node(p: Pieces, options: BackendOptions) -> list[x.Expression]:
     if p.family not in options.all_node_addresses:
         return p.is_to(p.node_port_ips)
     destination = x.destination_address(p.family, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusterip.kernel.nftables import Nftables, Set
 from clusterip.kernel.nftables.batch import Element, Verdict
-from clusterip.proxy.model import Backend
+from clusterip.proxy.model import Destination
 from clusterip.proxy.nftables import counts, target
 from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.nftables.sets import Entry
@@ -22,7 +22,7 @@ class Snapshot:
         self.ranges: dict[Set, list[Element]] = {set_: [] for set_ in layout.range_sets}
         self.dispatch: list[tuple[bytes, str]] = []
         self._layout = layout
-        self._groups: dict[int, dict[int, Backend]] | None = None
+        self._groups: dict[int, dict[int, Destination]] | None = None
 
     @property
     def size(self) -> int:
@@ -33,20 +33,20 @@ class Snapshot:
         found = self.sets[self._layout.entries[entry]].get(key)
         return None if found is None else target.group_of(found)
 
-    def slots(self, group: int) -> list[Backend]:
+    def slots(self, group: int) -> list[Destination]:
         """The endpoints of a group without session affinity, as far as its slots are without a gap."""
         return self._in_order(self._by_group().get(group, {}))
 
-    def choices(self, group: int) -> list[tuple[Backend, int]]:
+    def choices(self, group: int) -> list[tuple[Destination, int]]:
         """The endpoints of a group with session affinity, and their handles."""
         elements = self.sets[self._layout.choices]
         handles = self.sets[self._layout.handles]
-        found: list[tuple[Backend, int]] = []
+        found: list[tuple[Destination, int]] = []
         while handle := elements.get(target.number(group) + target.number(len(found))):
-            backend = handles.get(handle)
-            if backend is None:
+            destination = handles.get(handle)
+            if destination is None:
                 break
-            found.append((backend, target.from_number(handle)))
+            found.append((destination, target.from_number(handle)))
         return found
 
     def groups(self) -> set[int]:
@@ -57,19 +57,19 @@ class Snapshot:
     def handles(self) -> list[int]:
         return [target.from_number(key) for key in self.sets[self._layout.handles]]
 
-    def _by_group(self) -> dict[int, dict[int, Backend]]:
+    def _by_group(self) -> dict[int, dict[int, Destination]]:
         if self._groups is None:
             self._groups = {}
-            for key, backend in self.sets[self._layout.endpoints].items():
+            for key, destination in self.sets[self._layout.endpoints].items():
                 group, slot = target.from_number(key[:4]), target.from_number(key[4:])
-                self._groups.setdefault(group, {})[slot] = backend
+                self._groups.setdefault(group, {})[slot] = destination
         return self._groups
 
     @staticmethod
-    def _in_order(slots: dict[int, Backend]) -> list[Backend]:
-        found: list[Backend] = []
-        while (backend := slots.get(len(found))) is not None:
-            found.append(backend)
+    def _in_order(slots: dict[int, Destination]) -> list[Destination]:
+        found: list[Destination] = []
+        while (destination := slots.get(len(found))) is not None:
+            found.append(destination)
         return found
 
 

@@ -13,8 +13,8 @@ from proxy_network import NODE4, NODE6, POD_CIDRS, Network
 from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
-from clusterip.proxy.model import pack_address
-from clusterip.proxy.nftables.options import LayoutOptions
+from clusterip.proxy.backend import BackendOptions, PodDetection
+from clusterip.proxy.model import NodeAddresses, pack_address
 
 SERVICE_CIDRS = [ipaddress.ip_network("10.96.0.0/16"), ipaddress.ip_network("fd00:96::/112")]
 _numbers = itertools.count(1)
@@ -46,11 +46,15 @@ async def world(network: Network) -> AsyncIterator[World]:
     world.close()
 
 
-async def started(node: Path, *, masquerade_all: bool = False, objects: Sequence[Thing] = ()) -> World:
+async def started(
+    node: Path, *, masquerade_all: bool = False, mode: str = "nftables", objects: Sequence[Thing] = ()
+) -> World:
     """A proxy on a node that knew ``objects`` before it first looked at the kernel; its rules in place."""
     cidrs = tuple(ipaddress.ip_network(cidr) for cidr in POD_CIDRS)
-    world = World(node, LayoutOptions(pod_cidrs=cidrs, masquerade_all=masquerade_all))
-    world.backend.set_node_ips(filter(None, (pack_address(NODE4), pack_address(NODE6))))
+    options = BackendOptions(PodDetection(cidrs), masquerade_all=masquerade_all)
+    world = World(node, options, mode)
+    own = tuple(filter(None, (pack_address(NODE4), pack_address(NODE6))))
+    world.backend.set_node(NodeAddresses(own, own))
     world.backend.set_service_cidrs(SERVICE_CIDRS)
     world.learn(*objects)
     await world.start()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from clusterip.kernel import namespaces
-from clusterip.kernel.nftables import Family
-from clusterip.proxy import wire
+from clusterip.proxy import modes, wire
+from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables import snapshot, target
-from clusterip.proxy.nftables.backend import Backend
-from clusterip.proxy.nftables.options import LayoutOptions
+from clusterip.proxy.nftables.backend import NftablesBackend, Statistics
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 from tests.support.proxy_objects import NODE
 
+SECONDS = 20.0
 Thing = wire.Service | wire.EndpointSlice
 Contents = dict[str, dict[str, object]]
 
@@ -25,28 +24,23 @@ class World:
     """``apply`` and ``delete`` objects; the kernel has them when the call returns."""
 
     def __init__(
-        self,
-        namespace: Path,
-        options: LayoutOptions | None = None,
-        node: str = NODE,
-        families: Sequence[Family] = tuple(Family),
+        self, namespace: Path, options: BackendOptions | None = None, mode: str = "nftables", node: str = NODE
     ) -> None:
         self.namespace = namespace
         with namespaces.enter(namespace):
-            self.backend = Backend(families, options or LayoutOptions())
+            self.backend = modes.get(mode).open(options or BackendOptions())
             self.sync = Sync(Tracker(node), self.backend)
         self._objects: dict[tuple[type, str], Thing] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        with namespaces.enter(self.namespace):
-            self.backend.watch()
         self._task = asyncio.create_task(self.sync.run())
-        await self.until_synced()
-
-    async def until_synced(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SECONDS):
             await self.sync.synced.wait()
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(SECONDS):
+            await self.sync.settled()
 
     def learn(self, *objects: Thing) -> None:
         """Be told of objects without writing anything yet."""
@@ -55,16 +49,20 @@ class World:
             self._tell(self._objects.get(key), obj)
             self._objects[key] = obj
 
-    def apply(self, *objects: Thing) -> None:
+    async def apply(self, *objects: Thing) -> None:
         self.learn(*objects)
-        self.sync.flush()
-        assert not self.sync.failing, self.sync.failing
+        await self._written()
 
-    def delete(self, *objects: Thing) -> None:
+    async def delete(self, *objects: Thing) -> None:
         for obj in objects:
             self._tell(self._objects.pop((type(obj), obj.metadata.name)), None)
+        await self._written()
+
+    async def _written(self) -> None:
         self.sync.flush()
+        await self.settled()
         assert not self.sync.failing, self.sync.failing
+        assert not self.sync.refused, self.sync.refused
 
     def _tell(self, old: Thing | None, new: Thing | None) -> None:
         if isinstance(new or old, wire.Service):
@@ -76,11 +74,21 @@ class World:
     def objects(self) -> list[Thing]:
         return list(self._objects.values())
 
+    @property
+    def nftables(self) -> NftablesBackend:
+        """The backend of the mode ``nftables``."""
+        assert isinstance(self.backend, NftablesBackend)
+        return self.backend
+
+    @property
+    def statistics(self) -> Statistics:
+        return self.nftables.statistics
+
     def contents(self) -> Contents:
         """What the kernel has, with groups, handles and chains given by what they lead to."""
         found: Contents = {}
-        for family, plane in self.backend.planes.items():
-            found[family.name] = readable(snapshot.read(self.backend.nftables, plane.layout))
+        for family, plane in self.nftables.planes.items():
+            found[family.name] = readable(snapshot.read(self.nftables.nftables, plane.layout))
         return found
 
     def stop(self) -> None:
@@ -88,7 +96,6 @@ class World:
         if self._task is not None:
             self._task.cancel()
         self.sync.close()
-        self.backend.close()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ def nft(namespace: Path, *arguments: str) -> str:
 
 async def test_everything_can_be_listed(namespace: Path) -> None:
     world = await started(namespace)
-    world.apply(
+    await world.apply(
         service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}], externalTrafficPolicy="Local"),
         slice_of("web", *(endpoint(f"10.244.1.{n}", NODE if n < 5 else "node-2") for n in range(2, 9))),
         service(
@@ -47,7 +47,7 @@ async def test_everything_can_be_listed(namespace: Path) -> None:
 
 async def test_elements_read_like_what_they_are(namespace: Path) -> None:
     world = await started(namespace)
-    world.apply(service(), slice_of("web", endpoint("10.244.1.2")))
+    await world.apply(service(), slice_of("web", endpoint("10.244.1.2")))
     services = nft(namespace, "get", "element", "ip", "clusterip", "services", "{ 10.96.0.10 . tcp . 80 }")
     assert "10.96.0.10 . tcp . 80 : 10:1" in services
     dispatch = nft(namespace, "list", "map", "ip", "clusterip", "dispatch")

@@ -219,7 +219,7 @@ async def test_health_check_node_port(serving: Node) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--proxy-mode=ipvs",), "--proxy-mode=ipvs is not there; use nftables"),
+        (("--proxy-mode=teleport",), "there is no proxy mode"),
         (("--cluster-cidr=10.0.0.0/99",), "10.0.0.0/99"),
         (("--nodeport-addresses=here",), "here"),
         (("--kubeconfig=/nowhere",), "/nowhere"),

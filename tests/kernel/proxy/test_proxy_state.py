@@ -15,6 +15,7 @@ from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.nftables import Batch
+from clusterip.proxy import modes
 from clusterip.proxy.nftables import snapshot
 from tests.support.proxy_objects import NODE, endpoint, service, slice_of
 
@@ -88,9 +89,9 @@ async def test_any_sequence_ends_as_a_fresh_load(seed: int, namespace: Path) -> 
             thing = chaos.pick()
             existing = [held for held in world.objects if held.metadata.name == thing.metadata.name]
             if existing and random.Random(thing.metadata.name).random() < 0.3:
-                world.delete(existing[0])
+                await world.delete(existing[0])
             else:
-                world.apply(thing)
+                await world.apply(thing)
             await _equals_fresh_load(world)
     finally:
         world.close()
@@ -100,7 +101,7 @@ async def _equals_fresh_load(world: World) -> None:
     path = namespaces.create_named(f"{world.namespace.name}-fresh")
     try:
         fresh = await started(path)
-        fresh.apply(*world.objects)
+        await fresh.apply(*world.objects)
         assert fresh.contents() == world.contents()
         fresh.close()
     finally:
@@ -126,29 +127,29 @@ def some_objects() -> list[Thing]:
 
 async def test_a_restart_writes_nothing(namespace: Path) -> None:
     first = await started(namespace)
-    first.apply(*some_objects())
+    await first.apply(*some_objects())
     # So that slots are not in the order of the objects.
-    first.apply(slice_of("a", *(endpoint(f"10.244.1.{n}") for n in (9, 7, 4, 3, 2))))
+    await first.apply(slice_of("a", *(endpoint(f"10.244.1.{n}") for n in (9, 7, 4, 3, 2))))
     rules = nft(namespace, "list", "ruleset")
     objects = first.objects
     first.close()
     assert nft(namespace, "list", "ruleset") == rules
     second = await started(namespace, objects=objects)
-    assert second.backend.statistics.elements == 0
+    assert second.statistics.elements == 0
     assert sorted(nft(namespace, "list", "ruleset")) == sorted(rules)
     second.close()
 
 
 async def test_a_restart_writes_what_changed_meanwhile(namespace: Path) -> None:
     first = await started(namespace)
-    first.apply(*some_objects())
+    await first.apply(*some_objects())
     objects = first.objects
     first.close()
     changed = slice_of("b", endpoint("10.244.1.2"), endpoint("10.244.1.9"))
     kept = [held for held in objects if held.metadata.name != "b-ipv4"]
     second = await started(namespace, objects=[*kept, changed])
     # One endpoint instead of another: a slot, a handle and a hairpin, each taken away and added.
-    assert second.backend.statistics.elements <= 6
+    assert second.statistics.elements <= 6
     await _equals_fresh_load(second)
     second.close()
 
@@ -170,11 +171,11 @@ async def test_a_restart_writes_what_changed_meanwhile(namespace: Path) -> None:
 )
 async def test_what_others_change_is_restored(namespace: Path, command: str) -> None:
     world = await started(namespace)
-    world.apply(*some_objects())
+    await world.apply(*some_objects())
     wanted = world.contents()
     nft(namespace, *command.split())
-    await until(lambda: bool(world.backend.statistics.repairs) and world.contents() == wanted)
-    world.apply(slice_of("c", endpoint("10.244.1.2")))
+    await until(lambda: bool(world.sync.repairs) and world.contents() == wanted)
+    await world.apply(slice_of("c", endpoint("10.244.1.2")))
     await _equals_fresh_load(world)
     world.close()
 
@@ -182,26 +183,25 @@ async def test_what_others_change_is_restored(namespace: Path, command: str) -> 
 async def test_others_tables_and_our_own_changes_do_not_wake_it(namespace: Path) -> None:
     world = await started(namespace)
     nft(namespace, "add", "table", "ip", "other")
-    world.apply(*some_objects())
+    await world.apply(*some_objects())
     await asyncio.sleep(0.1)
-    assert world.backend.statistics.repairs == 0
-    assert not world.backend.was_touched()
+    assert world.sync.repairs == 0
     world.close()
 
 
 async def test_a_batch_that_cannot_be_done_is_repaired(namespace: Path) -> None:
     world = await started(namespace)
-    world.apply(*some_objects())
-    plane = next(iter(world.backend.planes.values()))
+    await world.apply(*some_objects())
+    plane = next(iter(world.nftables.planes.values()))
     batch = Batch()
     batch.delete_elements(plane.layout.table, plane.layout.cluster_ips, [b"\x0a\x60\x00\x0c"])
-    world.backend.nftables.commit(batch)  # behind its back, and without an event: it is our own socket
+    world.nftables.nftables.commit(batch)  # behind its back, and without an event: it is our own socket
     gone = next(item for item in world.objects if item.metadata.name == "c")
     world.sync.tracker.service_changed(gone, None)  # type: ignore[arg-type]
     world.sync.flush()
-    assert "delete element 10.96.0.12 of cluster-ips" in world.sync.failing
+    await until(lambda: "delete element 10.96.0.12 of cluster-ips" in world.sync.failing)
     await until(lambda: not world.sync.failing)
-    found = snapshot.read(world.backend.nftables, plane.layout)
+    found = snapshot.read(world.nftables.nftables, plane.layout)
     assert b"\x0a\x60\x00\x0c" not in found.sets[plane.layout.cluster_ips]
     assert b"\x0a\x60\x00\x0b" in found.sets[plane.layout.cluster_ips]
     world.close()
@@ -209,13 +209,13 @@ async def test_a_batch_that_cannot_be_done_is_repaired(namespace: Path) -> None:
 
 async def test_other_options_replace_the_rules(namespace: Path) -> None:
     first = await started(namespace)
-    first.apply(*some_objects())
+    await first.apply(*some_objects())
     objects = first.objects
     first.close()
     second = await started(namespace, masquerade_all=True, objects=objects)
     assert "masquerade all" in nft(namespace, "list", "chain", "ip", "clusterip", "services")
     await _equals_fresh_load(second)
-    second.backend.remove()
+    namespaces.run_in(namespace, modes.get("nftables").clean_up)
     assert nft(namespace, "list", "ruleset") == ""
     second.close()
 
@@ -223,7 +223,7 @@ async def test_other_options_replace_the_rules(namespace: Path) -> None:
 async def test_no_connection_fails_across_restarts(network: Network) -> None:
     pod = await network.add_pod("here-1", 2)
     world = await started(network.node)
-    world.apply(service(), slice_of("web", endpoint(pod.ip)))
+    await world.apply(service(), slice_of("web", endpoint(pod.ip)))
     objects = world.objects
     answers: asyncio.Queue[str] = asyncio.Queue()
 
@@ -250,7 +250,7 @@ async def test_udp_clients_of_endpoints_that_went_during_a_restart_move_on(netwo
     ports = (("", "UDP", 8080),)
     udp = service(ports=[{"port": 80, "protocol": "UDP"}])
     world = await started(network.node)
-    world.apply(udp, slice_of("web", endpoint(first.ip), ports=ports))
+    await world.apply(udp, slice_of("web", endpoint(first.ip), ports=ports))
     for source_port in (5000, 5001):
         answer = await ask(network.outside, "10.96.0.10", 80, udp=True, source_port=source_port)
         assert answer[0] == "here-1"

@@ -30,7 +30,7 @@ async def test_cluster_ip_is_spread_evenly_for_pods_node_and_outside(
         endpoint(AWAY, OTHER),
         ports=UDP_ENDPOINTS if udp else (("", "TCP", PORT),),
     )
-    world.apply(service(**ports), slice_)
+    await world.apply(service(**ports), slice_)
     for source in (network.pods["here-1"].namespace, network.node, network.outside):
         answers = await ask_many(source, "10.96.0.10", 80, 90, udp=udp)
         assert set(answers) == {"here-1", "here-2", "away"}
@@ -38,14 +38,14 @@ async def test_cluster_ip_is_spread_evenly_for_pods_node_and_outside(
 
 
 async def test_cluster_ip_keeps_a_pods_address_and_masquerades_others(world: World, network: Network) -> None:
-    world.apply(service(), slice_of("web", endpoint(HERE1)))
+    await world.apply(service(), slice_of("web", endpoint(HERE1)))
     assert await ask(network.pods["away"].namespace, "10.96.0.10", 80) == ("here-1", AWAY)
     assert (await ask(network.outside, "10.96.0.10", 80))[1] != OUTSIDE4
 
 
 async def test_ipv6(world: World, network: Network) -> None:
     pods = network.pods
-    world.apply(
+    await world.apply(
         service(ip=("10.96.0.10", "fd00:96::10"), ports=[{"port": 80, "nodePort": 30080}], type="NodePort"),
         slice_of("web", *(endpoint(pod.ip6) for pod in pods.values()), family="IPv6"),
     )
@@ -57,7 +57,7 @@ async def test_ipv6(world: World, network: Network) -> None:
 
 
 async def test_node_port_external_ip_and_load_balancer(world: World, network: Network) -> None:
-    world.apply(
+    await world.apply(
         service(
             type="LoadBalancer",
             ports=[{"port": 80, "nodePort": 30080}],
@@ -82,14 +82,14 @@ async def test_external_traffic_policy_local(world: World, network: Network) -> 
         externalTrafficPolicy="Local",
         ingress=["198.51.100.2"],
     )
-    world.apply(web, all_three())
+    await world.apply(web, all_three())
     for address, port in ((NODE4, 30080), ("198.51.100.2", 80)):
         assert set(await ask_many(network.outside, address, port)) == {"here-1", "here-2"}
         assert (await ask(network.outside, address, port))[1] == OUTSIDE4
         # Pods and the node itself are not bound by it.
         for source in (network.node, network.pods["here-1"].namespace):
             assert set(await ask_many(source, address, port)) == {"here-1", "here-2", "away"}
-    world.apply(slice_of("web", endpoint(AWAY, OTHER)))
+    await world.apply(slice_of("web", endpoint(AWAY, OTHER)))
     with pytest.raises(Silent):
         await ask(network.outside, NODE4, 30080)
     assert (await ask(network.node, NODE4, 30080))[0] == "away"
@@ -97,10 +97,10 @@ async def test_external_traffic_policy_local(world: World, network: Network) -> 
 
 
 async def test_internal_traffic_policy_local(world: World, network: Network) -> None:
-    world.apply(service(internalTrafficPolicy="Local"), all_three())
+    await world.apply(service(internalTrafficPolicy="Local"), all_three())
     pod = network.pods["away"].namespace
     assert set(await ask_many(pod, "10.96.0.10", 80)) == {"here-1", "here-2"}
-    world.apply(slice_of("web", endpoint(AWAY, OTHER)))
+    await world.apply(slice_of("web", endpoint(AWAY, OTHER)))
     with pytest.raises(Silent):
         await ask(pod, "10.96.0.10", 80)
 
@@ -108,7 +108,7 @@ async def test_internal_traffic_policy_local(world: World, network: Network) -> 
 @pytest.mark.parametrize("udp", [False, True])
 async def test_no_endpoints_is_refused_at_once(world: World, network: Network, udp: bool) -> None:
     ports = [{"port": 80, "protocol": "UDP" if udp else "TCP", "nodePort": 30080}]
-    world.apply(service(type="NodePort", ports=ports))
+    await world.apply(service(type="NodePort", ports=ports))
     for source in (network.pods["here-1"].namespace, network.node, network.outside):
         with pytest.raises(Refused):
             await ask(source, "10.96.0.10", 80, udp=udp)
@@ -117,7 +117,7 @@ async def test_no_endpoints_is_refused_at_once(world: World, network: Network, u
 
 
 async def test_unknown_port_is_refused_and_unknown_address_dropped(world: World, network: Network) -> None:
-    world.apply(service(), all_three())
+    await world.apply(service(), all_three())
     pod = network.pods["here-1"].namespace
     with pytest.raises(Refused):
         await ask(pod, "10.96.0.10", 81)
@@ -126,7 +126,7 @@ async def test_unknown_port_is_refused_and_unknown_address_dropped(world: World,
 
 
 async def test_a_pod_reaches_itself(world: World, network: Network) -> None:
-    world.apply(service(), slice_of("web", endpoint(HERE1)))
+    await world.apply(service(), slice_of("web", endpoint(HERE1)))
     name, seen = await ask(network.pods["here-1"].namespace, "10.96.0.10", 80)
     assert name == "here-1"
     assert seen != HERE1
@@ -136,22 +136,22 @@ async def test_session_affinity_outlives_changes_and_dies_with_its_endpoint(
     world: World, network: Network
 ) -> None:
     sticky = service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}], sessionAffinity="ClientIP")
-    world.apply(sticky, all_three())
+    await world.apply(sticky, all_three())
     pod = network.pods["here-1"].namespace
     for source, address, port in (
         (pod, "10.96.0.10", 80),
         (network.outside, NODE4, 30080),
         (network.node, "10.96.0.10", 80),
     ):
-        world.apply(all_three())
+        await world.apply(all_three())
         (first,) = await ask_many(source, address, port, 30)
         others = [pod for pod in network.pods.values() if pod.name != first]
         chosen = network.pods[first]
         nodes = {pod.ip: OTHER if pod.name == "away" else "node-1" for pod in network.pods.values()}
-        world.apply(slice_of("web", endpoint(chosen.ip, nodes[chosen.ip])))
-        world.apply(slice_of("web", *(endpoint(ip, node) for ip, node in nodes.items())))
+        await world.apply(slice_of("web", endpoint(chosen.ip, nodes[chosen.ip])))
+        await world.apply(slice_of("web", *(endpoint(ip, node) for ip, node in nodes.items())))
         assert set(await ask_many(source, address, port, 30)) == {first}
-        world.apply(slice_of("web", *(endpoint(pod.ip, nodes[pod.ip]) for pod in others)))
+        await world.apply(slice_of("web", *(endpoint(pod.ip, nodes[pod.ip]) for pod in others)))
         (second,) = await ask_many(source, address, port, 30)
         assert second != first
 
@@ -166,37 +166,39 @@ async def test_source_ranges(world: World, network: Network) -> None:
         )
 
     outside = network.outside
-    world.apply(balanced("203.0.113.0/24"), all_three())
+    await world.apply(balanced("203.0.113.0/24"), all_three())
     with pytest.raises(Silent):
         await ask(outside, "198.51.100.2", 80)
     assert await ask(outside, NODE4, 30080)  # node ports are not subject to it
-    world.apply(balanced("203.0.113.0/24", "192.0.2.8/29", "192.0.2.0/28"))
+    await world.apply(balanced("203.0.113.0/24", "192.0.2.8/29", "192.0.2.0/28"))
     assert await ask(outside, "198.51.100.2", 80)
-    world.apply(balanced())
+    await world.apply(balanced())
     assert await ask(outside, "198.51.100.2", 80)
 
 
 async def test_terminating_endpoints_serve_when_nothing_is_ready(world: World, network: Network) -> None:
     leaving = {"ready": False, "serving": True, "terminating": True}
-    world.apply(service(), slice_of("web", endpoint(HERE1, **leaving), endpoint(HERE2)))
+    await world.apply(service(), slice_of("web", endpoint(HERE1, **leaving), endpoint(HERE2)))
     pod = network.pods["away"].namespace
     assert set(await ask_many(pod, "10.96.0.10", 80, 20)) == {"here-2"}
-    world.apply(slice_of("web", endpoint(HERE1, **leaving), endpoint(HERE2, ready=False, serving=False)))
+    await world.apply(
+        slice_of("web", endpoint(HERE1, **leaving), endpoint(HERE2, ready=False, serving=False))
+    )
     assert set(await ask_many(pod, "10.96.0.10", 80, 20)) == {"here-1"}
 
 
 async def test_udp_clients_move_on(world: World, network: Network) -> None:
     udp = service(ports=UDP_PORT)
-    world.apply(udp, slice_of("web", endpoint(HERE1), ports=UDP_ENDPOINTS))
+    await world.apply(udp, slice_of("web", endpoint(HERE1), ports=UDP_ENDPOINTS))
     pod = network.pods["away"].namespace
     assert (await ask(pod, "10.96.0.10", 80, udp=True, source_port=5000))[0] == "here-1"
-    world.apply(slice_of("web", endpoint(HERE2), ports=UDP_ENDPOINTS))
+    await world.apply(slice_of("web", endpoint(HERE2), ports=UDP_ENDPOINTS))
     assert (await ask(pod, "10.96.0.10", 80, udp=True, source_port=5000))[0] == "here-2"
 
 
 async def test_named_ports_that_differ_by_slice_and_several_slices(world: World, network: Network) -> None:
     await network.pods["here-2"].serve(9090)
-    world.apply(
+    await world.apply(
         service(ports=[{"name": "http", "port": 80}]),
         slice_of("web", endpoint(HERE1), ports=(("http", "TCP", PORT),), slice_name="web-a"),
         slice_of("web", endpoint(HERE2), ports=(("http", "TCP", 9090),), slice_name="web-b"),
@@ -211,16 +213,16 @@ async def test_named_ports_that_differ_by_slice_and_several_slices(world: World,
 async def test_services_of_other_proxies_are_left_alone(
     world: World, network: Network, labels: dict[str, str]
 ) -> None:
-    world.apply(service(labels=labels), all_three())
+    await world.apply(service(labels=labels), all_three())
     with pytest.raises(Silent):
         await ask(network.pods["here-1"].namespace, "10.96.0.10", 80)
 
 
 async def test_deleted_service_is_gone(world: World, network: Network) -> None:
     web, slices = service(), all_three()
-    world.apply(web, slices)
+    await world.apply(web, slices)
     pod = network.pods["here-1"].namespace
     assert await ask(pod, "10.96.0.10", 80)
-    world.delete(web)
+    await world.delete(web)
     with pytest.raises(Silent):
         await ask(pod, "10.96.0.10", 80)

@@ -30,8 +30,8 @@ def ep(name: str, state: str = "ready", **more: object) -> Endpoint:
     )
 
 
-def names(backends: tuple[bytes, ...]) -> str:
-    return "".join(backend.rstrip(b"\0").decode() for backend in backends)
+def names(destinations: tuple[bytes, ...]) -> str:
+    return "".join(destination.rstrip(b"\0").decode() for destination in destinations)
 
 
 CLUSTER = port()

@@ -12,7 +12,7 @@ from clusterip.kernel.nftables import Family
 from clusterip.objects import codec
 from clusterip.proxy import wire
 from clusterip.proxy.endpoints import SliceIndex, endpoints_by_port
-from clusterip.proxy.model import ServiceKey, pack_address, show_backend
+from clusterip.proxy.model import ServiceKey, pack_address, show_destination
 from clusterip.proxy.nodes import NodePortAddresses, internal_ips, is_eligible
 from clusterip.proxy.services import health_check_port, service_ports
 from clusterip.proxy.tracker import Tracker
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_in_a_slice_is_left_out() -> None:
         ports=(("", "TCP", 8080), ("x", "QUIC", 1), ("zero", "TCP", 0)),
     )
     found = endpoints_by_port([odd], NODE)
-    assert {name: [show_backend(ep.backend) for ep in eps] for name, eps in found.items()} == {
+    assert {name: [show_destination(ep.destination) for ep in eps] for name, eps in found.items()} == {
         TCP4: ["10.244.1.2:8080"]
     }
     (only,) = found[TCP4]

@@ -1,0 +1,27 @@
+"""The data planes by name: the one place that knows which there are."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from clusterip.proxy.backend import Mode
+
+NAMES = ("nftables",)
+"""What ``--proxy-mode`` takes. Each is a package here with a ``mode.MODE``; the first is the default."""
+
+
+def get(name: str) -> Mode:
+    """The data plane of that name; its code is imported only now.
+
+    Raises:
+        ValueError: there is none; says which there are.
+    """
+    if name not in NAMES:
+        raise ValueError(f"there is no proxy mode {name!r}; use one of {', '.join(NAMES)}")
+    mode: Mode = import_module(f"clusterip.proxy.{name}.mode").MODE
+    return mode
+
+
+def others(name: str) -> list[Mode]:
+    """All data planes but that one: what they left behind is in its way."""
+    return [get(other) for other in NAMES if other != name]
