@@ -81,6 +81,10 @@ class Conntrack:
         flows = map(_parse, self._socket.dump(_GET, _header(family)))
         return [flow for flow in flows if flow.protocol == protocol]
 
+    def forget_all(self, family: int) -> None:
+        """Forget every tracked connection of a family (2: IPv4, 10: IPv6). Raises NetlinkError."""
+        self._socket.request(_DELETE, _header(family))
+
     def delete(self, flow: Flow) -> bool:
         """Forget a flow; False if it was gone already. Raises NetlinkError."""
         family = _IPV4 if len(flow.destination) == 4 else _IPV6

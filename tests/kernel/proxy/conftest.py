@@ -38,9 +38,9 @@ def namespace() -> Iterator[Path]:
 @pytest.fixture
 async def world(network: Network) -> AsyncIterator[World]:
     """The proxy of the node, with two Pods here and one elsewhere: ``here-1``, ``here-2``, ``away``."""
-    await network.add_pod("here-1", 2)
-    await network.add_pod("here-2", 3)
-    await network.add_pod("away", 4, here=False)
+    network.add_pod("here-1", 2)
+    network.add_pod("here-2", 3)
+    network.add_pod("away", 4, here=False)
     world = await started(network.node)
     yield world
     world.close()

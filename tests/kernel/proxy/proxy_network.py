@@ -15,8 +15,8 @@ import contextlib
 import itertools
 import os
 import socket
+import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterip.kernel import namespaces
@@ -40,55 +40,52 @@ class Silent(Exception):
     """Nobody answered."""
 
 
-@dataclass
 class Pod:
-    """A network namespace whose server tells its name and whom it sees as its client."""
+    """A network namespace, with servers in it that tell its name and whom they see as their client."""
 
-    name: str
-    namespace: Path
-    ip: str
-    ip6: str
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _sockets: list[socket.socket] = field(default_factory=list)
+    def __init__(self, name: str, namespace: Path, ip: str, ip6: str) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.ip = ip
+        self.ip6 = ip6
+        self._tcp: list[socket.socket] = []
+        self._udp: list[socket.socket] = []
 
-    async def serve(self, port: int = PORT) -> None:
-        """Answer on a TCP and a UDP port of both families."""
-        loop = asyncio.get_running_loop()
-        tcp = namespaces.open_socket(self.namespace, socket.AF_INET6, socket.SOCK_STREAM)
-        udp = namespaces.open_socket(self.namespace, socket.AF_INET6, socket.SOCK_DGRAM)
-        for server in (tcp, udp):
-            server.setblocking(False)
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind(("::", port))
-            self._sockets.append(server)
+    def serve(self, loop: asyncio.AbstractEventLoop, port: int = PORT) -> None:
+        """Answer on a TCP and a UDP port of both families, in ``loop``."""
+        tcp = self._bind(socket.SOCK_STREAM, port)
         tcp.listen(1024)
-        self._tasks.append(loop.create_task(self._serve_tcp(tcp)))
-        self._tasks.append(loop.create_task(self._serve_udp(udp)))
+        self._tcp.append(tcp)
+        udp = self._bind(socket.SOCK_DGRAM, port)
+        self._udp.append(udp)
+        loop.call_soon_threadsafe(loop.add_reader, tcp.fileno(), self._accept, tcp)
+        loop.call_soon_threadsafe(loop.add_reader, udp.fileno(), self._receive, udp)
 
-    async def _serve_tcp(self, server: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            connection, peer = await loop.sock_accept(server)
-            with connection, contextlib.suppress(OSError):
-                await loop.sock_sendall(connection, self._answer(peer[0]))
+    def _bind(self, kind: int, port: int) -> socket.socket:
+        server = namespaces.open_socket(self.namespace, socket.AF_INET6, kind)
+        server.setblocking(False)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("::", port))
+        return server
 
-    async def _serve_udp(self, server: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            _, peer = await loop.sock_recvfrom(server, 100)
-            # Straight from the socket: a busy client's buffer is no concern of a test server.
+    def _accept(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection, peer = server.accept()
+            with connection:
+                connection.send(self._answer(peer[0]))
+
+    def _receive(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            _, peer = server.recvfrom(100)
             server.sendto(self._answer(peer[0]), peer)
 
     def _answer(self, peer: str) -> bytes:
         return f"{self.name} {peer.removeprefix('::ffff:')}".encode()
 
     def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for server in self._sockets:
+        """Let go of the ports. Call it once their loop has ended."""
+        for server in (*self._tcp, *self._udp):
             server.close()
-        self._tasks.clear()
-        self._sockets.clear()
 
 
 class Network:
@@ -97,6 +94,10 @@ class Network:
     def __init__(self) -> None:
         self._prefix = f"px{os.getpid()}-{next(_numbers)}"
         self.pods: dict[str, Pod] = {}
+        # Servers have a loop of their own, so that they outlive that of a test.
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self.node = self._namespace("node")
         self.outside = self._namespace("out")
         for setting in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
@@ -128,7 +129,7 @@ class Network:
             routes.set_link("lo", up=True)
         return namespace
 
-    async def add_pod(self, name: str, number: int, *, here: bool = True) -> Pod:
+    def add_pod(self, name: str, number: int, *, here: bool = True, serves: bool = True) -> Pod:
         """A Pod with a server on port 8080; ``here``: with an address of this node's range."""
         namespace = self._namespace(name)
         subnet = 1 if here else 2
@@ -149,11 +150,19 @@ class Network:
         with RouteSocket(self.node) as routes:
             routes.add_route(f"{pod.ip}/32", link=link)
             routes.add_route(f"{pod.ip6}/128", link=link)
-        await pod.serve()
+        if serves:
+            pod.serve(self._loop)
         self.pods[name] = pod
         return pod
 
+    def serve(self, name: str, port: int) -> None:
+        """Have a Pod answer on one more port."""
+        self.pods[name].serve(self._loop, port)
+
     def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
         for pod in self.pods.values():
             pod.stop()
         for name in namespaces.names():
@@ -162,7 +171,14 @@ class Network:
 
 
 async def ask(
-    source: Path, address: str, port: int, *, udp: bool = False, source_port: int = 0, bind: str = ""
+    source: Path,
+    address: str,
+    port: int,
+    *,
+    udp: bool = False,
+    source_port: int = 0,
+    bind: str = "",
+    seconds: float = SECONDS,
 ) -> tuple[str, str]:
     """Connect from a namespace: who answered, and as whom it saw us.
 
@@ -179,7 +195,7 @@ async def ask(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             client.bind((bind, source_port))
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 await loop.sock_connect(client, (address, port))
                 if udp:
                     client.send(b"?")

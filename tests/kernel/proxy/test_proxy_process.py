@@ -115,8 +115,8 @@ def node(network: Network, tmp_path: Path) -> Iterator[Node]:
 @pytest.fixture
 async def serving(node: Node) -> AsyncIterator[Node]:
     """With a running proxy and the Service ``web`` (10.96.0.10) of one Pod, ``here-1``."""
-    pod = await node.network.add_pod("here-1", 2)
-    await node.network.add_pod("here-2", 3)
+    pod = node.network.add_pod("here-1", 2)
+    node.network.add_pod("here-2", 3)
     created = node.request("POST", "/api/v1/nodes", {"metadata": {"name": NODE}})
     created["status"] = {"addresses": [{"type": "InternalIP", "address": NODE4}]}
     node.request("PUT", f"/api/v1/nodes/{NODE}/status", created)

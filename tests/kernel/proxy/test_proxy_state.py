@@ -221,7 +221,7 @@ async def test_other_options_replace_the_rules(namespace: Path) -> None:
 
 
 async def test_no_connection_fails_across_restarts(network: Network) -> None:
-    pod = await network.add_pod("here-1", 2)
+    pod = network.add_pod("here-1", 2)
     world = await started(network.node)
     await world.apply(service(), slice_of("web", endpoint(pod.ip)))
     objects = world.objects
@@ -246,7 +246,7 @@ async def test_no_connection_fails_across_restarts(network: Network) -> None:
 
 
 async def test_udp_clients_of_endpoints_that_went_during_a_restart_move_on(network: Network) -> None:
-    first, second = await network.add_pod("here-1", 2), await network.add_pod("here-2", 3)
+    first, second = network.add_pod("here-1", 2), network.add_pod("here-2", 3)
     ports = (("", "UDP", 8080),)
     udp = service(ports=[{"port": 80, "protocol": "UDP"}])
     world = await started(network.node)

@@ -197,7 +197,7 @@ async def test_udp_clients_move_on(world: World, network: Network) -> None:
 
 
 async def test_named_ports_that_differ_by_slice_and_several_slices(world: World, network: Network) -> None:
-    await network.pods["here-2"].serve(9090)
+    network.serve("here-2", 9090)
     await world.apply(
         service(ports=[{"name": "http", "port": 80}]),
         slice_of("web", endpoint(HERE1), ports=(("http", "TCP", PORT),), slice_name="web-a"),

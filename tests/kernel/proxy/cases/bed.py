@@ -1,0 +1,98 @@
+"""Where cases run: the network, a proxy of the mode under test, and connections from its machines."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from proxy_network import NODE4, NODE6, POD_CIDRS, Network, ask
+from proxy_world import Thing, World
+
+from clusterip.kernel import namespaces
+from clusterip.kernel.conntrack import Conntrack
+from clusterip.kernel.nftables import Family
+from clusterip.proxy import modes
+from clusterip.proxy.backend import BackendOptions, PodDetection
+from clusterip.proxy.model import NodeAddresses, pack_address
+from tests.kernel.proxy.cases.place import POD_NUMBERS
+
+SERVICE_CIDRS = ("10.96.0.0/16", "fd00:96::/112")
+PODS = PodDetection(cidrs=tuple(ipaddress.ip_network(cidr) for cidr in POD_CIDRS))
+_source_ports = itertools.cycle(range(20_000, 30_000))
+
+
+def build_network() -> Network:
+    """The network of all cases."""
+    network = Network()
+    for name, (node, number) in POD_NUMBERS.items():
+        network.add_pod(name, number, here=node == 1, serves=not name.endswith("client"))
+    return network
+
+
+class Bed:
+    """A running proxy on the network's node; it and its rules go with ``close``."""
+
+    def __init__(self, network: Network, mode: str, *, udp: bool = False) -> None:
+        self.network = network
+        self.mode = mode
+        self.udp = udp
+        self.world: World
+
+    async def start(self, *, zone: str = "", **options: object) -> None:
+        """Start the proxy. ``options`` are fields of ``BackendOptions``; ``zone`` is the node's."""
+        with namespaces.enter(self.network.node):
+            conntrack = Conntrack()
+        for family in Family:
+            conntrack.forget_all(family)
+        conntrack.close()
+        self.world = World(
+            self.network.node,
+            BackendOptions(**{"pods": PODS} | options),  # type: ignore[arg-type]
+            self.mode,
+        )
+        self.world.sync.tracker.zone = zone
+        self.set_node()
+        self.world.backend.set_service_cidrs(ipaddress.ip_network(cidr) for cidr in SERVICE_CIDRS)
+        await self.world.start()
+
+    def set_node(self, *node_ports: str) -> None:
+        """On which of the node's addresses node ports answer: its InternalIPs unless told."""
+        own = tuple(filter(None, map(pack_address, (NODE4, NODE6))))
+        others = tuple(filter(None, map(pack_address, node_ports)))
+        self.world.backend.set_node(NodeAddresses(own, others or own))
+
+    async def apply(self, *objects: Thing) -> None:
+        await self.world.apply(*objects)
+
+    async def delete(self, *objects: Thing) -> None:
+        await self.world.delete(*objects)
+
+    def namespace(self, client: str) -> Path:
+        """Where a client is: ``node``, ``outside`` or the name of a Pod."""
+        if client == "node":
+            return self.network.node
+        return self.network.outside if client == "outside" else self.network.pods[client].namespace
+
+    async def ask(
+        self, client: str, address: str, port: int = 80, *, source_port: int = 0, seconds: float = 10.0
+    ) -> tuple[str, str]:
+        """Who answered a new connection, and as whom it saw the client. Raises Refused, Silent."""
+        if self.udp and not source_port:  # a port that no flow is tracked of
+            source_port = next(_source_ports)
+        return await ask(
+            self.namespace(client), address, port, udp=self.udp, source_port=source_port, seconds=seconds
+        )
+
+    async def ask_often(self, client: str, address: str, port: int = 80, times: int = 20) -> Counter[str]:
+        """Who answered how many of so many connections."""
+        answers = await asyncio.gather(*(self.ask(client, address, port) for _ in range(times)))
+        return Counter(name for name, _ in answers)
+
+    def close(self) -> Sequence[str]:
+        """End the proxy and remove its rules; what was removed."""
+        self.world.close()
+        return namespaces.run_in(self.network.node, modes.get(self.mode).clean_up)

@@ -1,0 +1,16 @@
+"""All cases."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tests.kernel.proxy.cases.model import CASES, Case
+
+_CHAPTERS = ("cluster_ip",)
+
+for _chapter in _CHAPTERS:
+    import_module(f"tests.kernel.proxy.cases.{_chapter}")
+
+
+def all_cases() -> list[Case]:
+    return CASES
