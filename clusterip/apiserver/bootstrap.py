@@ -7,13 +7,15 @@ kubernetesservice) and ``pkg/controlplane/reconcilers``.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import Any
 
+from clusterip.apiserver import service_endpoints
 from clusterip.apiserver.allocation.ranges import Network
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.peers import Peers
 from clusterip.apiserver.selection import Selection
+from clusterip.apiserver.service_endpoints import KUBERNETES
 from clusterip.apiserver.status import StatusError
 from clusterip.apiserver.watching import Watcher
 from clusterip.objects import times
@@ -25,48 +27,40 @@ from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
 from clusterip.objects.networking.servicecidr import SERVICECIDRS
 from clusterip.objects.registry import Resource
 from clusterip.objects.selectors import parse_field_selector
-from clusterip.process import log
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-KUBERNETES = "kubernetes"
-RETRY_SECONDS = 5.0
-
-_log = log.get("apiserver")
 
 
 class Keeper:
     """Puts back what belongs to every cluster whenever somebody deletes or changes it."""
 
-    def __init__(self, objects: Objects, ranges: list[Network], address: str, port: int) -> None:
+    def __init__(
+        self, objects: Objects, ranges: list[Network], peers: Peers, port: int, changed: asyncio.Event
+    ) -> None:
+        """``changed``: set by ``peers`` when an API server comes or goes."""
         self._objects = objects
-        self._arguments = (ranges, address, port)
-        self._changed = asyncio.Event()
-
-    async def run(self) -> None:
-        """Keep at it until cancelled."""
-        cache = self._objects.cache
+        self._arguments = (ranges, peers, port)
+        self._changed = changed
+        self._changed.set()
         only = Selection("default", fields=parse_field_selector(f"metadata.name={KUBERNETES}"))
         kinds = (SERVICES, ENDPOINTSLICES, ENDPOINTS)
-        while True:
-            await cache.ready.wait()
-            self._changed.clear()
-            watchers = [(kind, Watcher(only, _Silent(), self._seen, self._ended)) for kind in kinds]
-            for kind, watcher in watchers:
-                cache.of(kind).watchers.add(watcher)
-            try:
-                await bootstrap(self._objects, *self._arguments)
-                await self._changed.wait()
-            except StatusError as error:
-                _log.warning("cannot restore the kubernetes Service", error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                for kind, watcher in watchers:
-                    cache.unwatch(kind, watcher)
+        self._watchers = [(kind, Watcher(only, _Silent(), self._seen, self._changed.set)) for kind in kinds]
+
+    async def round(self) -> None:
+        """Wait until something of it has changed, and put it right."""
+        await self._changed.wait()
+        cache = self._objects.cache
+        await cache.ready.wait()
+        self._changed.clear()
+        for kind, watcher in self._watchers:  # the cache lets go of them when it has to be loaded anew
+            cache.of(kind).watchers.add(watcher)
+        try:
+            await bootstrap(self._objects, *self._arguments)
+        except BaseException:
+            self._changed.set()
+            raise
 
     def _seen(self, _frames: list[bytes]) -> None:
-        self._changed.set()
-
-    def _ended(self) -> None:
         self._changed.set()
 
 
@@ -82,8 +76,13 @@ class _Silent:
         return b""
 
 
-async def bootstrap(objects: Objects, ranges: list[Network], address: str, port: int) -> None:
-    """Create what is missing, and let ``kubernetes`` point at ``address``:``port``."""
+async def bootstrap(objects: Objects, ranges: list[Network], peers: Peers, port: int) -> None:
+    """Create what is missing, and let ``kubernetes`` lead to the API servers there are.
+
+    Raises:
+        StatusError: an object cannot be written.
+        StoreError: the store cannot.
+    """
     for name in SYSTEM_NAMESPACES:
         labels = {"kubernetes.io/metadata.name": name}
         await _ensure(objects, NAMESPACES, {"metadata": {"name": name, "labels": labels}})
@@ -91,8 +90,15 @@ async def bootstrap(objects: Objects, ranges: list[Network], address: str, port:
     await _ensure(objects, SERVICECIDRS, {"metadata": {"name": KUBERNETES}, "spec": {"cidrs": cidrs}})
     await _service_cidr_is_ready(objects)
     await _ensure(objects, SERVICES, _service(ranges[0], port))
-    if not ipaddress.ip_address(address).is_loopback:  # which nobody else could use, and endpoints may not be
-        await _endpoints(objects, address, port)
+    await lead_to_servers(objects, ranges, peers)
+
+
+async def lead_to_servers(objects: Objects, ranges: list[Network], peers: Peers) -> None:
+    """The last step of ``bootstrap``, and what a server that stops does after it has left its peers."""
+    servers = peers.servers()
+    usable = service_endpoints.usable(servers, ranges[0].version)
+    if usable or not servers:
+        await service_endpoints.lead_to(objects, usable)
 
 
 async def _ensure(objects: Objects, resource: Resource[Any], tree: dict[str, Any]) -> bool:
@@ -144,41 +150,3 @@ def _service(network: Network, port: int) -> dict[str, Any]:
             "type": "ClusterIP",
         },
     }
-
-
-async def _endpoints(objects: Objects, address: str, port: int) -> None:
-    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
-    version = ipaddress.ip_address(address).version
-    slice_: dict[str, Any] = {
-        "metadata": {
-            "name": KUBERNETES,
-            "namespace": "default",
-            "labels": {"kubernetes.io/service-name": KUBERNETES},
-        },
-        "addressType": f"IPv{version}",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": ports,
-    }
-    endpoints: dict[str, Any] = {
-        "metadata": {
-            "name": KUBERNETES,
-            "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-        },
-        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
-    }
-    for resource, tree in ((ENDPOINTSLICES, slice_), (ENDPOINTS, endpoints)):
-        if not await _ensure(objects, resource, tree):
-            await objects.update(resource, "default", KUBERNETES, _replaced_by(tree, resource))
-
-
-def _replaced_by(tree: dict[str, Any], resource: Resource[Any]) -> Any:
-    wanted = convert(tree, resource.type)
-
-    def change(current: Any) -> Any:
-        for field in resource.type.__struct_fields__:
-            if field not in ("kind", "apiVersion", "metadata"):
-                setattr(current, field, getattr(wanted, field))
-        return current
-
-    return change

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from clusterip.apiserver import status
@@ -24,13 +24,14 @@ from clusterip.apiserver.watching import Change, Watcher
 from clusterip.objects import times
 from clusterip.objects.registry import Resource, resources
 from clusterip.process import log
-from clusterip.storage.store import Compacted, Event, KeyValue, Put, Store, StoreError
+from clusterip.storage.store import Closed, Compacted, Event, KeyValue, Put, Store, StoreError
 
 PREFIX = "/registry/"
 MARKER = PREFIX + "apiserver-started"
 BOOKMARK_SECONDS = 60.0
 FRESH_SECONDS = 3.0
 """How long a read waits for a resource version that has not been seen yet (as upstream)."""
+RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.2
 """How long the store's newest change may stay unseen until it is taken to be none of ours."""
 
@@ -55,6 +56,7 @@ class WatchCache:
         self.store = store
         self.revision = 0
         self.extra: dict[str, int] = {}
+        self._on_extra: list[tuple[str, Callable[[str], None]]] = []
         self.ready = asyncio.Event()
         self.failure = "the watch cache is not loaded yet"
         self._caches = {r.group_resource: ResourceCache(r) for r in resources()}
@@ -65,6 +67,10 @@ class WatchCache:
     def of(self, resource: Resource[Any]) -> ResourceCache:
         return self._caches[resource.group_resource]
 
+    def on_extra(self, prefix: str, changed: Callable[[str], None]) -> None:
+        """Have ``changed(key)`` called when a key of ``extra`` with that prefix was written or deleted."""
+        self._on_extra.append((prefix, changed))
+
     def counts(self) -> Iterator[tuple[Resource[Any], int]]:
         """How many objects there are of each resource."""
         for cache in self._caches.values():
@@ -74,8 +80,8 @@ class WatchCache:
         """Load and follow the store until cancelled; starts over if the store has forgotten the place."""
         background = [asyncio.create_task(each) for each in (self._bookmark(), self._nudged())]
         try:
+            await self._load()
             while True:
-                await self._load()
                 try:
                     await self._follow()
                 except Compacted:
@@ -83,10 +89,23 @@ class WatchCache:
                 self.ready.clear()
                 self.failure = "the watch cache is being loaded anew"
                 self._drop_watchers()
+                await self._load_again()
         finally:
             for task in background:
                 task.cancel()
             self._drop_watchers()
+
+    async def _load_again(self) -> None:
+        """Load as soon as the store lets us: requests that need it are refused until then."""
+        while True:
+            try:
+                return await self._load()
+            except Closed:
+                raise
+            except StoreError as error:
+                _log.warning("cannot load the watch cache", error=str(error))
+                self.failure = f"the watch cache cannot be loaded: {error}"
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _load(self) -> None:
         self._caches = {name: ResourceCache(c.resource) for name, c in self._caches.items()}
@@ -141,10 +160,8 @@ class WatchCache:
                 change = cache.apply(namespace, name, event)
                 if change is not None:
                     changes.setdefault(cache, []).append(change)
-            elif event.type == "PUT":
-                self.extra[event.key[len(PREFIX) :]] = event.revision
             else:
-                self.extra.pop(event.key[len(PREFIX) :], None)
+                self._apply_extra(event)
         if events:
             self.revision = events[-1].revision
         self._reached()
@@ -153,6 +170,16 @@ class WatchCache:
                 watcher.deliver(changed)
             for change in changed:
                 change.frames.clear()  # only worth keeping while many watchers are told the same
+
+    def _apply_extra(self, event: Event) -> None:
+        key = event.key[len(PREFIX) :]
+        if event.type == "PUT":
+            self.extra[key] = event.revision
+        else:
+            self.extra.pop(key, None)
+        for prefix, changed in self._on_extra:
+            if key.startswith(prefix):
+                changed(key)
 
     def _reached(self) -> None:
         if not self.ready.is_set() and self.revision >= self._target:

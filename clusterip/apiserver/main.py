@@ -18,12 +18,16 @@ from clusterip.apiserver.allocation.services import ServiceHooks
 from clusterip.apiserver.authn import Authenticator, TokenFile, Tokens
 from clusterip.apiserver.authz import authorizer
 from clusterip.apiserver.authz.policy import bootstrap_policy
-from clusterip.apiserver.bootstrap import Keeper, bootstrap
+from clusterip.apiserver.background import Background
+from clusterip.apiserver.bootstrap import Keeper, bootstrap, lead_to_servers
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.generic import Objects
+from clusterip.apiserver.identity import Identity
 from clusterip.apiserver.kubelet import Kubelets
 from clusterip.apiserver.options import Options
+from clusterip.apiserver.peers import Peers, Server
 from clusterip.apiserver.server import ApiServer, HttpServer
+from clusterip.apiserver.status import StatusError
 from clusterip.apiserver.subresources.handlers import handlers
 from clusterip.apiserver.tokens import ServiceAccountTokens
 from clusterip.objects import kinds  # noqa: F401 - registers every kind
@@ -34,8 +38,11 @@ from clusterip.process.run import Fatal
 from clusterip.process.sockets import listen_tcp
 from clusterip.storage.compaction import compact_periodically
 from clusterip.storage.etcd.endpoints import Tls
+from clusterip.storage.etcd.login import read_user
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Store
+from clusterip.storage.store import Store, StoreError
+
+GOODBYE_SECONDS = 3.0
 
 _log = log.get("apiserver")
 
@@ -49,7 +56,12 @@ async def main(options: Options) -> None:
     """
     sockets = [_listen(address, options.secure_port) for address in options.bind_addresses]
     files = Tls(options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
-    store = await open_store(options.store, files)
+    try:
+        store = await open_store(
+            options.store, files, read_user(options.etcd_user, options.etcd_password_file)
+        )
+    except StoreError as error:
+        raise Fatal(str(error)) from error
     try:
         async with serving(options, store, sockets) as following:
             await asyncio.shield(following)  # without its watch of the store it would serve the past
@@ -86,6 +98,7 @@ async def serving(
     objects = Objects(store, cache, Admission(cache), {SERVICES: hooks})
     health = HealthServer("apiserver")
     health.add_check("watch-cache", lambda: cache.failure or None)
+    health.ready_check("etcd" if store.shared else "sqlite", lambda: store.trouble or None)
     started = asyncio.Event()
     health.ready_check("poststarthook/bootstrap", lambda: None if started.is_set() else "not finished yet")
     api = ApiServer(
@@ -93,17 +106,21 @@ async def serving(
     )
     http = HttpServer(api)
     following = asyncio.create_task(cache.run())
-    background = [following]
+    background = Background(health)
+    peers_changed = asyncio.Event()
+    peers = Peers(cache, Server(address, port), peers_changed)
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
     try:
         await _until_loaded(cache, following)
-        await bootstrap(objects, ranges, address, port)
+        await peers.renew()
+        await bootstrap(objects, ranges, peers, port)
         await bootstrap_policy(objects)
-        background += [
-            asyncio.create_task(Keeper(objects, ranges, address, port).run()),
-            asyncio.create_task(compact_periodically(store)),
-        ]
+        background.start("compaction", lambda: compact_periodically(store))
+        background.start("identity-lease", Identity(objects, peers.own).round)
+        background.start("kubernetes-service", Keeper(objects, ranges, peers, port, peers_changed).round)
+        if store.shared:
+            background.start("peers", peers.round)
         started.set()
         gc.collect()
         gc.freeze()  # what is loaded now stays: later collections need not look at it
@@ -113,14 +130,25 @@ async def serving(
             _log.info("serving", address=f"[{host}]:{number}" if ":" in host else f"{host}:{number}")
         yield following
     finally:
+        await background.stop()
+        if started.is_set() and await peers.leave():
+            await _say_goodbye(objects, ranges, peers)
         for server in servers:
             server.close()
-        for task in reversed(background):
-            if task.cancel():
-                with suppress(asyncio.CancelledError):
-                    await task
+        if following.cancel():
+            with suppress(asyncio.CancelledError):
+                await following
         await http.shutdown(1.0)
         api.close()
+
+
+async def _say_goodbye(objects: Objects, ranges: list[Network], peers: Peers) -> None:
+    """Before the sockets close, so that clients are sent to others in time."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await lead_to_servers(objects, ranges, peers)
+    except (StatusError, StoreError, TimeoutError) as error:
+        _log.warning("the kubernetes Service still leads here", error=str(error))
 
 
 async def _until_loaded(cache: WatchCache, following: asyncio.Task[None]) -> None:

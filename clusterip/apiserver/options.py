@@ -16,6 +16,8 @@ class Options:
             means TLS.
         etcd_certfile: the certificate shown to etcd.
         etcd_keyfile: its key.
+        etcd_user: who to log in as, for an etcd that has users.
+        etcd_password_file: a file with that user's password.
         bind_addresses: addresses to listen on.
         secure_port: the port on each of them; 0 takes a free one.
         advertise_address: where the ``kubernetes`` Service sends its clients; by default the first
@@ -36,6 +38,8 @@ class Options:
     etcd_cafile: str = ""
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
+    etcd_user: str = ""
+    etcd_password_file: str = ""
     bind_addresses: tuple[str, ...] = ("0.0.0.0",)
     secure_port: int = 6443
     advertise_address: str = ""

@@ -28,7 +28,7 @@ from clusterip.apiserver.watch import watch
 from clusterip.objects.registry import Resource
 from clusterip.process import log
 from clusterip.process.health import HealthServer
-from clusterip.storage.store import Closed
+from clusterip.storage.store import Closed, Unavailable
 
 Handler = Callable[[Call, Resource[Any]], Awaitable[web.StreamResponse]]
 
@@ -83,7 +83,7 @@ class ApiServer:
             await compress(request, response)
         except status.StatusError as error:
             response = call.reply_status(error.status, error.headers)
-        except Closed as error:
+        except (Closed, Unavailable) as error:
             response = call.reply_status(status.unavailable(str(error)).status)
         except (ConnectionError, asyncio.CancelledError):
             raise

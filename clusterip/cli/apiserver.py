@@ -28,6 +28,8 @@ def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
 @click.option("--etcd-cafile", default="", help="CA to check etcd's certificates with.")
 @click.option("--etcd-certfile", default="", help="Certificate to show to etcd.")
 @click.option("--etcd-keyfile", default="", help="Its key.")
+@click.option("--etcd-user", default="", help="Who to log in as, for an etcd that has users.")
+@click.option("--etcd-password-file", default="", help="A file with that user's password.")
 @click.option(
     "--bind-address",
     "bind_addresses",

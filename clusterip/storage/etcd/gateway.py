@@ -34,6 +34,9 @@ CLOSING_SECONDS = 5.0
 LOGINS = 3
 """How often one call logs in anew, when others keep changing etcd's users at the same time."""
 
+PROBED_KEY = b"/registry/"
+"""Asked for when only the answer's header is of interest; nobody writes it, and reading it is allowed."""
+
 _encode = msgspec.json.encode
 
 
@@ -147,7 +150,7 @@ class Gateway:
 
     async def lives(self, endpoint: str, seconds: float) -> bool:
         """Whether an endpoint answers within so many seconds as one that is part of its cluster does."""
-        request = _encode({"key": b"\0", "limit": 1, "keys_only": True})
+        request = _encode({"key": PROBED_KEY, "keys_only": True})
         try:
             async with asyncio.timeout(seconds):
                 await self._call(endpoint, "/v3/kv/range", request, msgspec.Raw)

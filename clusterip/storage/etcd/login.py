@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from clusterip.storage.etcd.failures import FAILED_PRECONDITION, EtcdError
 from clusterip.storage.etcd.messages import AuthenticateResponse
+from clusterip.storage.store import StoreError
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,24 @@ class User:
 
     def __bool__(self) -> bool:
         return bool(self.name)
+
+
+def read_user(name: str, password_file: str) -> User:
+    """The user whose password is the first line of a file; none without a name.
+
+    Raises:
+        StoreError: there is no password, or the file cannot be read.
+    """
+    if not name:
+        return User()
+    if not password_file:
+        raise StoreError(f"etcd's user {name!r} needs a file with the password")
+    try:
+        with open(password_file, encoding="utf-8") as file:
+            password = file.readline().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"cannot read the password of etcd's user {name!r}: {error}") from error
+    return User(name, password)
 
 
 Ask = Callable[[str, object, type[AuthenticateResponse]], Awaitable[AuthenticateResponse]]

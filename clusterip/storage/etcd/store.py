@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from clusterip.storage.etcd.endpoints import Tls, parse, tls_context
 from clusterip.storage.etcd.failures import RESOURCE_EXHAUSTED, EtcdError
-from clusterip.storage.etcd.gateway import Gateway
+from clusterip.storage.etcd.gateway import PROBED_KEY, Gateway
 from clusterip.storage.etcd.login import User
 from clusterip.storage.etcd.messages import (
     CompactionResponse,
@@ -36,6 +36,9 @@ from clusterip.storage.store import (
     Page,
     Put,
 )
+
+PREFIX = "/registry/"
+"""Where everything is that this program keeps in etcd; its user there needs no permission for more."""
 
 CHUNK = 500
 """How many keys are asked for at a time."""
@@ -88,7 +91,7 @@ class EtcdStore:
         return await self._revision()
 
     async def _revision(self) -> int:
-        request = {"key": b"\0", "limit": 1, "keys_only": True}
+        request = {"key": PROBED_KEY, "keys_only": True}
         reply, _ = await self._gateway.call("/v3/kv/range", request, RangeResponse)
         return reply.header.revision
 
@@ -129,7 +132,7 @@ class EtcdStore:
 
     async def _compacted(self, revision: int) -> int:
         """The oldest revision that is kept, when ``revision`` is not; only watches are told it."""
-        answers = stream(self._gateway, watch_from("", revision))
+        answers = stream(self._gateway, watch_from(PREFIX, revision))
         async with contextlib.aclosing(answers) as responses:  # type: ignore[type-var]
             async for response in responses:
                 if response.compact_revision:
