@@ -27,6 +27,8 @@ class User(msgspec.Struct, frozen=True):
 
 
 ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))
+SERVER = User("system:apiserver", groups=("system:masters", AUTHENTICATED))
+"""The API server itself, when it writes what belongs to every cluster."""
 
 
 class Tokens(Protocol):

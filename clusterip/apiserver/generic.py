@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusterip.apiserver import deletion, status
+from clusterip.apiserver.admission.attributes import Attributes
 from clusterip.apiserver.admission.chain import Admission
+from clusterip.apiserver.authn import SERVER, User
 from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.deletion import Outcome
 from clusterip.apiserver.entry import Entry
@@ -41,7 +43,11 @@ Changing = Callable[[Any], Any]
 
 
 class Objects:
-    """All objects of all kinds."""
+    """All objects of all kinds.
+
+    ``user`` is for whom something is written, whom admission then judges: by default the server itself,
+    who may do everything.
+    """
 
     def __init__(
         self,
@@ -69,10 +75,14 @@ class Objects:
         namespace: str,
         obj: Any,
         *,
+        user: User = SERVER,
         manager: str = SELF,
         dry_run: bool = False,
+        named: bool = False,
     ) -> Entry:
         """Create ``obj``; its fields are noted as those of ``manager``, unless that is empty.
+
+        ``named`` says whether the request's URL named the object, as that of an update does.
 
         Raises:
             StatusError: why not: 409 it exists, 422 it is invalid, 403, 404 its namespace is not there.
@@ -84,7 +94,9 @@ class Objects:
         if manager:
             note(resource, obj, None, manager)
         resource.prepare_create(obj)
-        await self.admission.create(resource, obj)
+        await self.admission.judge(
+            Attributes("CREATE", user, resource, namespace, meta.name, obj, named=named)
+        )
         hooks = self.hooks.get(resource)
         asked = encode(obj) if hooks is not None else b""
         for attempt in range(ATTEMPTS):
@@ -140,6 +152,7 @@ class Objects:
         name: str,
         changing: Changing,
         *,
+        user: User = SERVER,
         subresource: str = "",
         manager: str = SELF,
         dry_run: bool = False,
@@ -159,9 +172,12 @@ class Objects:
             if entry is None:
                 if not may_create or subresource:
                     raise status.not_found(resource, name)
+                self.admission.check_creation(user, resource, namespace, name)
                 new = changing(None)
                 new.metadata.resourceVersion = ""
-                return await self.create(resource, namespace, new, manager=manager, dry_run=dry_run), True
+                return await self.create(
+                    resource, namespace, new, user=user, manager=manager, dry_run=dry_run, named=True
+                ), True
             old = entry.decode()
             new = changing(old)
             if new is old:  # it was changed in place
@@ -173,6 +189,9 @@ class Objects:
                 if manager:
                     note(resource, new, old, manager, subresource)
             check_version(resource, new, old, insist=resource in NEEDS_VERSION and not subresource)
+            await self.admission.judge(
+                Attributes("UPDATE", user, resource, namespace, name, new, old, subresource)
+            )
             transaction = Transaction(dry_run=dry_run)
             try:
                 written = await self._write(resource, entry, new, old, subresource, transaction)
@@ -246,7 +265,13 @@ class Objects:
         return Entry(resource, entry.namespace, entry.name, revision, value)
 
     async def delete(
-        self, resource: Resource[Any], namespace: str, name: str, options: DeleteOptions
+        self,
+        resource: Resource[Any],
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        *,
+        user: User = SERVER,
     ) -> tuple[Entry, bool]:
         """Delete an object, or begin to; its last state, and whether it is gone.
 
@@ -254,7 +279,7 @@ class Objects:
             StatusError: 404, 409 if it is not the one meant, 403 if it may not be deleted.
         """
         deletion.check_options(options)
-        self.admission.delete(resource, namespace, name)
+        await self.admission.judge(Attributes("DELETE", user, resource, namespace, name))
         await self.cache.current()
         entry = self.cache.of(resource).get(namespace, name)
         transaction = Transaction(dry_run=bool(options.dryRun))

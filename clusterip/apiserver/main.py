@@ -16,8 +16,8 @@ from clusterip.apiserver.allocation.ports import PortAllocator
 from clusterip.apiserver.allocation.ranges import Network
 from clusterip.apiserver.allocation.services import ServiceHooks
 from clusterip.apiserver.authn import Authenticator, TokenFile, Tokens
-from clusterip.apiserver.authz import authorizer
-from clusterip.apiserver.authz.policy import bootstrap_policy
+from clusterip.apiserver.authz import Authorizer, authorizer
+from clusterip.apiserver.authz.policy.reconcile import bootstrap_policy
 from clusterip.apiserver.background import Background
 from clusterip.apiserver.bootstrap import Keeper, bootstrap, lead_to_servers
 from clusterip.apiserver.cache import WatchCache
@@ -95,7 +95,7 @@ async def serving(
         AddressAllocator(cache, ranges),
         PortAllocator(cache, *options.service_node_port_range),
     )
-    objects = Objects(store, cache, Admission(cache), {SERVICES: hooks})
+    objects = Objects(store, cache, _admission(options, cache, allow), {SERVICES: hooks})
     health = HealthServer("apiserver")
     health.add_check("watch-cache", lambda: cache.failure or None)
     health.ready_check("etcd" if store.shared else "sqlite", lambda: store.trouble or None)
@@ -200,6 +200,15 @@ def _outgoing_address() -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     return listen_tcp(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def _admission(options: Options, cache: WatchCache, authorizer: Authorizer) -> Admission:
+    try:
+        return Admission(
+            cache, authorizer, options.enable_admission_plugins, options.disable_admission_plugins
+        )
+    except ValueError as error:
+        raise Fatal(f"--{error}") from None
 
 
 def _authenticator(options: Options, accounts: ServiceAccountTokens) -> Authenticator:

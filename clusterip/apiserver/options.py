@@ -30,6 +30,8 @@ class Options:
         kubelet_certificate_authority: the CA that kubelets' certificates are checked against; without
             one they are not checked.
         authorization_mode: ``AlwaysAllow``, ``AlwaysDeny``, or ``Node`` and ``RBAC`` between commas.
+        enable_admission_plugins: admission plugins that are on beside those that always are.
+        disable_admission_plugins: admission plugins that are off.
         default_watch_timeout: seconds, the least time after which a watch without ``timeoutSeconds``
             ends (each gets up to twice that, so that not all come back at once).
     """
@@ -57,4 +59,6 @@ class Options:
     service_account_signing_key_file: str = ""
     service_account_key_files: tuple[str, ...] = ()
     authorization_mode: str = "AlwaysAllow"
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
     default_watch_timeout: int = 1800

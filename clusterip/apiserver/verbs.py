@@ -66,6 +66,7 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
         resource,
         _namespace(call, resource),
         obj,
+        user=call.user,
         manager=manager_of(call.request, call.info),
         dry_run=call.info.dry_run,
     )
@@ -92,6 +93,7 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
         _namespace(call, resource),
         info.name,
         replace,
+        user=call.user,
         subresource=info.subresource,
         manager=manager_of(call.request, info),
         dry_run=info.dry_run,
@@ -122,6 +124,7 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
         _namespace(call, resource),
         info.name,
         apply,
+        user=call.user,
         subresource=info.subresource,
         manager="" if content_type == APPLY else manager,  # applying notes the owners itself
         dry_run=info.dry_run,
@@ -134,7 +137,9 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
 async def delete(call: Call, resource: Resource[Any]) -> web.Response:
     form, info = call.form, call.info
     options = await _delete_options(call)
-    entry, gone = await call.server.objects.delete(resource, _namespace(call, resource), info.name, options)
+    entry, gone = await call.server.objects.delete(
+        resource, _namespace(call, resource), info.name, options, user=call.user
+    )
     if gone and resource not in RETURNED_WHEN_DELETED:
         return call.reply_status(status.success(_deleted(resource, entry)))
     code = 202 if not gone and options.orphanDependents is False else 200
@@ -152,7 +157,7 @@ async def delete_collection(call: Call, resource: Resource[Any]) -> web.Response
     for entry in listing.entries:
         try:
             last, _ = await call.server.objects.delete(
-                resource, entry.namespace, entry.name, msgspec.structs.replace(options)
+                resource, entry.namespace, entry.name, msgspec.structs.replace(options), user=call.user
             )
         except status.StatusError as error:
             if error.status.reason != "NotFound":

@@ -88,6 +88,18 @@ def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
     show_default=True,
     help="AlwaysAllow, AlwaysDeny, or Node,RBAC: the first that allows a request decides.",
 )
+@click.option(
+    "--enable-admission-plugins",
+    multiple=True,
+    callback=_listed,
+    help="Admission plugin that is on beside those that are by default; several, or separated by commas.",
+)
+@click.option(
+    "--disable-admission-plugins",
+    multiple=True,
+    callback=_listed,
+    help="Admission plugin that is off; several, or separated by commas.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity.")
 def command(verbosity: int, **settings: object) -> None:
     """Serve the Kubernetes API."""

@@ -75,6 +75,9 @@ class RunningApiServer:
         ]
         if not any(argument.startswith("--store=") for argument in self._arguments):
             command.append(f"--store=sqlite://{self.directory}/store.db")
+        if not any("-admission-plugins=" in argument for argument in self._arguments):
+            # No controllers run here, and so no namespace gets the account that its Pods would need.
+            command.append("--disable-admission-plugins=ServiceAccount")
         if not any(argument.startswith("--service-cluster-ip-range") for argument in self._arguments):
             command.append("--service-cluster-ip-range=10.96.0.0/16")
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -14,10 +15,23 @@ from clusterip.objects.rbac.rules import PolicyRule
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Whether something is allowed; ``reason`` is for people and may be empty."""
+    """Whether something is allowed; ``reason`` is for people and may be empty.
+
+    ``error`` is what kept the decision from being made properly.
+    """
 
     allowed: bool
     reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What somebody may do, as far as rules can tell. ``incomplete`` if they cannot tell all."""
+
+    rules: list[PolicyRule] = field(default_factory=list)
+    incomplete: bool = False
+    errors: list[str] = field(default_factory=list)
 
 
 class Authorizer(Protocol):
@@ -25,7 +39,7 @@ class Authorizer(Protocol):
         """Whether the user may do this. Not to be allowed here does not forbid it elsewhere."""
         ...
 
-    def rules(self, user: User, namespace: str) -> list[PolicyRule]:
+    def rules(self, user: User, namespace: str) -> Rules:
         """What the user may do in a namespace and outside of all, as far as rules can tell."""
         ...
 
@@ -46,8 +60,13 @@ class Union:
                 reasons.append(decision.reason)
         return Decision(False, "\n".join(reasons))
 
-    def rules(self, user: User, namespace: str) -> list[PolicyRule]:
-        return [rule for authorizer in self._authorizers for rule in authorizer.rules(user, namespace)]
+    def rules(self, user: User, namespace: str) -> Rules:
+        found = [authorizer.rules(user, namespace) for authorizer in self._authorizers]
+        return Rules(
+            [rule for each in found for rule in each.rules],
+            incomplete=any(each.incomplete for each in found),
+            errors=[error for each in found for error in each.errors],
+        )
 
 
 def refusal(user: User, info: RequestInfo, reason: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from clusterip.apiserver.router import RequestInfo
 from clusterip.objects.rbac.rules import PolicyRule
+from clusterip.objects.selectors import parse_field_selector
 
 ALL = "*"
+_SELECTING = frozenset(("list", "watch", "deletecollection"))
 
 
 def covers(rule: PolicyRule, info: RequestInfo) -> bool:
@@ -18,12 +20,28 @@ def covers(rule: PolicyRule, info: RequestInfo) -> bool:
     return (
         _has(rule.apiGroups, info.group)
         and _has_resource(rule.resources, info.plural, info.subresource)
-        and (not rule.resourceNames or info.name in rule.resourceNames)
+        and (not rule.resourceNames or object_name(info) in rule.resourceNames)
     )
 
 
 def any_covers(rules: Iterable[PolicyRule], info: RequestInfo) -> bool:
     return any(covers(rule, info) for rule in rules)
+
+
+def object_name(info: RequestInfo) -> str:
+    """The one object that a request is about: that of its path, or that which its selector names."""
+    return info.name or selected_value(info, "metadata.name")
+
+
+def selected_value(info: RequestInfo, field: str) -> str:
+    """What a list, watch or deletecollection insists that ``field`` is; empty if on nothing."""
+    text = info.query.get("fieldSelector", "")
+    if info.verb not in _SELECTING or field not in text:
+        return ""
+    try:
+        return parse_field_selector(text).exact(field) or ""
+    except ValueError:
+        return ""  # the request will fail for it
 
 
 def _has(allowed: list[str], value: str) -> bool:

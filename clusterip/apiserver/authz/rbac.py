@@ -1,99 +1,160 @@
 """Role-based access control: what Roles allow to those whom RoleBindings name.
 
-As ``plugin/pkg/auth/authorizer/rbac``. Everything is looked up in the watch cache; what is drawn from
-it is kept until a role or binding changes.
+As ``plugin/pkg/auth/authorizer/rbac`` and ``pkg/registry/rbac/validation/rule.go``. Everything is looked up
+in the watch cache; what is drawn from it is kept until a role or binding changes.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from clusterip.apiserver import status
 from clusterip.apiserver.authn import User
-from clusterip.apiserver.authz.decision import Decision
+from clusterip.apiserver.authz.decision import Decision, Rules
 from clusterip.apiserver.authz.matching import any_covers
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.router import RequestInfo
-from clusterip.objects.rbac.clusterrole import CLUSTERROLES, ClusterRole
+from clusterip.objects.rbac.clusterrole import CLUSTERROLES
 from clusterip.objects.rbac.clusterrolebinding import CLUSTERROLEBINDINGS
 from clusterip.objects.rbac.role import ROLES
 from clusterip.objects.rbac.rolebinding import ROLEBINDINGS
 from clusterip.objects.rbac.rules import PolicyRule
 from clusterip.objects.rbac.subjects import SERVICE_ACCOUNT, USER, RoleRef, Subject
-from clusterip.objects.selectors import SelectorError, from_label_selector
 
 _KINDS = (CLUSTERROLES, CLUSTERROLEBINDINGS, ROLES, ROLEBINDINGS)
+_REMEMBERED_USERS = 4096
+
+
+class UnknownRole(Exception):
+    """A binding names a role that there is not."""
+
+    def __init__(self, role: RoleRef, namespace: str) -> None:
+        self.role = role
+        self.namespace = namespace
+        super().__init__(str(self.answer()))
+
+    @property
+    def briefly(self) -> str:
+        """The same as upstream's caches say it, which name the resource in the singular."""
+        return f'{self.role.kind.lower()}.{CLUSTERROLES.group} "{self.role.name}" not found'
+
+    def answer(self) -> status.StatusError:
+        """What a request gets to hear that cannot be judged without the role."""
+        match self.role.kind:
+            case "ClusterRole":
+                return status.not_found(CLUSTERROLES, self.role.name)
+            case "Role" if self.namespace:
+                return status.not_found(ROLES, self.role.name)
+            case "Role":
+                return status.bad_request("Namespace parameter required.")
+        return status.failure(500, "", f'unsupported role reference kind: "{self.role.kind}"')
 
 
 @dataclass(frozen=True)
 class Grant:
-    """That a subject has a role, in a namespace or (if empty) everywhere."""
+    """That a subject has a role through a binding, in a namespace or (if empty) everywhere."""
 
-    namespace: str
+    binding: Entry
     role: RoleRef
     reason: str
 
 
+@dataclass
+class _Held:
+    """What one user holds in one namespace."""
+
+    grants: list[tuple[Grant, list[PolicyRule]]] = field(default_factory=list)
+    errors: list[UnknownRole] = field(default_factory=list)
+
+
 class Policy:
-    """All roles and bindings, arranged for questions."""
+    """All roles and bindings at one moment, arranged for questions."""
 
     def __init__(self, cache: WatchCache) -> None:
         self._grants: dict[tuple[str, str], list[Grant]] = defaultdict(list)
         self._roles: dict[tuple[str, str], list[PolicyRule]] = {}
-        cluster_roles: list[ClusterRole] = [entry.decode() for entry in cache.of(CLUSTERROLES)]
-        for role in cluster_roles:
-            self._roles["", role.metadata.name] = _aggregated(role, cluster_roles)
-        for entry in cache.of(ROLES):
+        self._order: dict[Entry, int] = {}
+        self._held: dict[tuple[str, tuple[str, ...], str], _Held] = {}
+        for entry in (*cache.of(CLUSTERROLES), *cache.of(ROLES)):
             self._roles[entry.namespace, entry.name] = entry.decode().rules
-        for entry in (*cache.of(CLUSTERROLEBINDINGS), *cache.of(ROLEBINDINGS)):
+        for entry in (*cache.of(CLUSTERROLEBINDINGS).entries(), *cache.of(ROLEBINDINGS).entries()):
             self._add(entry)
 
     def _add(self, entry: Entry) -> None:
+        self._order[entry] = len(self._order)
         binding = entry.decode()
         role = binding.roleRef
         name = f"{entry.name}/{entry.namespace}" if entry.namespace else entry.name
         for subject in binding.subjects:
-            reason = (
-                f'RBAC: allowed by {entry.resource.kind} "{name}" of {role.kind} "{role.name}" '
-                f"to {_described(subject)}"
-            )
-            self._grants[_key(subject, entry.namespace)].append(Grant(entry.namespace, role, reason))
+            key = _key(subject, entry.namespace)
+            if key is not None:
+                reason = (
+                    f'RBAC: allowed by {entry.resource.kind} "{name}" of {role.kind} "{role.name}" '
+                    f"to {_described(subject, entry.namespace)}"
+                )
+                self._grants[key].append(Grant(entry, role, reason))
 
-    def grants(self, user: User, namespace: str) -> Iterator[Grant]:
-        """What the user has everywhere, then what in the namespace."""
-        keys = [(USER, user.name), *(("Group", group) for group in user.groups)]
-        for scope in ("", namespace) if namespace else ("",):
-            for key in keys:
-                yield from (grant for grant in self._grants.get(key, ()) if grant.namespace == scope)
+    def held(self, user: User, namespace: str) -> _Held:
+        """What the user has everywhere and, if one is given, in the namespace."""
+        key = user.name, user.groups, namespace
+        held = self._held.get(key)
+        if held is None:
+            if len(self._held) >= _REMEMBERED_USERS:
+                self._held.clear()
+            held = self._held[key] = self._find(user, namespace)
+        return held
 
-    def rules(self, grant: Grant) -> list[PolicyRule]:
-        """What a grant allows; nothing if there is no such role."""
-        namespace = "" if grant.role.kind == CLUSTERROLES.kind else grant.namespace
-        return self._roles.get((namespace, grant.role.name), [])
+    def _find(self, user: User, namespace: str) -> _Held:
+        scopes = ("", namespace)
+        granted: dict[Entry, Grant] = {}
+        for key in ((USER, user.name), *(("Group", group) for group in user.groups)):
+            for grant in self._grants.get(key, ()):
+                if grant.binding.namespace in scopes:
+                    granted.setdefault(grant.binding, grant)
+        held = _Held()
+        for entry in sorted(granted, key=self._order.__getitem__):
+            grant = granted[entry]
+            try:
+                held.grants.append((grant, self.rules_of(grant.role, entry.namespace)))
+            except UnknownRole as error:
+                held.errors.append(error)
+        return held
+
+    def rules_of(self, role: RoleRef, namespace: str) -> list[PolicyRule]:
+        """The rules of a role that a binding in ``namespace`` (empty: a cluster-wide one) names.
+
+        Raises:
+            UnknownRole: there is none.
+        """
+        if role.kind == CLUSTERROLES.kind:
+            rules = self._roles.get(("", role.name))
+        else:
+            rules = self._roles.get((namespace, role.name)) if role.kind == ROLES.kind and namespace else None
+        if rules is None:
+            raise UnknownRole(role, namespace)
+        return rules
 
 
-class RBAC:
-    """Allows what the roles of a user, and of the user's groups, allow."""
+class Resolver:
+    """Whose rules are which, by the roles and bindings of now."""
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
         self._policy: Policy | None = None
         self._made_of: list[list[Entry]] = []
 
-    def decide(self, user: User, info: RequestInfo) -> Decision:
-        policy = self._current()
-        for grant in policy.grants(user, info.namespace):
-            if any_covers(policy.rules(grant), info):
-                return Decision(True, grant.reason)
-        return Decision(False)
+    def rules(self, user: User, namespace: str) -> tuple[list[PolicyRule], list[str]]:
+        """A user's rules everywhere and in the namespace, and what is wrong with their bindings."""
+        held = self.policy().held(user, namespace)
+        return [rule for _, rules in held.grants for rule in rules], [str(error) for error in held.errors]
 
-    def rules(self, user: User, namespace: str) -> list[PolicyRule]:
-        policy = self._current()
-        return [rule for grant in policy.grants(user, namespace) for rule in policy.rules(grant)]
+    def rules_of(self, role: RoleRef, namespace: str) -> list[PolicyRule]:
+        """Raises UnknownRole as ``Policy.rules_of``."""
+        return self.policy().rules_of(role, namespace)
 
-    def _current(self) -> Policy:
+    def policy(self) -> Policy:
         # The cache makes a new list of entries whenever one of them changes.
         now: list[list[Entry]] = [self._cache.of(kind).entries() for kind in _KINDS]
         unchanged = len(self._made_of) == len(now) and all(
@@ -104,37 +165,38 @@ class RBAC:
         return self._policy
 
 
-def _aggregated(role: ClusterRole, others: list[ClusterRole]) -> list[PolicyRule]:
-    """The rules of a role with those of the roles that its selectors name."""
-    if role.aggregationRule is None:
-        return role.rules
-    rules = list(role.rules)
-    for label_selector in role.aggregationRule.clusterRoleSelectors:
-        try:
-            selector = from_label_selector(label_selector)
-        except SelectorError:
-            continue  # validation keeps it out; a role that cannot be read allows nothing
-        for other in others:
-            if other is not role and selector.matches(other.metadata.labels):
-                rules += (
-                    other.rules
-                    if other.aggregationRule is None
-                    else _aggregated(other, _without(others, role))
-                )
-    return rules
+class RBAC:
+    """Allows what the roles of a user, and of the user's groups, allow."""
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._resolver = Resolver(cache)
+
+    def decide(self, user: User, info: RequestInfo) -> Decision:
+        held = self._resolver.policy().held(user, info.namespace)
+        for grant, rules in held.grants:
+            if any_covers(rules, info):
+                return Decision(True, grant.reason)
+        return Decision(False, f"RBAC: {_together(held.errors)}" if held.errors else "")
+
+    def rules(self, user: User, namespace: str) -> Rules:
+        held = self._resolver.policy().held(user, namespace)
+        rules = [rule for _, each in held.grants for rule in each]
+        return Rules(rules, errors=[_together(held.errors)] if held.errors else [])
 
 
-def _without(roles: list[ClusterRole], one: ClusterRole) -> list[ClusterRole]:
-    return [role for role in roles if role is not one]  # so that roles in a circle come to an end
+def _together(errors: list[UnknownRole]) -> str:
+    unique = list(dict.fromkeys(error.briefly for error in errors))
+    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
 
 
-def _key(subject: Subject, namespace: str) -> tuple[str, str]:
+def _key(subject: Subject, namespace: str) -> tuple[str, str] | None:
+    if subject.kind != SERVICE_ACCOUNT:
+        return subject.kind, subject.name
+    where = subject.namespace or namespace
+    return (USER, f"system:serviceaccount:{where}:{subject.name}") if where else None
+
+
+def _described(subject: Subject, namespace: str) -> str:
     if subject.kind == SERVICE_ACCOUNT:
-        return USER, f"system:serviceaccount:{subject.namespace or namespace}:{subject.name}"
-    return subject.kind, subject.name
-
-
-def _described(subject: Subject) -> str:
-    if subject.kind == SERVICE_ACCOUNT:
-        return f'{subject.kind} "{subject.name}/{subject.namespace}"'
+        return f'{subject.kind} "{subject.name}/{subject.namespace or namespace}"'
     return f'{subject.kind} "{subject.name}"'

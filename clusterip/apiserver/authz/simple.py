@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from clusterip.apiserver.authn import User
-from clusterip.apiserver.authz.decision import Decision
+from clusterip.apiserver.authz.decision import Decision, Rules
 from clusterip.apiserver.router import RequestInfo
 from clusterip.objects.rbac.rules import PolicyRule
 
 MASTERS = "system:masters"
 
-_EVERYTHING = [
-    PolicyRule(verbs=["*"], apiGroups=["*"], resources=["*"]),
-    PolicyRule(verbs=["*"], nonResourceURLs=["*"]),
-]
+_EVERYTHING = Rules(
+    [
+        PolicyRule(verbs=["*"], apiGroups=["*"], resources=["*"]),
+        PolicyRule(verbs=["*"], nonResourceURLs=["*"]),
+    ]
+)
+_NOTHING = Rules()
 
 
 class AlwaysAllow:
@@ -21,7 +24,7 @@ class AlwaysAllow:
     def decide(self, user: User, info: RequestInfo) -> Decision:
         return Decision(True)
 
-    def rules(self, user: User, namespace: str) -> list[PolicyRule]:
+    def rules(self, user: User, namespace: str) -> Rules:
         return _EVERYTHING
 
 
@@ -31,8 +34,8 @@ class AlwaysDeny:
     def decide(self, user: User, info: RequestInfo) -> Decision:
         return Decision(False, "Everything is forbidden.")
 
-    def rules(self, user: User, namespace: str) -> list[PolicyRule]:
-        return []
+    def rules(self, user: User, namespace: str) -> Rules:
+        return _NOTHING
 
 
 class Masters:
@@ -41,5 +44,5 @@ class Masters:
     def decide(self, user: User, info: RequestInfo) -> Decision:
         return Decision(MASTERS in user.groups)
 
-    def rules(self, user: User, namespace: str) -> list[PolicyRule]:
-        return _EVERYTHING if MASTERS in user.groups else []
+    def rules(self, user: User, namespace: str) -> Rules:
+        return _NOTHING  # as upstream, where only the binding of cluster-admin tells

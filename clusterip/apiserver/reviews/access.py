@@ -6,6 +6,7 @@ from clusterip.apiserver import status
 from clusterip.apiserver.authn import User
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import read_options
+from clusterip.apiserver.reviews.selectors import evaluation_error, field_selector
 from clusterip.apiserver.router import RequestInfo
 from clusterip.objects.authorization.reviews import (
     LOCALSUBJECTACCESSREVIEWS,
@@ -23,24 +24,26 @@ from clusterip.objects.authorization.reviews import (
     SubjectAccessReviewStatus,
     SubjectRulesReviewStatus,
 )
-from clusterip.objects.errors import ErrorList, Path, invalid
-
-_SPEC = Path("spec")
+from clusterip.objects.authorization.validation import (
+    validate_local_review,
+    validate_review,
+    validate_self_review,
+)
 
 
 async def may_i(call: Call) -> SelfSubjectAccessReview:
     review = read_options(await call.body(), call.content_type, SelfSubjectAccessReview)
-    resource, other = review.spec.resourceAttributes, review.spec.nonResourceAttributes
-    errors = _one_of(resource, other)
+    errors = validate_self_review(review)
     if errors:
         raise status.invalid(SELFSUBJECTACCESSREVIEWS, "", errors)
-    review.status = _decide(call, call.user, resource, other)
+    spec = review.spec
+    review.status = _decide(call, call.user, spec.resourceAttributes, spec.nonResourceAttributes)
     return review
 
 
 async def may_somebody(call: Call) -> SubjectAccessReview:
     review = read_options(await call.body(), call.content_type, SubjectAccessReview)
-    errors = _of_somebody(review.spec)
+    errors = validate_review(review)
     if errors:
         raise status.invalid(SUBJECTACCESSREVIEWS, "", errors)
     review.status = _decide_for(call, review.spec)
@@ -49,18 +52,14 @@ async def may_somebody(call: Call) -> SubjectAccessReview:
 
 async def may_somebody_here(call: Call) -> LocalSubjectAccessReview:
     review = read_options(await call.body(), call.content_type, LocalSubjectAccessReview)
-    errors, namespace = _of_somebody(review.spec), call.info.namespace
-    resource = review.spec.resourceAttributes
-    if resource is not None and resource.namespace != namespace:
-        where = _SPEC.child("resourceAttributes", "namespace")
-        errors.append(invalid(where, resource.namespace, "must match metadata.namespace"))
-    if review.spec.nonResourceAttributes is not None:
-        where = _SPEC.child("nonResourceAttributes")
-        message = "disallowed on this kind of request"
-        errors.append(invalid(where, review.spec.nonResourceAttributes, message))
+    if review.metadata.namespace not in ("", call.info.namespace):
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    review.metadata.namespace = call.info.namespace
+    errors = validate_local_review(review)
     if errors:
         raise status.invalid(LOCALSUBJECTACCESSREVIEWS, "", errors)
-    review.metadata.namespace = namespace
     review.status = _decide_for(call, review.spec)
     return review
 
@@ -69,8 +68,8 @@ async def what_may_i(call: Call) -> SelfSubjectRulesReview:
     review = read_options(await call.body(), call.content_type, SelfSubjectRulesReview)
     if not review.spec.namespace:
         raise status.bad_request("no namespace on request")
-    rules = call.server.authorizer.rules(call.user, review.spec.namespace)
-    review.status = SubjectRulesReviewStatus(
+    found = call.server.authorizer.rules(call.user, review.spec.namespace)
+    answer = SubjectRulesReviewStatus(
         resourceRules=[
             ResourceRule(
                 verbs=rule.verbs,
@@ -78,33 +77,22 @@ async def what_may_i(call: Call) -> SelfSubjectRulesReview:
                 resources=rule.resources,
                 resourceNames=rule.resourceNames,
             )
-            for rule in rules
+            for rule in found.rules
             if rule.resources
         ],
         nonResourceRules=[
             NonResourceRule(verbs=rule.verbs, nonResourceURLs=rule.nonResourceURLs)
-            for rule in rules
+            for rule in found.rules
             if rule.nonResourceURLs
         ],
+        incomplete=found.incomplete,
+        evaluationError=found.errors[0] if len(found.errors) == 1 else _listed(found.errors),
     )
-    return review
+    return SelfSubjectRulesReview(status=answer)
 
 
-def _one_of(resource: ResourceAttributes | None, other: NonResourceAttributes | None) -> ErrorList:
-    if resource is not None and other is not None:
-        where = _SPEC.child("nonResourceAttributes")
-        return [invalid(where, other, "cannot be specified in combination with resourceAttributes")]
-    if resource is None and other is None:
-        message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        return [invalid(_SPEC.child("resourceAttributes"), None, message)]
-    return []
-
-
-def _of_somebody(spec: SubjectAccessReviewSpec) -> ErrorList:
-    errors = _one_of(spec.resourceAttributes, spec.nonResourceAttributes)
-    if not spec.user and not spec.groups:
-        errors.append(invalid(_SPEC.child("user"), "", "at least one of user or group must be specified"))
-    return errors
+def _listed(errors: list[str]) -> str:
+    return f"[{', '.join(errors)}]" if errors else ""
 
 
 def _decide_for(call: Call, spec: SubjectAccessReviewSpec) -> SubjectAccessReviewStatus:
@@ -116,7 +104,11 @@ def _decide(
     call: Call, user: User, resource: ResourceAttributes | None, other: NonResourceAttributes | None
 ) -> SubjectAccessReviewStatus:
     decision = call.server.authorizer.decide(user, _as_request(resource, other))
-    return SubjectAccessReviewStatus(allowed=decision.allowed, reason=decision.reason)
+    return SubjectAccessReviewStatus(
+        allowed=decision.allowed,
+        reason=decision.reason,
+        evaluationError=evaluation_error(resource) if resource is not None else "",
+    )
 
 
 def _as_request(resource: ResourceAttributes | None, other: NonResourceAttributes | None) -> RequestInfo:
@@ -124,6 +116,8 @@ def _as_request(resource: ResourceAttributes | None, other: NonResourceAttribute
     if resource is None:
         return RequestInfo(other.verb, other.path, {}) if other is not None else RequestInfo("", "", {})
     info = RequestInfo(resource.verb, "", {})
-    info.group, info.version, info.plural = resource.group, resource.version, resource.resource
+    info.group, info.version, info.plural = resource.group, resource.version or "*", resource.resource
     info.namespace, info.name, info.subresource = resource.namespace, resource.name, resource.subresource
+    if resource.fieldSelector is not None:
+        info.query = {"fieldSelector": field_selector(resource.fieldSelector)[0]}
     return info

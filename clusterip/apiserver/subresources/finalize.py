@@ -30,6 +30,12 @@ async def serve(call: Call, resource: Resource[Any]) -> web.Response:
         return current
 
     entry, _ = await call.server.objects.update(
-        resource, "", call.info.name, change, subresource="finalize", dry_run=call.info.dry_run
+        resource,
+        "",
+        call.info.name,
+        change,
+        user=call.user,
+        subresource="finalize",
+        dry_run=call.info.dry_run,
     )
     return call.reply(encode_entry(entry, call.form))

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from clusterip.apiserver import status
+from clusterip.apiserver.admission.attributes import Attributes
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import read_options
 from clusterip.apiserver.subresources import budgets
@@ -65,9 +66,11 @@ async def bind(call: Call, resource: Resource[Any]) -> web.Response:
         pod.status.conditions = [*others, scheduled]
         return pod
 
-    await call.server.objects.update(
-        resource, info.namespace, name, assign, subresource="binding", dry_run=info.dry_run
+    objects = call.server.objects
+    await objects.admission.judge(
+        Attributes("CREATE", call.user, resource, info.namespace, name, binding, subresource="binding")
     )
+    await objects.update(resource, info.namespace, name, assign, subresource="binding", dry_run=info.dry_run)
     return call.reply_status(status.success(code=201))
 
 
@@ -83,6 +86,9 @@ async def evict(call: Call, resource: Resource[Any]) -> web.Response:
     if info.dry_run:
         options.dryRun = ["All"]
     objects = call.server.objects
+    await objects.admission.judge(
+        Attributes("CREATE", call.user, resource, info.namespace, info.name, eviction, subresource="eviction")
+    )
     pod = (await objects.get(resource, info.namespace, info.name)).decode()
     await budgets.take(objects, pod, dry_run=bool(options.dryRun))
     await objects.delete(resource, info.namespace, info.name, options)

@@ -92,6 +92,7 @@ async def _update(call: Call, resource: Resource[Any], scale_from: Any) -> Entry
         info.namespace,
         info.name,
         change,
+        user=call.user,
         manager=manager_of(call.request, info),
         dry_run=info.dry_run,
     )

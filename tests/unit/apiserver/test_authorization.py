@@ -12,9 +12,9 @@ import pytest
 
 from clusterip.apiserver.admission.chain import Admission
 from clusterip.apiserver.authn import User
-from clusterip.apiserver.authz import Authorizer, authorizer
+from clusterip.apiserver.authz import AlwaysAllow, Authorizer, authorizer
 from clusterip.apiserver.authz.decision import refusal
-from clusterip.apiserver.authz.policy import bootstrap_policy
+from clusterip.apiserver.authz.policy.reconcile import bootstrap_policy
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.router import RequestInfo, parse
@@ -57,7 +57,8 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     cache = WatchCache(store)
     task = asyncio.create_task(cache.run())
     await cache.ready.wait()
-    objects = Objects(store, cache, Admission(cache), {})
+    admission = Admission(cache, AlwaysAllow(), disable=["ServiceAccount"])
+    objects = Objects(store, cache, admission, {})
     await bootstrap_policy(objects)
     made = Cluster(objects, "Node,RBAC")
     for namespace in ("default", "other"):
@@ -145,15 +146,16 @@ async def test_edit_has_what_is_aggregated_to_it(cluster: Cluster) -> None:
     assert await cluster.may(jane, "POST", "/api/v1/namespaces/default/services")
     assert await cluster.may(jane, "GET", "/apis/networking.k8s.io/v1/namespaces/default/ingresses")
     assert not await cluster.may(jane, "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles")
-    widgets = "/apis/example.com/v1/namespaces/default/widgets"
-    assert not await cluster.may(jane, "GET", widgets)
-    await cluster.create(
-        CLUSTERROLES,
-        "widget-reader",
-        metadata={"labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
-        rules=[{"verbs": ["list"], "apiGroups": ["example.com"], "resources": ["widgets"]}],
-    )
-    assert await cluster.may(jane, "GET", widgets)
+
+
+def _elsewhere(pod: Any) -> Any:
+    pod.spec.nodeName = "n2"
+    return pod
+
+
+def _back(pod: Any) -> Any:
+    pod.spec.nodeName = "n1"
+    return pod
 
 
 async def test_nodes_read_what_their_pods_need(cluster: Cluster) -> None:
@@ -169,12 +171,44 @@ async def test_nodes_read_what_their_pods_need(cluster: Cluster) -> None:
     }
     await cluster.create(PODS, "p", "default", spec=spec)
     assert await cluster.may(node, "GET", secret)
+    assert await cluster.may(node, "GET", f"{mine}/secrets?watch=1&fieldSelector=metadata.name%3Ds")
     assert not await cluster.may(user("system:node:n2", "system:nodes"), "GET", secret)
+    await cluster.objects.update(PODS, "default", "p", _elsewhere, subresource="binding")
+    assert not await cluster.may(node, "GET", secret)
+    await cluster.objects.update(PODS, "default", "p", _back, subresource="binding")
     assert await cluster.may(node, "POST", f"{mine}/serviceaccounts/bot/token")
     assert not await cluster.may(node, "POST", f"{mine}/serviceaccounts/root/token")
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
     assert await cluster.may(node, "PUT", f"{leases}/n1")
     assert not await cluster.may(node, "PUT", f"{leases}/n2")
+
+
+async def test_nodes_read_their_own_pods_and_themselves(cluster: Cluster) -> None:
+    node, other = user("system:node:n1", "system:nodes"), user("system:node:n2", "system:nodes")
+    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}
+    await cluster.create(PODS, "p", "default", spec=spec)
+    pods = "/api/v1/namespaces/default/pods"
+    assert await cluster.may(node, "GET", f"{pods}/p")
+    assert not await cluster.may(other, "GET", f"{pods}/p")
+    assert await cluster.may(node, "GET", f"{pods}?watch=1&fieldSelector=metadata.name%3Dp")
+    assert not await cluster.may(other, "GET", f"{pods}?watch=1&fieldSelector=metadata.name%3Dp")
+    assert await cluster.may(node, "GET", "/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dn1")
+    assert not await cluster.may(node, "GET", "/api/v1/pods?fieldSelector=spec.nodeName%21%3Dn1")
+    assert not await cluster.may(node, "GET", "/api/v1/pods")
+    assert await cluster.may(node, "GET", "/api/v1/nodes?watch=1&fieldSelector=metadata.name%3Dn1")
+    assert not await cluster.may(node, "GET", "/api/v1/nodes")
+    assert not await cluster.may(node, "GET", "/api/v1/nodes/n2")
+    assert not await cluster.may(node, "DELETE", "/api/v1/nodes/n1")
+    assert not await cluster.may(node, "POST", f"{pods}/p/exec")
+
+
+async def test_a_mirror_pod_gives_a_node_no_rights(cluster: Cluster) -> None:
+    node = user("system:node:n1", "system:nodes")
+    reference = [{"name": "c", "image": "i", "envFrom": [{"secretRef": {"name": "s"}}]}]
+    annotations = {"kubernetes.io/config.mirror": "x"}
+    spec = {"nodeName": "n1", "containers": reference}
+    await cluster.create(PODS, "p", "default", metadata={"annotations": annotations}, spec=spec)
+    assert not await cluster.may(node, "GET", "/api/v1/namespaces/default/secrets/s")
 
 
 def test_refusals_read_like_upstreams() -> None:

@@ -13,29 +13,43 @@ from clusterip.apiserver.authz.policy.rules import (
 )
 
 _AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
-_APPS = (
-    "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale"
-)
+_AUTHENTICATED, _UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 
 _VIEW = [
     rule(
         READ,
         "",
-        "bindings configmaps endpoints events limitranges namespaces namespaces/status "
-        "persistentvolumeclaims persistentvolumeclaims/status pods pods/log pods/status "
-        "replicationcontrollers replicationcontrollers/scale replicationcontrollers/status "
-        "resourcequotas resourcequotas/status "
-        "serviceaccounts services services/status",
+        "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods "
+        "replicationcontrollers replicationcontrollers/scale serviceaccounts services services/status",
     ),
+    rule(
+        READ,
+        "",
+        "bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status "
+        "resourcequotas resourcequotas/status",
+    ),
+    rule(READ, "", "namespaces"),
+    rule(READ, ("", "events.k8s.io"), "events"),
     rule(READ, "discovery.k8s.io", "endpointslices"),
     rule(
         READ,
         "apps",
-        "controllerrevisions daemonsets/status deployments/status replicasets/status statefulsets/status "
-        + _APPS,
+        "controllerrevisions daemonsets daemonsets/status deployments deployments/scale "
+        "deployments/status replicasets replicasets/scale replicasets/status statefulsets "
+        "statefulsets/scale statefulsets/status",
+    ),
+    rule(READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
+    rule(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
+    rule(
+        READ,
+        "extensions",
+        "daemonsets daemonsets/status deployments deployments/scale deployments/status ingresses "
+        "ingresses/status networkpolicies replicasets replicasets/scale replicasets/status "
+        "replicationcontrollers/scale",
     ),
     rule(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
     rule(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
+    rule(READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
 ]
 
 _EDIT = [
@@ -46,14 +60,29 @@ _EDIT = [
     rule(
         WRITE,
         "",
-        "configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale "
-        "secrets serviceaccounts services services/proxy",
+        "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
+        "serviceaccounts services services/proxy",
     ),
     rule("create", "", "serviceaccounts/token"),
-    rule(WRITE, "apps", f"deployments/rollback {_APPS}"),
+    rule(WRITE, ("", "events.k8s.io"), "events"),
+    rule(
+        WRITE,
+        "apps",
+        "daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale "
+        "statefulsets statefulsets/scale",
+    ),
+    rule(WRITE, "autoscaling", "horizontalpodautoscalers"),
+    rule(WRITE, "batch", "cronjobs jobs"),
+    rule(
+        WRITE,
+        "extensions",
+        "daemonsets deployments deployments/rollback deployments/scale ingresses networkpolicies "
+        "replicasets replicasets/scale replicationcontrollers/scale",
+    ),
     rule(WRITE, "policy", "poddisruptionbudgets"),
     rule(WRITE, "networking.k8s.io", "ingresses networkpolicies"),
     rule(EVERYTHING, "coordination.k8s.io", "leases"),
+    rule(WRITE, "resource.k8s.io", "resourceclaims resourceclaimtemplates"),
 ]
 
 _ADMIN = [
@@ -61,28 +90,28 @@ _ADMIN = [
     rule(EVERYTHING, RBAC_GROUP, "rolebindings roles"),
 ]
 
-_DISCOVERY = [
-    "/api",
-    "/api/*",
-    "/apis",
-    "/apis/*",
-    "/healthz",
-    "/livez",
-    "/openapi",
-    "/openapi/*",
-    "/readyz",
-    "/version",
-    "/version/",
-]
-_AUTHENTICATED, _UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
-
 ROLES = [
+    DefaultRole("cluster-admin", [rule("*", "*", "*"), urls("*", "*")], groups=("system:masters",)),
     DefaultRole(
-        "cluster-admin",
-        [rule("*", "*", "*"), urls("*", "*")],
-        groups=("system:masters",),
+        "system:discovery",
+        [
+            urls(
+                "get",
+                "/api",
+                "/api/*",
+                "/apis",
+                "/apis/*",
+                "/healthz",
+                "/livez",
+                "/openapi",
+                "/openapi/*",
+                "/readyz",
+                "/version",
+                "/version/",
+            )
+        ],
+        groups=(_AUTHENTICATED,),
     ),
-    DefaultRole("system:discovery", [urls("get", *_DISCOVERY)], groups=(_AUTHENTICATED,)),
     DefaultRole(
         "system:basic-user",
         [
@@ -101,23 +130,32 @@ ROLES = [
         [
             urls(
                 "get",
-                *[
-                    "/healthz",
-                    "/healthz/*",
-                    "/livez",
-                    "/livez/*",
-                    "/metrics",
-                    "/metrics/slis",
-                    "/readyz",
-                    "/readyz/*",
-                ],
-            )
+                "/flagz",
+                "/healthz",
+                "/healthz/*",
+                "/livez",
+                "/livez/*",
+                "/metrics",
+                "/metrics/slis",
+                "/readyz",
+                "/readyz/*",
+                "/statusz",
+            ),
+            rule("get", "", "nodes/metrics"),
         ],
         groups=("system:monitoring",),
     ),
     DefaultRole(
         "system:service-account-issuer-discovery",
-        [urls("get", "/.well-known/openid-configuration", "/openid/v1/jwks")],
+        [
+            urls(
+                "get",
+                "/.well-known/openid-configuration",
+                "/.well-known/openid-configuration/",
+                "/openid/v1/jwks",
+                "/openid/v1/jwks/",
+            )
+        ],
         groups=("system:serviceaccounts",),
     ),
     DefaultRole("admin", [], aggregates=(f"{_AGGREGATE}admin",)),
