@@ -118,7 +118,7 @@ def _parse_resource(info: RequestInfo, parts: list[str]) -> None:
 def _verb(info: RequestInfo) -> str:
     method = info.method
     if method in ("GET", "HEAD"):
-        if "watch" in info.query and is_true(info.query, "watch"):
+        if "watch" in info.query and not info.subresource and is_true(info.query, "watch"):
             return "watch"
         return "get" if info.name else "list"
     if method == "DELETE":

@@ -10,6 +10,8 @@ from aiohttp import web
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.kubelet import Kubelets
 from clusterip.apiserver.subresources import finalize, pods, scale, token
+from clusterip.apiserver.subresources.log import PodLogs
+from clusterip.apiserver.subresources.proxy.handlers import Proxies
 from clusterip.apiserver.subresources.streams import PodStreams
 from clusterip.apiserver.tokens import ServiceAccountTokens
 from clusterip.objects.registry import Resource
@@ -23,14 +25,18 @@ ANY = "*"
 def handlers(kubelets: Kubelets, tokens: ServiceAccountTokens) -> Mapping[tuple[str, str], Handler]:
     """The handlers by plural and subresource."""
     streams = PodStreams(kubelets)
+    proxies = Proxies(kubelets)
     return {
         (ANY, "scale"): scale.serve,
         ("namespaces", "finalize"): finalize.serve,
         ("pods", "binding"): pods.bind,
         ("pods", "eviction"): pods.evict,
-        ("pods", "log"): streams.log,
+        ("nodes", "proxy"): proxies.nodes,
+        ("pods", "log"): PodLogs(kubelets).serve,
         ("pods", "exec"): streams.exec,
         ("pods", "attach"): streams.attach,
         ("pods", "portforward"): streams.port_forward,
+        ("pods", "proxy"): proxies.pods,
+        ("services", "proxy"): proxies.services,
         ("serviceaccounts", "token"): token.TokenRequests(tokens).serve,
     }
