@@ -1,94 +1,69 @@
-"""``clusterip proxy``: the node's Service proxy."""
+"""``clusterip proxy``: the node's Service proxy, with kube-proxy's flags."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
+from clusterip.proxy.config.flags import ACTIONS, LOGGING, SETTINGS, Flag
 
-@click.command("proxy")
+
+def _option(flag: Flag) -> Callable[[Any], Any]:
+    names = ("-v", "--v") if flag.name == "v" else (f"--{flag.name}",)
+    switch: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if flag.is_switch else {}
+    metavar = flag.metavar or {"bool": "", "duration": "DURATION"}.get(flag.kind, flag.kind.upper())
+    return click.option(
+        *names, flag.name.replace("-", "_"), default=None, metavar=metavar, help=flag.help, **switch
+    )
+
+
+def _options(flags: Iterable[Flag]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for flag in reversed([*flags]):
+            command = _option(flag)(command)
+        return command
+
+    return decorate
+
+
+@click.command(
+    "proxy", context_settings={"token_normalize_func": lambda name: name.replace("_", "-")}
+)  # as Kubernetes' own programs, which take --cluster_cidr too
+@_options((*ACTIONS, *SETTINGS, *LOGGING))
 @click.option(
-    "--kubeconfig",
-    metavar="FILE",
-    help="How to reach the API server. Default: $KUBECONFIG, then "
-    "~/.kube/config, then the Pod's service account.",
+    "--version", "version", is_flag=False, flag_value="true", default=None, help="Print the version and end."
 )
-@click.option(
-    "--hostname-override",
-    default="",
-    metavar="NAME",
-    help="The name of this node's Node object. Default: the host's name.",
-)
-@click.option(
-    "--proxy-mode", default="nftables", show_default=True, metavar="MODE", help="How to program the kernel."
-)
-@click.option(
-    "--cluster-cidr",
-    default="",
-    metavar="CIDR[,CIDR]",
-    help="The Pods' addresses. Connections to ClusterIPs from elsewhere are masqueraded.",
-)
-@click.option("--masquerade-all", is_flag=True, help="Masquerade all connections to ClusterIPs.")
-@click.option(
-    "--nodeport-addresses",
-    default="",
-    metavar="CIDR[,CIDR]|primary",
-    help="On which of the node's addresses node ports answer. Default: the Node's InternalIPs.",
-)
-@click.option(
-    "--healthz-bind-address",
-    default="0.0.0.0:10256",
-    show_default=True,
-    metavar="ADDRESS:PORT",
-    help='Where to serve /healthz and /livez. "": nowhere.',
-)
-@click.option(
-    "--metrics-bind-address",
-    default="127.0.0.1:10249",
-    show_default=True,
-    metavar="ADDRESS:PORT",
-    help='Where to serve /metrics and /proxyMode. "": nowhere.',
-)
-@click.option("--cleanup", is_flag=True, help="Remove the proxy's rules and end.")
-@click.option(
-    "-v", "--v", "verbosity", type=int, default=0, metavar="N", help="Log verbosity; 4 shows debug lines."
-)
-def command(
-    kubeconfig: str | None,
-    hostname_override: str,
-    proxy_mode: str,
-    cluster_cidr: str,
-    masquerade_all: bool,
-    nodeport_addresses: str,
-    healthz_bind_address: str,
-    metrics_bind_address: str,
-    cleanup: bool,
-    verbosity: int,
-) -> None:
+def command(version: str | None, **given: str | None) -> None:
     """Make connections to Services from and through this node reach their endpoints.
 
-    The rules stay when the proxy ends; --cleanup removes them.
+    Takes the configuration file and the flags of kube-proxy. The rules stay when the proxy ends; --cleanup
+    removes them.
     """
+    if version not in (None, "false"):
+        from importlib import metadata
+
+        click.echo(f"clusterip {metadata.version('clusterip')}")
+        return
     from clusterip import process
     from clusterip.process import log
+    from clusterip.proxy import modes
+    from clusterip.proxy.config import ConfigurationError
+    from clusterip.proxy.config.load import load
     from clusterip.proxy.main import main
-    from clusterip.proxy.options import Options
 
-    log.setup(verbosity)
-    options = Options(
-        kubeconfig=kubeconfig,
-        hostname_override=hostname_override,
-        proxy_mode=proxy_mode,
-        cluster_cidr=_listed(cluster_cidr),
-        masquerade_all=masquerade_all,
-        nodeport_addresses=_listed(nodeport_addresses),
-        healthz_bind_address=healthz_bind_address,
-        metrics_bind_address=metrics_bind_address,
-        cleanup=cleanup,
-    )
+    log.setup()
+    on_primary = [name for name in modes.NAMES if modes.get(name).node_ports_on_primary]
+    try:
+        options = load(
+            {name.replace("_", "-"): value for name, value in given.items() if value is not None},
+            modes.NAMES,
+            on_primary,
+        )
+    except ConfigurationError as error:
+        log.get("proxy").error(f"the configuration cannot be used: {error}")
+        sys.exit(1)
+    log.setup(options.config.logging.verbosity)
     sys.exit(process.run(lambda: main(options)))
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -155,6 +155,8 @@ def _proxy(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--kubeconfig={paths.kubeconfig('proxy')}",
             f"--hostname-override={node}",
             f"--cluster-cidr={config.pod_cidr}",
+            # A namespace cannot change how much the machine tracks.
+            "--conntrack-max-per-core=0",
             f"--healthz-bind-address={address}:{PROXY_PORT}",
             f"--metrics-bind-address={address}:{PROXY_METRICS_PORT}",
         ),

@@ -1,148 +1,212 @@
-"""The proxy as a process: what it opens, runs and closes."""
+"""The proxy as a process: what it sets, opens, runs and closes."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
+from dataclasses import replace
+from pathlib import Path
 
-from clusterip.client.config import ConfigError, load
-from clusterip.client.informer import Informer, wait_synced
+from clusterip.client.config import Config, ConfigError, load
+from clusterip.client.events import EventRecorder
+from clusterip.client.informer import Informer
 from clusterip.client.rest import Client
+from clusterip.kernel.namespaces import read_sysctl
+from clusterip.kernel.nftables import Family
 from clusterip.objects.core.node import NODES
-from clusterip.objects.core.service import SERVICES
-from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
-from clusterip.objects.networking.servicecidr import SERVICECIDRS
+from clusterip.objects.core.references import ObjectReference
 from clusterip.process import Fatal, log
-from clusterip.process.health import HealthServer, Page
-from clusterip.proxy import metrics, modes, wire
-from clusterip.proxy.backend import BackendError, BackendOptions, PodDetection
+from clusterip.process.filewatch import FileWatch
+from clusterip.proxy import metrics, modes, sysctls, wire
+from clusterip.proxy.backend import BackendError, BackendOptions
+from clusterip.proxy.cleanup import clean_up, clean_up_kube_proxy
+from clusterip.proxy.component import Component
+from clusterip.proxy.config import ConfigurationError, KubeProxyConfiguration
+from clusterip.proxy.config.file import write
+from clusterip.proxy.detection import LocalDetection
 from clusterip.proxy.health import Health
-from clusterip.proxy.healthchecks import ServiceHealthChecks
-from clusterip.proxy.model import Network, NodeAddresses
-from clusterip.proxy.nodes import NodePortAddresses, internal_ips
+from clusterip.proxy.model import ServiceKey
+from clusterip.proxy.nodes import NodePortAddresses
 from clusterip.proxy.options import Options
+from clusterip.proxy.serving import Serving
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 
 _log = log.get("proxy")
 
-# As upstream: what other proxies serve, and what has no virtual address, need not even be sent to us.
-_OUR_SERVICES = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name"
-_OUR_SLICES = "!service.kubernetes.io/headless"
+_COMPONENT = "kube-proxy"  # whose Events these are, for everybody who looks for them
 
 
 async def main(options: Options) -> None:
     """Keep the rules of this node as the API server wants them, until cancelled. The rules stay then.
 
     Raises:
-        Fatal: an option cannot be used, or the kernel cannot do it.
+        Fatal: a setting cannot be used, the kernel cannot do it, or the settings have changed.
     """
+    for warning in options.warnings:
+        _log.warning(warning)
+    config = options.config
+    if options.write_config_to:
+        try:
+            write(config, options.write_config_to)
+        except ConfigurationError as error:
+            raise Fatal(str(error)) from None
+        _log.info("wrote the configuration", file=options.write_config_to)
+        return
     if options.cleanup:
-        _clean_up()
+        clean_up()
+        if options.cleanup_kube_proxy:
+            clean_up_kube_proxy()
+        return
+    if options.init_only:
+        for refused in sysctls.apply(config.conntrack):
+            raise Fatal(f"cannot set {refused}")
+        return
+    api = _api(config, options.master)
+    _set_oom_score(config.oomScoreAdj)
+    async with Client(api) as client:
+        await _Process(options, client).run()
+
+
+class _Process:
+    """What runs as long as the proxy does."""
+
+    def __init__(self, options: Options, client: Client) -> None:
+        self._options = options
+        self._config = options.config
+        self._client = client
+        self._node_name = (self._config.hostnameOverride or socket.gethostname()).strip().lower()
+        self._recorder = EventRecorder(client, _COMPONENT, self._node_name)
+        self._serving = Serving(self._config, self._node_event)
+
+    async def run(self) -> None:
+        nodes = Informer(self._client, NODES, wire.Node, field_selector=f"metadata.name={self._node_name}")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
+            group.create_task(self._serving.run())
+            group.create_task(_until_changed(self._options.config_file))
+            refused = self._set_sysctls()
+            self._node_event("Normal", "Starting", "")
+            detection = LocalDetection(self._config, self._node_name)
+            nodes.on_change(detection.node_changed)
+            group.create_task(nodes.run())
+            sync = await self._open(detection)
+            try:
+                group.create_task(self._once_synced(sync, refused))
+                await self._follow(sync, nodes)
+            finally:
+                sync.close()
+
+    async def _open(self, detection: LocalDetection) -> Sync:
+        families = _families()
+        metrics.families = tuple("IPv4" if family is Family.IPV4 else "IPv6" for family in families)
+        addresses = NodePortAddresses(self._config.nodePortAddresses or ())
+        section = self._config.nftables if self._config.mode == "nftables" else self._config.iptables
+        options = BackendOptions(
+            await detection.pods(),
+            families=frozenset(families),
+            masquerade_all=section.masqueradeAll,
+            masquerade_bit=section.masqueradeBit or 0,
+            all_node_addresses=addresses.everywhere,
+            localhost_node_ports=bool(self._config.iptables.localhostNodePorts),
+        )
+        try:
+            return Sync(Tracker(self._node_name), modes.get(self._config.mode).open(options))
+        except BackendError as error:
+            raise Fatal(str(error)) from None
+
+    async def _follow(self, sync: Sync, nodes: Informer[wire.Node]) -> None:
+        health = Health(sync, 2 * self._config.section.syncPeriod.seconds, _families())
+        self._serving.show(health, sync)
+        await Component(self._config, sync, health, self._check_failed).run(self._client, nodes)
+
+    async def _once_synced(self, sync: Sync, refused: list[sysctls.Refused]) -> None:
+        await sync.synced.wait()
+        if any(each.missing for each in refused):
+            self._set_sysctls()  # our rules have brought in connection tracking
+        if self._options.cleanup_kube_proxy:
+            await asyncio.to_thread(clean_up_kube_proxy)
+
+    def _set_sysctls(self) -> list[sysctls.Refused]:
+        refused = sysctls.apply(self._config.conntrack)
+        told = [each for each in refused if not each.missing]
+        if told:
+            text = "; ".join(map(str, told))
+            _log.warning("connection tracking stays as it is in part", refused=text)
+            self._node_event("Warning", "CannotSetSysctl", f"cannot set {text}")
+        return refused
+
+    def _node_event(self, type_: str, reason: str, message: str) -> None:
+        reference = ObjectReference(kind="Node", apiVersion="v1", name=self._node_name)
+        self._recorder.event(reference, type_, reason, message)
+
+    def _check_failed(self, key: ServiceKey, why: str) -> None:
+        reference = ObjectReference(kind="Service", apiVersion="v1", namespace=key.namespace, name=key.name)
+        message = f"node {self._node_name} {why}"
+        self._recorder.event(reference, "Warning", "FailedToStartServiceHealthcheck", message)
+
+
+def _api(config: KubeProxyConfiguration, master: str) -> Config:
+    """Where the API server is. Raises Fatal."""
+    kubeconfig = config.clientConnection.kubeconfig
+    try:
+        if master and not kubeconfig:
+            return Config(server=master.rstrip("/"))
+        api = load(kubeconfig or None)
+    except ConfigError as error:
+        raise Fatal(str(error)) from None
+    return replace(api, server=master.rstrip("/")) if master else api
+
+
+def _families() -> list[Family]:
+    """The families that this machine speaks. Upstream: ``platformCheckSupported``."""
+    if not Path("/proc/net/if_inet6").exists():
+        return [Family.IPV4]
+    try:
+        disabled = read_sysctl("net.ipv6.conf.all.disable_ipv6") == "1"
+    except OSError:
+        disabled = False
+    return [Family.IPV4] if disabled else list(Family)
+
+
+def _set_oom_score(value: int | None) -> None:
+    if value is None:
         return
     try:
-        config = load(options.kubeconfig)
-        addresses = NodePortAddresses(options.nodeport_addresses)
-        pods = PodDetection(cidrs=_networks(options.cluster_cidr))
-        mode = modes.get(options.proxy_mode or modes.NAMES[0])
-        backend = mode.open(
-            BackendOptions(
-                pods, masquerade_all=options.masquerade_all, all_node_addresses=addresses.everywhere
-            )
-        )
-    except (ConfigError, ValueError, BackendError) as error:
-        raise Fatal(str(error)) from None
-    node_name = options.hostname_override.strip().lower() or socket.gethostname().lower()
-    sync = Sync(Tracker(node_name), backend)
+        Path("/proc/self/oom_score_adj").write_text(str(value))
+    except OSError as error:
+        _log.debug("cannot set the OOM score", value=value, error=error.strerror)
+
+
+async def _until_changed(file: str) -> None:
+    """Return never; raise Fatal when the configuration file has another content.
+
+    As kube-proxy, which is then started again by whoever started it. Connections notice nothing. A file that
+    goes away (a ConfigMap being unmounted) is no change.
+    """
+    if not file:
+        return
+    known = _content(file)
+    changed = asyncio.Event()
     try:
-        async with Client(config) as client:
-            await _Proxy(sync, addresses).run(client, options)
+        watch = FileWatch(changed.set)
+    except OSError as error:
+        _log.warning("a change of the configuration will not be noticed", error=error.strerror)
+        return
+    try:
+        while True:
+            watch.watch([file])
+            content = _content(file)
+            if content not in (known, None):
+                raise Fatal(f"{file} has changed; ending, to be started with what it says now")
+            await changed.wait()
+            changed.clear()
     finally:
-        sync.close()
+        watch.close()
 
 
-class _Proxy:
-    """Informers in, rules out."""
-
-    def __init__(self, sync: Sync, addresses: NodePortAddresses) -> None:
-        self._sync = sync
-        self._addresses = addresses
-        self._health = Health(sync)
-        self._checks = ServiceHealthChecks(sync.tracker, lambda: self._health.healthy)
-        self._cidrs: dict[str, tuple[Network, ...]] = {}
-        sync.on_written(self._checks.update)
-
-    async def run(self, client: Client, options: Options) -> None:
-        tracker = self._sync.tracker
-        services = Informer(client, SERVICES, wire.Service, label_selector=_OUR_SERVICES)
-        slices = Informer(client, ENDPOINTSLICES, wire.EndpointSlice, label_selector=_OUR_SLICES)
-        nodes = Informer(client, NODES, wire.Node, field_selector=f"metadata.name={tracker.node_name}")
-        # Clusters before Kubernetes 1.33 have no ServiceCIDRs: nothing waits for these.
-        cidrs = Informer(client, SERVICECIDRS, wire.ServiceCIDR)
-        services.on_change(self._service_changed)
-        slices.on_change(self._sync.slice_changed)
-        nodes.on_change(lambda _, node: self._node_changed(node))
-        cidrs.on_change(self._cidr_changed)
-        informers = (services, slices, nodes, cidrs)
-        server = HealthServer("proxy")
-        self._add_pages(server)
-        try:
-            for address in dict.fromkeys((options.healthz_bind_address, options.metrics_bind_address)):
-                await server.start(address)
-            async with asyncio.TaskGroup() as group:
-                for informer in informers:
-                    informer.on_batch(self._sync.flush)
-                    group.create_task(informer.run())
-                await wait_synced(services, slices, nodes)
-                group.create_task(self._sync.run())
-        except ValueError as error:
-            raise Fatal(str(error)) from None
-        except OSError as error:
-            raise Fatal(error.strerror or str(error)) from None
-        finally:
-            await self._checks.close()
-            await server.close()
-
-    def _add_pages(self, server: HealthServer) -> None:
-        server.add_page("/healthz", self._health.healthz)
-        server.add_page("/livez", self._health.livez)
-        server.add_page("/proxyMode", lambda: Page(200, b"nftables"))
-        server.ready_check(
-            "rules",
-            lambda: None if self._sync.synced.is_set() else "the first rules are not in the kernel yet",
-        )
-        server.ready_check("kernel", lambda: self._sync.failing or None)
-
-    def _service_changed(self, old: wire.Service | None, new: wire.Service | None) -> None:
-        metrics.service_changes.inc()
-        self._sync.tracker.service_changed(old, new)
-
-    def _node_changed(self, node: wire.Node | None) -> None:
-        self._health.node = node
-        self._sync.tracker.node_changed(node)
-        self._sync.backend.set_node(NodeAddresses(tuple(internal_ips(node)), tuple(self._addresses.of(node))))
-
-    def _cidr_changed(self, old: wire.ServiceCIDR | None, new: wire.ServiceCIDR | None) -> None:
-        if new is not None:
-            texts = (new.spec.cidrs or ()) if new.spec is not None else ()
-            self._cidrs[new.metadata.name] = _networks(texts)
-        elif old is not None:
-            self._cidrs.pop(old.metadata.name, None)
-        self._sync.backend.set_service_cidrs(
-            network for networks in self._cidrs.values() for network in networks
-        )
-
-
-def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    """Raises ValueError for a text that is no range."""
-    return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts if text.strip())
-
-
-def _clean_up() -> None:
+def _content(file: str) -> bytes | None:
     try:
-        for name in modes.NAMES:
-            for removed in modes.get(name).clean_up():
-                _log.info("removed rules", rules=removed)
-    except BackendError as error:
-        raise Fatal(str(error)) from None
+        return Path(file).read_bytes()
+    except FileNotFoundError:
+        return None

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from clusterip.kernel.nftables import Family
 from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.proxy import wire
-from clusterip.proxy.model import Address, Network, pack_address
+from clusterip.proxy.model import Address, Network, family_of, pack_address
 
 _DELETION_TAINT = "ToBeDeletedByClusterAutoscaler"
 PRIMARY = "primary"
 
 
-def internal_ips(node: wire.Node | None) -> list[Address]:
-    """The node's InternalIPs, which is what kube-proxy calls its primary addresses."""
-    if node is None or node.status is None:
-        return []
-    found = (pack_address(item.address) for item in node.status.addresses or () if item.type == "InternalIP")
-    return [address for address in found if address is not None]
+def primary_addresses(node: wire.Node | None, override: str = "") -> list[Address]:
+    """The node's address, and its first one of the other family if it has one.
+
+    InternalIPs come before ExternalIPs. ``override`` (``--bind-address``) takes the place of the address of
+    its family, unless it is unspecified. Upstream: ``GetNodeHostIPs``, ``detectNodeIPs``.
+    """
+    found: dict[Family, Address] = {}
+    chosen = pack_address(override) if override else None
+    if chosen is not None and any(chosen):
+        found[family_of(chosen)] = chosen
+    items = (node.status.addresses or ()) if node is not None and node.status is not None else ()
+    for kind in ("InternalIP", "ExternalIP"):
+        for item in items:
+            address = pack_address(item.address) if item.type == kind else None
+            if address is not None:
+                found.setdefault(family_of(address), address)
+    return list(found.values())
+
+
+def pod_cidrs(node: wire.Node | None) -> tuple[str, ...]:
+    """The ranges of this node's Pods; none as long as nobody has given it any."""
+    spec = node.spec if node is not None else None
+    return (spec.podCIDRs or ()) if spec is not None else ()
 
 
 def is_eligible(node: wire.Node | None) -> bool:
@@ -30,20 +47,31 @@ def is_eligible(node: wire.Node | None) -> bool:
     return not any(taint.key == _DELETION_TAINT for taint in taints or ())
 
 
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Raises ValueError for a text that is no range."""
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def first_of_each_family(found: Sequence[Network]) -> tuple[Network, ...]:
+    """Of several ranges the first IPv4 and the first IPv6 one, as upstream's local detectors take them."""
+    by_version: dict[int, Network] = {}
+    for network in found:
+        by_version.setdefault(network.version, network)
+    return tuple(by_version.values())
+
+
 class NodePortAddresses:
     """Where node ports answer, from ``--nodeport-addresses``.
 
-    Nothing, or ``primary``: on the Node's InternalIPs. Else on local addresses within the given ranges; a
-    range of everything means all local addresses but loopback ones, also those that come later.
+    ``primary``: on the Node's own addresses. Else on local addresses within the given ranges; a range of
+    everything (or none) means all local addresses but loopback ones, also those that come later.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Raises ValueError for a text that is no range."""
         given = list(texts)
-        self.primary = not given or given == [PRIMARY]
-        self._ranges: list[Network] = (
-            [] if self.primary else [ipaddress.ip_network(text, strict=False) for text in given]
-        )
+        self.primary = given == [PRIMARY]
+        self._ranges: tuple[Network, ...] = () if self.primary else networks(given)
 
     @property
     def everywhere(self) -> frozenset[Family]:
@@ -58,10 +86,10 @@ class NodePortAddresses:
             family for family, ranges in own.items() if not ranges or any(not r.prefixlen for r in ranges)
         )
 
-    def of(self, node: wire.Node | None) -> list[Address]:
-        """The addresses now."""
+    def of(self, primary: Sequence[Address]) -> list[Address]:
+        """The addresses now, on a node with these primary ones."""
         if self.primary:
-            return internal_ips(node)
+            return [address for address in primary if not ipaddress.ip_address(address).is_loopback]
         with RouteSocket() as routes:
             local = [address.address.ip for address in routes.addresses()]
         return [

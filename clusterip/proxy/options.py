@@ -1,24 +1,28 @@
-"""What the proxy can be told."""
+"""What the proxy was asked to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusterip.proxy.config.types import KubeProxyConfiguration
+
 
 @dataclass(frozen=True)
 class Options:
-    """Options of ``clusterip proxy``; the names are kube-proxy's."""
+    """The configuration, complete and checked (:func:`clusterip.proxy.config.load.load`), and what to do."""
 
-    kubeconfig: str | None = None
-    hostname_override: str = ""
-    """The name of this node's Node object; empty: the host's name in lower case."""
-    proxy_mode: str = "nftables"
-    cluster_cidr: tuple[str, ...] = ()
-    """The Pods' addresses: who else connects to a ClusterIP is masqueraded."""
-    masquerade_all: bool = False
-    nodeport_addresses: tuple[str, ...] = ()
-    """Where node ports answer: ranges of local addresses; empty or ``primary``: the Node's InternalIPs."""
-    healthz_bind_address: str = "0.0.0.0:10256"
-    metrics_bind_address: str = "127.0.0.1:10249"
+    config: KubeProxyConfiguration
+    config_file: str = ""
+    """Where the configuration came from: when it changes there, the proxy ends to be started with the new."""
+    master: str = ""
+    """The API server's URL, instead of the kubeconfig's."""
     cleanup: bool = False
     """Remove the rules and end."""
+    cleanup_kube_proxy: bool = False
+    """Remove what kube-proxy left behind, once our rules are in place."""
+    init_only: bool = False
+    """Only do what takes full root privileges, and end."""
+    write_config_to: str = ""
+    """Write the configuration to this file, and end."""
+    warnings: tuple[str, ...] = ()
+    """What somebody should hear about the settings."""

@@ -202,8 +202,9 @@ async def test_health_check_node_port(serving: Node) -> None:
     serving.request("DELETE", f"{SERVICES}/web")
     balanced = web(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=31234)
     serving.request("POST", SERVICES, balanced)
-    await until(lambda: serving.page(31234, "/")[0] == 200)
-    _, body, headers = serving.page(31234, "/", NODE4)
+    await until(lambda: serving.page(31234, "/", NODE4)[0] == 200)
+    assert serving.page(31234, "/")[0] == 0  # only where node ports answer
+    _, body, headers = serving.page(31234, "/any/path", NODE4)
     assert json.loads(body) == {
         "service": {"namespace": "default", "name": "web"},
         "localEndpoints": 1,
@@ -211,15 +212,15 @@ async def test_health_check_node_port(serving: Node) -> None:
     }
     assert headers["X-Load-Balancing-Endpoint-Weight"] == "1"
     move(serving)
-    await until(lambda: serving.page(31234, "/healthz")[0] == 503)
+    await until(lambda: serving.page(31234, "/healthz", NODE4)[0] == 503)
     serving.request("DELETE", f"{SERVICES}/web")
-    await until(lambda: serving.page(31234, "/")[0] == 0)
+    await until(lambda: serving.page(31234, "/", NODE4)[0] == 0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--proxy-mode=teleport",), "there is no proxy mode"),
+        (("--proxy-mode=teleport",), "must be nftables or blank"),
         (("--cluster-cidr=10.0.0.0/99",), "10.0.0.0/99"),
         (("--nodeport-addresses=here",), "here"),
         (("--kubeconfig=/nowhere",), "/nowhere"),

@@ -13,7 +13,7 @@ from clusterip.objects import codec
 from clusterip.proxy import wire
 from clusterip.proxy.endpoints import SliceIndex, endpoints_by_port
 from clusterip.proxy.model import ServiceKey, pack_address, show_destination
-from clusterip.proxy.nodes import NodePortAddresses, internal_ips, is_eligible
+from clusterip.proxy.nodes import NodePortAddresses, is_eligible, primary_addresses
 from clusterip.proxy.services import health_check_port, service_ports
 from clusterip.proxy.tracker import Tracker
 from tests.support.proxy_objects import NODE, endpoint, service, slice_of
@@ -182,8 +182,8 @@ def node(**more: Any) -> wire.Node:
 
 
 def test_node() -> None:
-    assert internal_ips(node()) == [pack_address("192.0.2.1"), pack_address("2001:db8::1")]
-    assert internal_ips(None) == []
+    assert primary_addresses(node()) == [pack_address("192.0.2.1"), pack_address("2001:db8::1")]
+    assert primary_addresses(None) == []
     assert is_eligible(node())
     assert not is_eligible(None)
     assert not is_eligible(node(spec={"taints": [{"key": "ToBeDeletedByClusterAutoscaler"}]}))
@@ -191,9 +191,28 @@ def test_node() -> None:
 
 
 @pytest.mark.parametrize(
+    ("addresses", "override", "primary"),
+    [
+        (["InternalIP=192.0.2.1", "InternalIP=192.0.2.2"], "", ["192.0.2.1"]),
+        (["ExternalIP=198.51.100.1", "InternalIP=192.0.2.1"], "", ["192.0.2.1"]),
+        (["ExternalIP=198.51.100.1"], "", ["198.51.100.1"]),
+        (["InternalIP=192.0.2.1", "ExternalIP=2001:db8::1"], "", ["192.0.2.1", "2001:db8::1"]),
+        (["InternalIP=192.0.2.1", "InternalIP=2001:db8::1"], "192.0.2.9", ["192.0.2.9", "2001:db8::1"]),
+        (["InternalIP=192.0.2.1"], "0.0.0.0", ["192.0.2.1"]),
+        ([], "2001:db8::9", ["2001:db8::9"]),
+        (["Hostname=node-1"], "", []),
+    ],
+)
+def test_primary_addresses(addresses: list[str], override: str, primary: list[str]) -> None:
+    items = [dict(zip(("type", "address"), item.split("=", 1), strict=True)) for item in addresses]
+    found = primary_addresses(node(status={"addresses": items}), override)
+    assert found == [pack_address(address) for address in primary]
+
+
+@pytest.mark.parametrize(
     ("given", "everywhere"),
     [
-        ((), set()),
+        ((), {Family.IPV4, Family.IPV6}),
         (("primary",), set()),
         (("192.0.2.0/24",), {Family.IPV6}),
         (("0.0.0.0/0", "2001:db8::/32"), {Family.IPV4}),

@@ -1,0 +1,19 @@
+"""Removing everything that any of our data planes has made."""
+
+from __future__ import annotations
+
+from clusterip.process import Fatal, log
+from clusterip.proxy import modes
+from clusterip.proxy.backend import BackendError
+
+_log = log.get("proxy")
+
+
+def clean_up() -> None:
+    """Remove the rules of all data planes. Raises Fatal."""
+    try:
+        for name in modes.NAMES:
+            for removed in modes.get(name).clean_up():
+                _log.info("removed rules", rules=removed)
+    except BackendError as error:
+        raise Fatal(str(error)) from None
