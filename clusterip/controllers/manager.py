@@ -9,9 +9,12 @@ from typing import Any
 from clusterip.client.rest import Client
 from clusterip.controllers.context import Context
 from clusterip.controllers.controller import Controller
+from clusterip.controllers.daemonset.controller import DaemonSetController
 from clusterip.controllers.deployment.controller import DeploymentController
+from clusterip.controllers.disruption.controller import DisruptionController
 from clusterip.controllers.endpoints.controller import EndpointsController
 from clusterip.controllers.endpointslice.controller import EndpointSliceController
+from clusterip.controllers.endpointslicemirroring.controller import EndpointSliceMirroringController
 from clusterip.controllers.garbagecollector.controller import GarbageCollector
 from clusterip.controllers.namespaces import NamespaceController
 from clusterip.controllers.nodeipam import NodeIpamController
@@ -19,8 +22,10 @@ from clusterip.controllers.nodelifecycle.controller import NodeLifecycleControll
 from clusterip.controllers.options import Options
 from clusterip.controllers.podgc import PodGarbageCollector
 from clusterip.controllers.replicaset.controller import ReplicaSetController
+from clusterip.controllers.replicationcontroller import ReplicationManager
 from clusterip.controllers.scheduler.controller import Scheduler
 from clusterip.controllers.serviceaccounts import RootCaPublisher, ServiceAccountController
+from clusterip.controllers.statefulset.controller import StatefulSetController
 from clusterip.controllers.tainteviction import TaintEvictionController
 from clusterip.objects import kinds
 
@@ -44,11 +49,16 @@ def _root_ca(context: Context, options: Options) -> Controller[Any] | None:
 
 FACTORIES: dict[str, Factory] = {
     EndpointSliceController.name: lambda c, o: EndpointSliceController(c, o.max_endpoints_per_slice),
+    EndpointSliceMirroringController.name: lambda c, o: EndpointSliceMirroringController(c),
     EndpointsController.name: lambda c, o: EndpointsController(c),
     DeploymentController.name: lambda c, o: DeploymentController(c),
     ReplicaSetController.name: lambda c, o: ReplicaSetController(c),
+    DaemonSetController.name: lambda c, o: DaemonSetController(c),
+    StatefulSetController.name: lambda c, o: StatefulSetController(c),
+    ReplicationManager.name: lambda c, o: ReplicationManager(c),
     Scheduler.name: lambda c, o: Scheduler(c),
     NodeIpamController.name: _node_ipam,
+    DisruptionController.name: lambda c, o: DisruptionController(c),
     NodeLifecycleController.name: lambda c, o: NodeLifecycleController(c, o.node_monitor_grace_period),
     TaintEvictionController.name: lambda c, o: TaintEvictionController(c),
     NamespaceController.name: lambda c, o: NamespaceController(c),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from clusterip.controllers.moments import unix_time
 from clusterip.objects.core.pod import Pod, PodCondition
 
@@ -39,9 +41,20 @@ def seconds_until_available(pod: Pod, min_ready_seconds: int, now: float) -> flo
     return max(0.0, since + min_ready_seconds - now)
 
 
+def next_available(pods: Iterable[Pod], min_ready_seconds: int, now: float) -> float | None:
+    """Seconds until the next Pod will have been ready for long enough, or None if none waits for that."""
+    waits = (seconds_until_available(pod, min_ready_seconds, now) for pod in pods)
+    return min((wait for wait in waits if wait), default=None)
+
+
 def is_terminal(pod: Pod) -> bool:
     """Whether all of its containers have ended for good."""
     return pod.status.phase in ("Succeeded", "Failed")
+
+
+def is_terminating(pod: Pod) -> bool:
+    """Being deleted, while something of it still runs."""
+    return pod.metadata.deletionTimestamp is not None and not is_terminal(pod)
 
 
 def is_active(pod: Pod) -> bool:

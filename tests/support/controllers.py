@@ -29,6 +29,7 @@ from clusterip.objects.coordination.lease import Lease, LeaseSpec
 from clusterip.objects.core.node import Node, NodeCondition, NodeStatus
 from clusterip.objects.core.pod import PODS, Pod
 from clusterip.objects.meta import Object, ObjectMeta
+from tests.support.kubectl import Kubectl
 
 O = TypeVar("O", bound=Object)  # noqa: E741
 
@@ -109,7 +110,14 @@ async def eventually(
                     if condition(seen):
                         return seen
     except TimeoutError:
-        raise AssertionError(f"{type_.__name__}: not within {SECONDS} s; last seen: {seen}") from None
+        raise AssertionError(
+            f"{type_.__name__}: not within {SECONDS} s; last seen: {[o.metadata.name for o in seen]}"
+        ) from None
+
+
+async def run(kubectl: Kubectl, *arguments: str, stdin: str | None = None) -> str:
+    """kubectl while the hollow nodes of this event loop go on."""
+    return await asyncio.to_thread(kubectl, *arguments, stdin=stdin)
 
 
 class HollowNode:

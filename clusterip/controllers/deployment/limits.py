@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from clusterip.controllers.scaled import scaled
 from clusterip.objects.apps.deployment import Deployment
 from clusterip.objects.base import IntOrString
 
@@ -39,9 +38,5 @@ def _limits(deployment: Deployment) -> tuple[int, int]:
 
 
 def _scaled(value: IntOrString | None, total: int, *, up: bool) -> int:
-    """A number, or a percentage of ``total`` rounded ``up`` or down. Unset means 25 %, as by default."""
-    if isinstance(value, int):
-        return value
-    text = value if value is not None else "25%"
-    share = int(text.removesuffix("%")) * total / 100
-    return math.ceil(share) if up else math.floor(share)
+    """Unset means 25 %, as by default."""
+    return scaled(value if value is not None else "25%", total, up=up)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
-
 from clusterip.controllers.copying import deep_copy
+from clusterip.controllers.shorthash import short_hash
 from clusterip.objects.core.pod_spec import PodTemplateSpec
 
 HASH_LABEL = "pod-template-hash"
-
-# Upstream's alphabet (apimachinery/pkg/util/rand): no vowels and no look-alikes, so no words.
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_LENGTH = 10
-_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def same_template(a: PodTemplateSpec, b: PodTemplateSpec) -> bool:
@@ -24,9 +16,7 @@ def same_template(a: PodTemplateSpec, b: PodTemplateSpec) -> bool:
 
 def template_hash(template: PodTemplateSpec, collisions: int | None) -> str:
     """A name for the template; ``collisions`` gives another one if that is taken by something else."""
-    data = _encoder.encode(_without_hash(template)) + str(collisions or 0).encode()
-    digest = hashlib.blake2b(data, digest_size=_LENGTH).digest()
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest)
+    return short_hash(_without_hash(template), collisions)
 
 
 def _without_hash(template: PodTemplateSpec) -> PodTemplateSpec:

@@ -48,11 +48,28 @@ def subsets_of(service: Service, service_pods: Iterable[Pod]) -> list[EndpointSu
         ready = tolerant or pod_facts.is_ready(pod)
         for port in _ports(service, pod):
             by_port.setdefault(port, {})[key] = ready
-    ports_by_hosts: dict[frozenset[tuple[_Address, bool]], list[_Port]] = {}
-    for port, hosts in by_port.items():
-        ports_by_hosts.setdefault(frozenset(hosts.items()), []).append(port)
-    packed = [_subset(hosts, ports, addresses) for hosts, ports in ports_by_hosts.items()]
-    return sorted(packed, key=lambda s: [(p.port, p.protocol, p.name) for p in s.ports])
+    return _pack(by_port, addresses)
+
+
+def repacked(subsets: Iterable[EndpointSubset]) -> list[EndpointSubset]:
+    """Subsets that anybody wrote, packed: no address and no combination of ports twice.
+
+    What is ready in one subset and not ready in another, for the same port, is not ready.
+    """
+    addresses: dict[_Address, EndpointAddress] = {}
+    by_port: dict[_Port, dict[_Address, bool]] = {}
+    for subset in subsets:
+        ports = [_Port(p.name, p.port, p.protocol or "TCP", p.appProtocol) for p in subset.ports] or [
+            _NO_PORT
+        ]
+        for ready, given in ((True, subset.addresses), (False, subset.notReadyAddresses)):
+            for address in given:
+                key = address.ip, address.targetRef.uid if address.targetRef is not None else ""
+                addresses.setdefault(key, address)
+                for port in ports:
+                    hosts = by_port.setdefault(port, {})
+                    hosts[key] = hosts.get(key, True) and ready
+    return _pack(by_port, addresses)
 
 
 def truncate(subsets: list[EndpointSubset], capacity: int = CAPACITY) -> bool:
@@ -75,6 +92,16 @@ def truncate(subsets: list[EndpointSubset], capacity: int = CAPACITY) -> bool:
             subset.notReadyAddresses = subset.notReadyAddresses[:share]
         left -= min(share, count)
     return True
+
+
+def _pack(
+    by_port: dict[_Port, dict[_Address, bool]], addresses: dict[_Address, EndpointAddress]
+) -> list[EndpointSubset]:
+    ports_by_hosts: dict[frozenset[tuple[_Address, bool]], list[_Port]] = {}
+    for port, hosts in by_port.items():
+        ports_by_hosts.setdefault(frozenset(hosts.items()), []).append(port)
+    packed = [_subset(hosts, ports, addresses) for hosts, ports in ports_by_hosts.items()]
+    return sorted(packed, key=lambda s: [(p.port, p.protocol, p.name) for p in s.ports])
 
 
 def _ports(service: Service, pod: Pod) -> list[_Port]:

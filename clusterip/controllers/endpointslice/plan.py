@@ -77,6 +77,12 @@ def labels_of(service: Service) -> dict[str, str]:
     return {**labels, SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
 
 
+def name_prefix(service: str) -> str:
+    """What the names of a Service's slices begin with: the dash looks better, where there is room for it."""
+    prefix = f"{service}-"
+    return service if names.dns_subdomain(names.as_prefix(prefix)) else prefix
+
+
 def _plan_group(
     service: Service,
     address_type: str,
@@ -151,12 +157,9 @@ def _rewritten(current: EndpointSlice, endpoints: list[Endpoint], labels: dict[s
 
 
 def _new_slice(service: Service, address_type: str, group: Group, labels: dict[str, str]) -> EndpointSlice:
-    prefix = f"{service.metadata.name}-"
-    if names.dns_subdomain(names.as_prefix(prefix)):
-        prefix = service.metadata.name
     return EndpointSlice(
         metadata=ObjectMeta(
-            generateName=prefix,
+            generateName=name_prefix(service.metadata.name),
             namespace=service.metadata.namespace,
             labels=labels,
             ownerReferences=[controller_reference(service)],

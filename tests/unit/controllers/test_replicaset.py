@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from clusterip.controllers.pods import next_available
 from clusterip.controllers.replicaset.ranking import to_delete
-from clusterip.controllers.replicaset.status import next_check, status_of
+from clusterip.controllers.replicaset.status import status_of
 from clusterip.objects import times
 from clusterip.objects.core.pod import Pod
 from tests.support.objects import CREATED, make_pod, make_replica_set
@@ -66,8 +67,8 @@ def test_status_counts() -> None:
     assert (status.replicas, status.fullyLabeledReplicas) == (3, 1)
     assert (status.readyReplicas, status.availableReplicas) == (2, 1)
     assert status.terminatingReplicas == 1
-    assert next_check(replica_set, pods, NOW) == 20
-    assert next_check(replica_set, pods[:1], NOW) is None
+    assert next_available(pods, replica_set.spec.minReadySeconds, NOW) == 20
+    assert next_available(pods[:1], replica_set.spec.minReadySeconds, NOW) is None
 
 
 def test_a_failure_shows_until_it_is_over() -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
-import pytest
 
 from clusterip.client.informer import Informer
 from clusterip.client.rest import Client
@@ -17,8 +13,8 @@ from clusterip.objects.core.event import Event
 from clusterip.objects.core.pod import Pod
 from clusterip.objects.core.service import Service
 from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES, EndpointSlice
-from tests.support.apiserver import RunningApiServer, running_apiserver
-from tests.support.controllers import HollowNode, RunningControllers, client_of, eventually
+from tests.support.apiserver import RunningApiServer
+from tests.support.controllers import RunningControllers, eventually, run
 from tests.support.kubectl import Kubectl
 
 APP = """
@@ -38,46 +34,6 @@ spec:
     spec:
       containers: [{name: web, image: clusterip.local/echo, ports: [{name: http, containerPort: 8080}]}]
 """
-
-
-@pytest.fixture
-def apiserver(tmp_path: Path) -> Iterator[RunningApiServer]:
-    with running_apiserver(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def controllers(apiserver: RunningApiServer, tmp_path: Path) -> Iterator[RunningControllers]:
-    controllers = RunningControllers(apiserver.kubeconfig, tmp_path / "controllers.log")
-    controllers.start()
-    yield controllers
-    assert controllers.stop() == 0
-
-
-@pytest.fixture
-async def client(apiserver: RunningApiServer) -> AsyncIterator[Client]:
-    async with client_of(apiserver.kubeconfig) as client:
-        yield client
-
-
-@pytest.fixture
-async def nodes(client: Client, controllers: RunningControllers) -> AsyncIterator[list[HollowNode]]:
-    nodes = [HollowNode(client, f"node-{i}") for i in (1, 2, 3)]
-    for node in nodes:
-        await node.start()
-    yield nodes
-    for node in nodes:
-        await node.stop()
-
-
-@pytest.fixture
-def kubectl(apiserver: RunningApiServer, tmp_path: Path, nodes: list[HollowNode]) -> Kubectl:
-    return Kubectl(apiserver.kubeconfig, tmp_path)
-
-
-async def run(kubectl: Kubectl, *arguments: str, stdin: str | None = None) -> str:
-    """kubectl while the hollow nodes of this event loop go on."""
-    return await asyncio.to_thread(kubectl, *arguments, stdin=stdin)
 
 
 def ready_addresses(slices: list[EndpointSlice], service: str = "my-service") -> set[str]:

@@ -1,0 +1,1 @@
+"""EndpointSlices for Services without a selector, from the Endpoints that somebody wrote."""

@@ -1,0 +1,1 @@
+"""StatefulSets: numbered Pods that keep their names."""
