@@ -7,7 +7,6 @@ import ipaddress
 
 from clusterip.client.informer import Informer, wait_synced
 from clusterip.client.rest import Client
-from clusterip.kernel.nftables import Family
 from clusterip.objects.core.service import SERVICES
 from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
 from clusterip.objects.networking.servicecidr import SERVICECIDRS
@@ -113,7 +112,7 @@ class Component:
         for port, choice, _ in self._sync.tracker.states():
             if not choice.exist or choice.local:
                 continue
-            family = "IPv4" if port.key.family is Family.IPV4 else "IPv6"
+            family = metrics.label_of(port.key.family)
             policies = (
                 ("internal", port.internal_local),
                 ("external", port.external_local and port.is_external),

@@ -15,7 +15,6 @@ from clusterip.proxy.nodes import is_eligible
 from clusterip.proxy.sync import Sync
 
 _JSON = "application/json"
-_FAMILIES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
@@ -30,7 +29,7 @@ class Health:
         self.node: wire.Node | None = None
         self._sync = sync
         self._patience = patience
-        self._families = [_FAMILIES[family] for family in sorted(families, key=lambda f: f.name)]
+        self._families = sorted(map(metrics.label_of, families))
 
     @property
     def healthy(self) -> bool:

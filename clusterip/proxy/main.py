@@ -99,7 +99,7 @@ class _Process:
 
     async def _open(self, detection: LocalDetection) -> Sync:
         families = _families()
-        metrics.families = tuple("IPv4" if family is Family.IPV4 else "IPv6" for family in families)
+        metrics.families = tuple(map(metrics.label_of, families))
         addresses = NodePortAddresses(self._config.nodePortAddresses or ())
         section = self._config.nftables if self._config.mode == "nftables" else self._config.iptables
         options = BackendOptions(

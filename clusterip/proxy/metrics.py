@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_creat
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from clusterip.kernel.nftables import Family
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # kube-proxy has no such series
 
 families: tuple[str, ...] = ("IPv4", "IPv6")
@@ -26,6 +28,11 @@ _PROGRAMMING = (
     *range(60, 120, 5),
     *range(120, 301, 30),
 )
+
+
+def label_of(family: Family) -> str:
+    """A family as the label ``ip_family`` calls it."""
+    return "IPv4" if family is Family.IPV4 else "IPv6"
 
 
 class _OfFamilies:
@@ -101,8 +108,11 @@ endpoint_changes_pending = Gauge(
 )
 healthz_answers = Counter(_PREFIX + "proxy_healthz_total", "Cumulative proxy healthz HTTP status", ("code",))
 livez_answers = Counter(_PREFIX + "proxy_livez_total", "Cumulative proxy livez HTTP status", ("code",))
-forgetting_seconds = _latency(
-    "conntrack_reconciler_sync_duration_seconds", "ReconcileConntrackFlowsLatency latency in seconds"
+forgetting_seconds = Histogram(
+    _PREFIX + "conntrack_reconciler_sync_duration_seconds",
+    "ReconcileConntrackFlowsLatency latency in seconds",
+    ("ip_family",),
+    buckets=_LATENCIES,
 )
 forgotten_flows = Counter(
     _PREFIX + "conntrack_reconciler_deleted_entries_total",

@@ -171,6 +171,7 @@ class Sync:
             self._forget_all_flows()
             self.synced.set()
         else:
+            metrics.partial_sync_seconds.observe(seconds)
             for change in changes:
                 self._forget_flows(change.old, change.new)
         touched = self.tracker.take_touched()

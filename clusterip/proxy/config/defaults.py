@@ -38,6 +38,8 @@ def set_defaults(config: KubeProxyConfiguration) -> None:
     logging.format = logging.format or "text"
     if not logging.flushFrequency.nanoseconds:
         logging.flushFrequency = Duration.of(5)
+    for routing in (logging.options.text, logging.options.json):
+        routing.infoBufferSize = routing.infoBufferSize or "0"
 
 
 def _set_mode_defaults(config: KubeProxyConfiguration) -> None:
