@@ -112,11 +112,9 @@ class WatchCache:
         self.extra.clear()
         # A change of our own, so that the watch surely comes to a point known to be the present.
         newest = await self._mark()
-        start = max(0, newest - HISTORY)
-        items: Sequence[KeyValue] = ()
+        start = max(1, newest - HISTORY)
         try:
-            if start:
-                items = (await self.store.list(PREFIX, revision=start)).items
+            items = (await self.store.list(PREFIX, revision=start)).items
         except Compacted as compacted:
             start = compacted.revision
             items = (await self.store.list(PREFIX, revision=start)).items

@@ -56,6 +56,7 @@ class Gateway:
         self.login = Login(user)
         self.trouble = ""
         self._failures = 0
+        self._down_since = 0.0
         self._under_way: dict[str, set[asyncio.Timeout]] = {endpoint: set() for endpoint in endpoints}
         self._calls = 0
         self._idle = asyncio.Event()
@@ -82,7 +83,7 @@ class Gateway:
         self.check_open()
         body = _encode(request)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
+        began = loop.time()
         pause = FIRST_PAUSE
         repeated = False
         self._calls += 1
@@ -94,7 +95,8 @@ class Gateway:
                 except Unavailable as error:
                     self.check_open()
                     self.failed(endpoint, error)
-                    if loop.time() > deadline:
+                    # In an outage that lasts, callers are told so at once instead of after a wait each.
+                    if loop.time() > min(began, self._down_since or began) + PATIENCE_SECONDS:
                         raise
                     # A connection that was never made cannot have carried anything.
                     repeated |= not isinstance(error.__cause__, aiohttp.ClientConnectorError)
@@ -165,6 +167,7 @@ class Gateway:
 
     def answered(self) -> None:
         self._failures = 0
+        self._down_since = 0.0
         self.trouble = ""
 
     def failed(self, endpoint: str, error: Unavailable) -> None:
@@ -172,6 +175,7 @@ class Gateway:
         self._failures += 1
         if self._failures >= len(self._endpoints):
             self.trouble = str(error)
+            self._down_since = self._down_since or asyncio.get_running_loop().time()
         if self.endpoint == endpoint:
             self._current = (self._current + 1) % len(self._endpoints)
 

@@ -157,3 +157,13 @@ async def test_watchers_end_with_the_cache(store: SQLiteStore) -> None:
     async with running(store) as cache:
         await cache.watch(CONFIGMAPS, heard.watcher, cache.revision)
     assert heard.ended
+
+
+async def test_a_young_store_may_have_been_compacted(store: SQLiteStore) -> None:
+    await put(store, "a", v="1")
+    newest = await put(store, "a", v="2")
+    await store.compact(newest)
+    async with asyncio.timeout(10), running(store) as cache:
+        entry = cache.of(CONFIGMAPS).get("n", "a")
+        assert entry is not None
+        assert entry.revision == newest
