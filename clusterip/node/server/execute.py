@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.manager import PodManager
+from clusterip.node.pods.slot import Slot
 from clusterip.node.runtime import exec as runtime_exec
 from clusterip.node.runtime.container import Container
 from clusterip.node.server.channels import (
     ERROR,
+    RESIZE,
     STDERR,
+    STDIN,
     STDOUT,
     Channels,
     exit_status,
@@ -24,7 +28,13 @@ from clusterip.node.server.channels import (
     success,
 )
 from clusterip.node.server.find import find_running
+from clusterip.node.server.spdy.channels import PROTOCOLS, SpdyChannels
+from clusterip.node.server.spdy.upgrade import negotiate, spdy, wants_spdy
+from clusterip.node.server.websocket import WebSocketChannels
+from clusterip.process import log
+from clusterip.process.hijack import Hijacked
 
+_log = log.get("node")
 _TRUE = ("1", "true")
 _QUEUED = 256  # pieces of output an attached client may lag behind before it loses some
 
@@ -61,6 +71,12 @@ class Streams:
         """The channel on which the client is told that the connection stands."""
         return STDOUT if self.stdout else STDERR if self.stderr else ERROR
 
+    @property
+    def channels(self) -> set[int]:
+        """The channels that the client opens, beside that for errors."""
+        wanted = {STDIN: self.stdin, STDOUT: self.stdout, STDERR: self.stderr, RESIZE: self.tty}
+        return {channel for channel, is_wanted in wanted.items() if is_wanted}
+
 
 class Execute:
     """Serves exec and attach."""
@@ -75,7 +91,11 @@ class Execute:
             raise web.HTTPBadRequest(text="you must specify the command to run")
         streams = Streams.of(request)
         _slot, container = find_running(request, self._manager)
-        channels = await Channels.open(request, streams.first)
+        return await _connected(request, streams, partial(self._exec, container, command, streams))
+
+    async def _exec(
+        self, container: Container, command: list[str], streams: Streams, channels: Channels
+    ) -> None:
         try:
             execution = await runtime_exec.start(
                 container,
@@ -87,12 +107,11 @@ class Execute:
             )
         except runtime_exec.ExecFailed as error:
             await channels.finish(failure(_explained(command, error)))
-            return channels.response
+            return
         try:
             await self._converse(channels, execution, streams, command)
         finally:
             execution.close()
-        return channels.response
 
     async def _converse(
         self,
@@ -130,7 +149,9 @@ class Execute:
     async def attach(self, request: web.Request) -> web.StreamResponse:
         streams = Streams.of(request)
         slot, container = find_running(request, self._manager)
-        channels = await Channels.open(request, streams.first)
+        return await _connected(request, streams, partial(self._attach, slot, container, streams))
+
+    async def _attach(self, slot: Slot, container: Container, streams: Streams, channels: Channels) -> None:
         output: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_QUEUED)
 
         def take(stream: str, data: bytes) -> None:
@@ -153,7 +174,23 @@ class Execute:
             for task in (sending, feeding):
                 task.cancel()
             await asyncio.gather(sending, feeding, return_exceptions=True)
+
+
+async def _connected(
+    request: web.Request, streams: Streams, converse: Callable[[Channels], Awaitable[None]]
+) -> web.StreamResponse:
+    """Accept the upgrade and converse over what the client speaks."""
+    if not wants_spdy(request):
+        channels = await WebSocketChannels.open(request, streams.first)
+        await converse(channels)
         return channels.response
+    protocol = negotiate(request, PROTOCOLS)
+    async with spdy(request, protocol) as session:
+        try:
+            await converse(await SpdyChannels.open(session, protocol, streams.channels))
+        except (TimeoutError, ConnectionError) as error:
+            _log.info("a client did not open its streams", path=request.path, error=str(error))
+    return Hijacked()
 
 
 async def _send_output(channels: Channels, output: asyncio.Queue[tuple[str, bytes]]) -> None:

@@ -1,7 +1,8 @@
 """``/portForward``: connections to a Pod's ports through the API server.
 
-kubectl tunnels SPDY (``spdy/tunnel.py``). Other clients use a WebSocket with two channels per port,
-data and errors, each beginning with the port's number (upstream's ``portforward/websocket.go``).
+kubectl speaks SPDY (``spdy/tunnel.py``), in the messages of a WebSocket or, if it is older, directly. Other
+clients use a WebSocket with two channels per port, data and errors, each beginning with the port's number
+(upstream's ``portforward/websocket.go``).
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import contextlib
 import socket
 import struct
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from clusterip.kernel import namespaces
 from clusterip.node.pods.manager import PodManager
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.server.find import find_pod
 from clusterip.node.server.spdy import tunnel
+from clusterip.node.server.spdy.frames import ProtocolError
+from clusterip.node.server.spdy.session import Session, WebSocketLink
+from clusterip.node.server.spdy.upgrade import negotiate, spdy, wants_spdy
+from clusterip.process.hijack import Hijacked
 
-_CHANNELS = "v4.channel.k8s.io"
+_TUNNELLED = "SPDY/3.1+portforward.k8s.io"
+_CHANNELS = ("v4.channel.k8s.io", "channel.k8s.io")
 _CHUNK = 32 * 1024
 
 
@@ -35,17 +41,33 @@ class PortForward:
             pod = request.match_info["pod"]
             raise web.HTTPBadRequest(text=f'unable to forward port because pod "{pod}" is not running')
         connector = _Connector(worker)
+        if wants_spdy(request):
+            async with spdy(request, negotiate(request, (tunnel.PROTOCOL,))) as session:
+                await _run(tunnel.Tunnel(session, connector.connect))
+            return Hijacked()
         response = web.WebSocketResponse(
-            protocols=(tunnel.PROTOCOL, _CHANNELS, "channel.k8s.io"), max_msg_size=16 << 20, compress=False
+            protocols=(_TUNNELLED, *_CHANNELS), max_msg_size=16 << 20, compress=False
         )
-        if not response.can_prepare(request):
-            raise web.HTTPBadRequest(text="port forwarding needs a WebSocket")
+        chosen = response.can_prepare(request)
+        if not chosen:
+            raise web.HTTPBadRequest(text="unable to upgrade: missing upgrade headers in request")
+        ports = [] if chosen.protocol == _TUNNELLED else _ports(request)
         await response.prepare(request)
-        if response.ws_protocol == tunnel.PROTOCOL:
-            await tunnel.Tunnel(response, connector.connect).run()
+        if response.ws_protocol == _TUNNELLED:
+            if not await _run(tunnel.Tunnel(Session(WebSocketLink(response)), connector.connect)):
+                await response.close(code=WSCloseCode.PROTOCOL_ERROR)
         else:
-            await _Channels(response, connector).run(_ports(request))
+            await _Channels(response, connector).run(ports)
         return response
+
+
+async def _run(forwarding: tunnel.Tunnel) -> bool:
+    """Forward until the client leaves; whether it spoke SPDY all the time."""
+    try:
+        await forwarding.run()
+    except ProtocolError:
+        return False
+    return True
 
 
 class _Connector:
@@ -121,8 +143,14 @@ class _Channels:
 
 def _ports(request: web.Request) -> list[int]:
     """The ports a client asks for in the query. Raises HTTPBadRequest."""
-    texts = [text for value in request.query.getall("ports", []) for text in value.split(",")]
-    texts += request.query.getall("port", [])
-    if not texts or not all(text.isdigit() and 0 < int(text) < 65536 for text in texts):
-        raise web.HTTPBadRequest(text='query parameter "ports" must name at least one port')
-    return [int(text) for text in texts]
+    given = request.query.getall("port", []) + request.query.getall("ports", [])
+    if not given:
+        raise web.HTTPBadRequest(text='query parameter "port" is required')
+    ports = []
+    for text in (text for value in given for text in value.split(",")):
+        if not (text.isascii() and text.isdigit() and int(text) < 65536):
+            raise web.HTTPBadRequest(text=f'unable to parse "{text}" as a port')
+        if int(text) == 0:
+            raise web.HTTPBadRequest(text=f'port "{text}" must be > 0')
+        ports.append(int(text))
+    return ports

@@ -1,4 +1,4 @@
-"""SPDY/3.1 frames, as much as port forwarding needs (draft-mbelshe-httpbis-spdy-00, section 2)."""
+"""SPDY/3.1 frames, as much as Kubernetes' clients need (draft-mbelshe-httpbis-spdy-00, section 2)."""
 
 from __future__ import annotations
 
