@@ -11,9 +11,21 @@ from clusterip.apiserver import discovery, openapi, status
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.encoding import encode_any
 from clusterip.apiserver.negotiation import JSON, accept
+from clusterip.apiserver.openid import CACHE_CONTROL, CONFIGURATION_PATH, KEYS_PATH
 from clusterip.objects.codec import encode
 
 _HEALTH = ("/healthz", "/livez", "/readyz", "/metrics")
+_PATHS = [
+    CONFIGURATION_PATH,
+    "/api",
+    "/api/v1",
+    "/apis",
+    *_HEALTH,
+    "/openapi/v2",
+    "/openapi/v3",
+    KEYS_PATH,
+    "/version",
+]
 _AGGREGATED = "apidiscovery.k8s.io"
 _OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _EMPTY_OPENAPI = b"\x0a\x032.0\x12\x13\x0a\x0aKubernetes\x12\x05v1.37\x42\x00"
@@ -47,6 +59,11 @@ def serve(call: Call) -> web.Response:
         return call.respond(page.body, page.status, page.content_type)
     if info.method not in ("GET", "HEAD"):
         raise status.method_not_allowed()
+    openid = call.server.openid.document(path) if call.server.openid is not None else None
+    if openid is not None:
+        response = call.respond(openid[0], 200, openid[1])
+        response.headers["Cache-Control"] = CACHE_CONTROL
+        return response
     if path == "/version":
         return call.reply(encode_any(VERSION, call.form))
     if path == "/openapi/v2":
@@ -70,7 +87,7 @@ def _discovery(path: str) -> Any:
     parts = path.split("/")[1:]
     match parts:
         case [""]:
-            return {"paths": ["/api", "/api/v1", "/apis", *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]}
+            return {"paths": _PATHS}
         case ["api"]:
             return discovery.api_versions()
         case ["apis"]:

@@ -20,15 +20,18 @@ from clusterip.apiserver.authz import Authorizer, authorizer
 from clusterip.apiserver.authz.policy.reconcile import bootstrap_policy
 from clusterip.apiserver.background import Background
 from clusterip.apiserver.bootstrap import Keeper, bootstrap, lead_to_servers
+from clusterip.apiserver.bootstrap_tokens import BootstrapTokens
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.identity import Identity
 from clusterip.apiserver.kubelet import Kubelets
+from clusterip.apiserver.openid import BadIssuer, OpenId
 from clusterip.apiserver.options import Options
 from clusterip.apiserver.peers import Peers, Server
 from clusterip.apiserver.server import ApiServer, HttpServer
 from clusterip.apiserver.status import StatusError
 from clusterip.apiserver.subresources.handlers import handlers
+from clusterip.apiserver.subresources.token import TokenRequests
 from clusterip.apiserver.tokens import ServiceAccountTokens
 from clusterip.objects import kinds  # noqa: F401 - registers every kind
 from clusterip.objects.core.service import SERVICES
@@ -89,7 +92,7 @@ async def serving(
     except ValueError as error:
         raise Fatal(f"--authorization-mode: {error}") from None
     tokens = ServiceAccountTokens.open(options, cache)
-    authenticator = _authenticator(options, tokens)
+    authenticator = _authenticator(options, cache, tokens)
     hooks = ServiceHooks(
         cache,
         AddressAllocator(cache, ranges),
@@ -101,9 +104,15 @@ async def serving(
     health.ready_check("etcd" if store.shared else "sqlite", lambda: store.trouble or None)
     started = asyncio.Event()
     health.ready_check("poststarthook/bootstrap", lambda: None if started.is_set() else "not finished yet")
-    api = ApiServer(
-        options, cache, objects, authenticator, allow, health, handlers(Kubelets(options, cache), tokens)
+    requests = TokenRequests(
+        tokens,
+        longest=options.service_account_max_token_expiration,
+        extend=options.service_account_extend_token_expiration,
     )
+    api = ApiServer(
+        options, cache, objects, authenticator, allow, health, handlers(Kubelets(options, cache), requests)
+    )
+    api.openid = _openid(options, tokens, f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
     http = HttpServer(api)
     following = asyncio.create_task(cache.run())
     background = Background(health)
@@ -211,12 +220,29 @@ def _admission(options: Options, cache: WatchCache, authorizer: Authorizer) -> A
         raise Fatal(f"--{error}") from None
 
 
-def _authenticator(options: Options, accounts: ServiceAccountTokens) -> Authenticator:
+def _authenticator(options: Options, cache: WatchCache, accounts: ServiceAccountTokens) -> Authenticator:
     tokens: list[Tokens] = []
+    audiences = accounts.audiences
     if options.token_auth_file:
         try:
-            tokens.append(TokenFile.read(options.token_auth_file))
+            tokens.append(TokenFile.read(options.token_auth_file, audiences))
         except (OSError, ValueError) as error:
             raise Fatal(f"--token-auth-file: {error}") from None
     tokens.append(accounts)
-    return Authenticator(tokens, certificates=bool(options.client_ca_file))
+    if options.enable_bootstrap_token_auth:
+        tokens.append(BootstrapTokens(cache, audiences))
+    anonymous = options.anonymous_auth
+    if anonymous and "AlwaysAllow" in options.authorization_mode.split(","):
+        _log.warning("--anonymous-auth is ignored: with AlwaysAllow, anybody could do anything")
+        anonymous = False
+    return Authenticator(
+        tokens, certificates=bool(options.client_ca_file), audiences=audiences, anonymous=anonymous
+    )
+
+
+def _openid(options: Options, tokens: ServiceAccountTokens, address: str) -> OpenId | None:
+    try:
+        return OpenId(tokens, options.service_account_jwks_uri, address)
+    except BadIssuer as error:
+        _log.warning("no OpenID documents are served", why=str(error))
+        return None

@@ -29,6 +29,14 @@ class Options:
         kubelet_client_certificate: the certificate shown to kubelets, with its key.
         kubelet_certificate_authority: the CA that kubelets' certificates are checked against; without
             one they are not checked.
+        service_account_issuers: who says that tokens are genuine; the first signs new ones.
+        service_account_jwks_uri: where others find the keys of tokens; by default this server.
+        service_account_max_token_expiration: seconds that no token outlives; 0: no limit.
+        service_account_extend_token_expiration: whether the tokens that Pods get by themselves are good
+            for a year, for programs that read theirs only once.
+        api_audiences: for whom tokens must be to be good here; by default the issuers.
+        anonymous_auth: whether requests without credentials are those of ``system:anonymous``.
+        enable_bootstrap_token_auth: whether Secrets of bootstrap tokens let in who knows them.
         authorization_mode: ``AlwaysAllow``, ``AlwaysDeny``, or ``Node`` and ``RBAC`` between commas.
         enable_admission_plugins: admission plugins that are on beside those that always are.
         disable_admission_plugins: admission plugins that are off.
@@ -55,9 +63,15 @@ class Options:
     kubelet_client_certificate: str = ""
     kubelet_client_key: str = ""
     kubelet_certificate_authority: str = ""
-    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    service_account_issuers: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
     service_account_signing_key_file: str = ""
     service_account_key_files: tuple[str, ...] = ()
+    service_account_jwks_uri: str = ""
+    service_account_max_token_expiration: int = 0
+    service_account_extend_token_expiration: bool = True
+    api_audiences: tuple[str, ...] = ()
+    anonymous_auth: bool = False
+    enable_bootstrap_token_auth: bool = False
     authorization_mode: str = "AlwaysAllow"
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()

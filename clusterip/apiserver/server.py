@@ -17,11 +17,13 @@ from clusterip.apiserver import documents, reviews, router, status, verbs
 from clusterip.apiserver.authn import ANONYMOUS, Authenticator, User
 from clusterip.apiserver.authz import PUBLIC, Authorizer
 from clusterip.apiserver.authz.decision import refusal
+from clusterip.apiserver.authz.matching import object_name
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.call import BODY_LIMIT, Call, compress
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.impersonation import impersonated
 from clusterip.apiserver.metrics import Metrics
+from clusterip.apiserver.openid import OpenId
 from clusterip.apiserver.options import Options
 from clusterip.apiserver.router import RequestInfo
 from clusterip.apiserver.watch import watch
@@ -66,6 +68,7 @@ class ApiServer:
         self.metrics = Metrics(cache)
         self.authenticator = authenticator
         self.authorizer = authorizer
+        self.openid: OpenId | None = None
         self._subresources = subresources
         self._lost: dict[RequestHandler, Callable[[], None]] = {}
 
@@ -95,15 +98,17 @@ class ApiServer:
 
     def _admit(self, request: web.BaseRequest, info: RequestInfo) -> User:
         user = self.authenticator.authenticate(request)
-        if (user is None or user is ANONYMOUS) and not _is_public(info.path):
+        if user is None:
             raise status.unauthorized()
-        user = user or ANONYMOUS
-        if user is not ANONYMOUS:
-            user = impersonated(request, user, self.authorizer)
-            decision = self.authorizer.decide(user, info)
-            if not decision.allowed:
-                why = refusal(user, info, decision.reason)
-                raise status.forbidden_request(info.group, info.plural, info.name, why)
+        if user is ANONYMOUS and not self.authenticator.anonymous:
+            if not _is_public(info.path):
+                raise status.unauthorized()
+            return user
+        user = impersonated(request, user, self.authorizer)
+        decision = self.authorizer.decide(user, info)
+        if not decision.allowed:
+            why = refusal(user, info, decision.reason)
+            raise status.forbidden_request(info.group, info.plural, object_name(info), why)
         return user
 
     async def _dispatch(self, call: Call) -> web.StreamResponse:

@@ -1,56 +1,87 @@
 """Service account tokens: JSON Web Tokens signed by this cluster and bound to objects in it.
 
-As upstream's ``pkg/serviceaccount``: a token is good while it has not expired and the account (and
-Pod) it was made for still exist.
+As upstream's ``pkg/serviceaccount``: a token is good while it has not expired and the account, and the
+Pod, Secret or Node it was made for, still exist. Tokens of the older kind, which lie in Secrets and do
+not expire, are good for as long as their Secret holds them.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
-import json
+import hmac
 import time
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from clusterip.apiserver.authn import AUTHENTICATED, User
+from clusterip.apiserver.authn import CREDENTIAL_ID, Identity, Rejected, User, shared
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.options import Options
 from clusterip.apiserver.tls import write_private
+from clusterip.objects import times
+from clusterip.objects.codec import decode
+from clusterip.objects.core.node import NODES
 from clusterip.objects.core.pod import PODS
+from clusterip.objects.core.secret import SECRETS
 from clusterip.objects.core.serviceaccount import SERVICEACCOUNTS
 from clusterip.objects.registry import Resource
+from clusterip.process import jwt
 from clusterip.process.run import Fatal
 
 PRIVATE_CLAIMS = "kubernetes.io"
-_CACHED = 1000
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+EXTENDED_SECONDS = 365 * 24 * 3600
+"""How long automatic tokens are good, though they say an hour: for Pods that do not read them again."""
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+_LEGACY = "kubernetes.io/serviceaccount/"
+_PREFIX = "authentication.kubernetes.io/"
+_LEEWAY_SECONDS = 60.0
+_CACHED = 1000
+_INVALIDATED = "service account token has been invalidated"
+
+
+class _Metadata(msgspec.Struct):
+    uid: str = ""
+    deletionTimestamp: str | None = None
+
+
+class _Identified(msgspec.Struct):
+    """As much of an object as tells which one it is."""
+
+    metadata: _Metadata
 
 
 class ServiceAccountTokens:
-    """Makes tokens and tells whose they are."""
+    """Makes tokens and tells whose they are.
+
+    The first of ``issuers`` signs new tokens; tokens of all of them are accepted, signed with any of
+    ``keys``. Without ``audiences`` of their own, tokens are for the issuers.
+    """
 
     def __init__(
-        self, cache: WatchCache, issuer: str, signing: PrivateKey, accepted: Sequence[PublicKey] = ()
+        self,
+        cache: WatchCache,
+        issuers: Sequence[str],
+        signing: jwt.PrivateKey,
+        keys: Sequence[jwt.PublicKey] = (),
+        audiences: Sequence[str] = (),
     ) -> None:
-        self.issuer = issuer
+        self.issuers = list(issuers)
+        self.audiences = list(audiences) or self.issuers
+        self.keys = list(keys) or [signing.public_key()]
         self._cache = cache
-        self._signing = signing
-        self._keys = {key_id(key): key for key in (signing.public_key(), *accepted)}
-        self._known: dict[str, dict[str, Any]] = {}
+        self._signer = jwt.Signer(signing)
+        self._by_id: dict[str, list[jwt.PublicKey]] = {}
+        for key in self.keys:
+            self._by_id.setdefault(jwt.key_id(key), []).append(key)
+        self._verified: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def open(cls, options: Options, cache: WatchCache) -> ServiceAccountTokens:
@@ -62,98 +93,206 @@ class ServiceAccountTokens:
         path = options.service_account_signing_key_file or str(Path(options.cert_dir) / "sa.key")
         if not options.service_account_signing_key_file and not Path(path).exists():
             _make_key(Path(path))
-        signing = _read_private(path)
-        accepted = [_read_public(file) for file in options.service_account_key_files]
-        return cls(cache, options.service_account_issuer, signing, accepted)
+        try:
+            signing = jwt.read_private(path)
+        except jwt.BadKey as error:
+            raise Fatal(f"cannot use {path} to sign service account tokens: {error}") from None
+        keys: dict[str, jwt.PublicKey] = {}
+        for file in options.service_account_key_files:
+            try:
+                keys |= {jwt.key_id(key): key for key in jwt.read_public(file)}
+            except jwt.BadKey as error:
+                raise Fatal(f"cannot use --service-account-key-file {file}: {error}") from None
+        keys.setdefault(jwt.key_id(signing.public_key()), signing.public_key())
+        return cls(
+            cache, options.service_account_issuers, signing, list(keys.values()), options.api_audiences
+        )
 
-    def issue(self, subject: str, audiences: Sequence[str], seconds: int, bound: dict[str, Any]) -> str:
-        """A token for ``subject`` (``system:serviceaccount:NS:NAME``); ``bound`` says to what."""
+    @property
+    def issuer(self) -> str:
+        """The issuer of new tokens."""
+        return self.issuers[0]
+
+    def issue(
+        self,
+        subject: str,
+        audiences: Sequence[str],
+        seconds: int,
+        bound: dict[str, Any],
+        *,
+        warn_after: int = 0,
+    ) -> str:
+        """A token for ``subject`` (``system:serviceaccount:NS:NAME``); ``bound`` says to what.
+
+        ``warn_after`` are the seconds after which its use shows that somebody does not renew tokens.
+        """
         now = int(time.time())
-        claims = {
-            "aud": list(audiences) or [self.issuer],
-            "exp": now + seconds,
-            "iat": now,
-            "iss": self.issuer,
-            "jti": str(uuid.uuid4()),
-            PRIVATE_CLAIMS: bound,
-            "nbf": now,
-            "sub": subject,
-        }
-        algorithm = "RS256" if isinstance(self._signing, rsa.RSAPrivateKey) else "ES256"
-        header = {"alg": algorithm, "kid": key_id(self._signing.public_key())}
-        signed = f"{_encode_json(header)}.{_encode_json(claims)}"
-        return f"{signed}.{_encode(self._sign(signed.encode()))}"
+        if warn_after:
+            bound = {**bound, "warnafter": now + warn_after}
+        return self._signer.sign(
+            {
+                "aud": list(audiences) or self.audiences,
+                "exp": now + seconds,
+                "iat": now,
+                "iss": self.issuer,
+                "jti": str(uuid.uuid4()),
+                PRIVATE_CLAIMS: bound,
+                "nbf": now,
+                "sub": subject,
+            }
+        )
 
-    def user(self, token: str) -> User | None:
-        """Whose token this is; None if it is none of this cluster's or no longer good."""
-        claims = self._known.get(token)
+    def identify(self, token: str, audiences: Sequence[str]) -> Identity | None:
+        """Raises Rejected as ``Tokens.identify``."""
+        claims = self._verified.get(token)
         if claims is None:
-            claims = self._verified(token)
+            claims = self._verify(token)
             if claims is None:
                 return None
-            if len(self._known) >= _CACHED:
-                self._known.clear()
-            self._known[token] = claims
-        if not claims["nbf"] <= time.time() + 5 or time.time() >= claims["exp"]:
-            self._known.pop(token, None)
-            return None
-        return self._bound_user(claims)
-
-    def _bound_user(self, claims: dict[str, Any]) -> User | None:
-        bound = claims.get(PRIVATE_CLAIMS, {})
-        namespace = bound.get("namespace", "")
-        account = bound.get("serviceaccount", {})
-        name, uid = account.get("name", ""), account.get("uid", "")
-        if not self._exists(SERVICEACCOUNTS, namespace, name, uid):
-            return None
-        extra: dict[str, list[str]] = {}
-        pod = bound.get("pod")
-        if pod is not None:
-            if not self._exists(PODS, namespace, pod.get("name", ""), pod.get("uid", "")):
-                return None
-            extra["authentication.kubernetes.io/pod-name"] = [pod["name"]]
-            extra["authentication.kubernetes.io/pod-uid"] = [pod["uid"]]
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
-        return User(f"system:serviceaccount:{namespace}:{name}", uid, groups, extra)
-
-    def _exists(self, resource: Resource[Any], namespace: str, name: str, uid: str) -> bool:
-        entry = self._cache.of(resource).get(namespace, name)
-        return entry is not None and f'"uid":"{uid}"'.encode() in entry.body
-
-    def _verified(self, token: str) -> dict[str, Any] | None:
+            if len(self._verified) >= _CACHED:
+                self._verified.clear()
+            self._verified[token] = claims
+        given = claims["aud"] or self.audiences  # tokens without any are for the API server
+        common = shared(given, audiences)
+        if not common:
+            raise Rejected(
+                f"token audiences {_quoted(given)} is invalid for the target audiences {_quoted(audiences)}"
+            )
         try:
-            signed, _, signature = token.rpartition(".")
-            head, _, body = signed.partition(".")
-            header, claims = json.loads(_decode(head)), json.loads(_decode(body))
-            key = self._keys.get(header.get("kid", ""))
-            if key is None or claims.get("iss") != self.issuer or self.issuer not in claims.get("aud", ()):
-                return None
-            _verify(key, signed.encode(), _decode(signature))
-            return {**claims, "exp": int(claims["exp"]), "nbf": int(claims.get("nbf", 0))}
-        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error, InvalidSignature):
+            user = self._legacy(token, claims) if claims["iss"] == LEGACY_ISSUER else self._bound(claims)
+        except (AttributeError, KeyError, TypeError):
+            raise Rejected("service account token claims could not be validated") from None
+        return Identity(user, common)
+
+    def _verify(self, token: str) -> dict[str, Any] | None:
+        """The claims of one of our tokens; None if it is not ours."""
+        try:
+            parsed = jwt.parse(token)
+        except jwt.Malformed:
             return None
+        if parsed.claims.get("iss") not in (*self.issuers, LEGACY_ISSUER):
+            return None
+        kid = parsed.header.get("kid", "")
+        keys = self._by_id.get(kid, []) if kid else self.keys
+        if not keys:
+            raise Rejected("invalid signature, no keys found")
+        for key in keys:
+            try:
+                jwt.verify(parsed, key)
+            except jwt.WrongSignature:
+                continue
+            audience = parsed.claims.get("aud") or []
+            return {**parsed.claims, "aud": [audience] if isinstance(audience, str) else list(audience)}
+        raise Rejected("go-jose/go-jose: error in cryptographic primitive")
 
-    def _sign(self, text: bytes) -> bytes:
-        if isinstance(self._signing, rsa.RSAPrivateKey):
-            return self._signing.sign(text, padding.PKCS1v15(), hashes.SHA256())
-        r, s = decode_dss_signature(self._signing.sign(text, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    def _bound(self, claims: dict[str, Any]) -> User:
+        _check_time(claims)
+        bound = claims[PRIVATE_CLAIMS]
+        namespace, account = bound["namespace"], bound["serviceaccount"]
+        name, uid = account["name"], account["uid"]
+        self._check_account(namespace, name, uid)
+        extra: dict[str, list[str]] = {}
+        secret, pod, node = bound.get("secret"), bound.get("pod"), bound.get("node")
+        if secret is not None:
+            self._check_bound(SECRETS, namespace, secret, "secret")
+        if pod is not None:
+            self._check_bound(PODS, namespace, pod, "pod")
+            extra[f"{_PREFIX}pod-name"], extra[f"{_PREFIX}pod-uid"] = [pod["name"]], [pod["uid"]]
+        elif node is not None:
+            self._check_bound(NODES, "", node, "node")
+        if claims.get("jti"):
+            extra[CREDENTIAL_ID] = [f"JTI={claims['jti']}"]
+        if node is not None:
+            extra[f"{_PREFIX}node-name"] = [node["name"]]
+            if node.get("uid"):
+                extra[f"{_PREFIX}node-uid"] = [node["uid"]]
+        return _user(namespace, name, uid, extra)
+
+    def _legacy(self, token: str, claims: dict[str, Any]) -> User:
+        names = {
+            key: claims.get(f"{_LEGACY}{key}", "")
+            for key in ("namespace", "secret.name", "service-account.name", "service-account.uid")
+        }
+        namespace, account, uid = (
+            names["namespace"],
+            names["service-account.name"],
+            names["service-account.uid"],
+        )
+        for key, said in (
+            ("namespace", "namespace"),
+            ("secret.name", "secretName"),
+            ("service-account.name", "serviceAccountName"),
+            ("service-account.uid", "serviceAccountUID"),
+        ):
+            if not names[key]:
+                raise Rejected(f"{said} claim is missing")
+        if claims.get("sub") != f"system:serviceaccount:{namespace}:{account}":
+            raise Rejected("sub claim is invalid")
+        entry = self._cache.of(SECRETS).get(namespace, names["secret.name"])
+        secret = entry.decode() if entry is not None else None
+        if secret is None or secret.metadata.deletionTimestamp is not None:
+            raise Rejected("Token has been invalidated")
+        if not hmac.compare_digest(base64.b64decode(secret.data.get("token", "")), token.encode()):
+            raise Rejected("Token does not match server's copy")
+        self._check_account(namespace, account, uid)
+        if secret.metadata.labels.get(INVALID_SINCE):
+            raise Rejected(
+                f"the token in secret {namespace}/{names['secret.name']} for service account "
+                f"{namespace}/{account} has been marked invalid. Use tokens from the TokenRequest API or "
+                f"manually created secret-based tokens, or remove the '{INVALID_SINCE}' label from the "
+                "secret to temporarily allow use of this token"
+            )
+        return _user(namespace, account, uid, {})
+
+    def _check_account(self, namespace: str, name: str, uid: str) -> None:
+        entry = self._cache.of(SERVICEACCOUNTS).get(namespace, name)
+        if entry is None:
+            raise Rejected(f'serviceaccounts "{name}" not found')
+        meta = decode(entry.item, _Identified).metadata
+        if meta.uid != uid:
+            raise Rejected(f"service account UID ({meta.uid}) does not match claim ({uid})")
+        if _is_long_deleted(meta.deletionTimestamp):
+            raise Rejected(f"service account {namespace}/{name} has been deleted")
+
+    def _check_bound(
+        self, resource: Resource[Any], namespace: str, reference: dict[str, str], what: str
+    ) -> None:
+        entry = self._cache.of(resource).get(namespace, reference["name"])
+        if entry is None:
+            raise Rejected(_INVALIDATED)
+        meta = decode(entry.item, _Identified).metadata
+        if meta.uid != reference["uid"]:
+            raise Rejected(
+                f"{what} UID ({meta.uid}) does not match service account {what} ref claim "
+                f"({reference['uid']})"
+            )
+        if _is_long_deleted(meta.deletionTimestamp):
+            raise Rejected(_INVALIDATED)
 
 
-def key_id(key: PublicKey) -> str:
-    """What tokens call the key that signed them."""
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _encode(hashlib.sha256(der).digest())
+def _user(namespace: str, name: str, uid: str, extra: dict[str, list[str]]) -> User:
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    return User(f"system:serviceaccount:{namespace}:{name}", uid, groups, extra)
 
 
-def _verify(key: PublicKey, text: bytes, signature: bytes) -> None:
-    if isinstance(key, rsa.RSAPublicKey):
-        key.verify(signature, text, padding.PKCS1v15(), hashes.SHA256())
-        return
-    if len(signature) != 64:
-        raise InvalidSignature
-    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    key.verify(encode_dss_signature(r, s), text, ec.ECDSA(hashes.SHA256()))
+def _check_time(claims: dict[str, Any]) -> None:
+    now = time.time()
+    if now - _LEEWAY_SECONDS > claims["exp"]:
+        raise Rejected("service account token has expired")
+    if now + _LEEWAY_SECONDS < claims.get("nbf", 0):
+        raise Rejected("service account token is not valid yet")
+    if now + _LEEWAY_SECONDS < claims.get("iat", 0):
+        raise Rejected("service account token is issued in the future")
+
+
+def _is_long_deleted(timestamp: str | None) -> bool:
+    if timestamp is None:
+        return False
+    return times.parse(timestamp) < datetime.now(UTC) - timedelta(seconds=_LEEWAY_SECONDS)
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return "[" + " ".join(f'"{text}"' for text in texts) + "]"
 
 
 def _make_key(path: Path) -> None:
@@ -162,40 +301,3 @@ def _make_key(path: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     write_private(path, pem)
-
-
-def _read_private(path: str) -> PrivateKey:
-    try:
-        key = serialization.load_pem_private_key(Path(path).read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
-        raise Fatal(f"cannot use {path} to sign service account tokens: {error}") from None
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise Fatal(f"cannot use {path} to sign service account tokens: neither an RSA nor an EC key")
-    return key
-
-
-def _read_public(path: str) -> PublicKey:
-    try:
-        pem = Path(path).read_bytes()
-        key = (
-            serialization.load_pem_private_key(pem, None).public_key()
-            if b"PRIVATE KEY" in pem
-            else serialization.load_pem_public_key(pem)
-        )
-    except (OSError, ValueError, TypeError) as error:
-        raise Fatal(f"cannot use --service-account-key-file {path}: {error}") from None
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        raise Fatal(f"cannot use --service-account-key-file {path}: neither an RSA nor an EC key")
-    return key
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _encode_json(value: Any) -> str:
-    return _encode(json.dumps(value, separators=(",", ":")).encode())
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

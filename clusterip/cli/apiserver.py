@@ -71,16 +71,57 @@ def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
 @click.option("--kubelet-certificate-authority", default="", help="CA to check kubelets' certificates with.")
 @click.option(
     "--service-account-issuer",
-    default="https://kubernetes.default.svc.cluster.local",
+    "service_account_issuers",
+    multiple=True,
+    default=("https://kubernetes.default.svc.cluster.local",),
     show_default=True,
-    help="Issuer in service account tokens.",
+    help="Issuer of service account tokens; of several, the first is that of new ones.",
 )
 @click.option("--service-account-signing-key-file", default="", help="Key that signs service account tokens.")
 @click.option(
     "--service-account-key-file",
     "service_account_key_files",
     multiple=True,
-    help="Further key whose service account tokens are accepted.",
+    help="File of further keys whose service account tokens are accepted; several.",
+)
+@click.option(
+    "--service-account-jwks-uri", default="", help="Where others find the keys of service account tokens."
+)
+@click.option(
+    "--service-account-max-token-expiration",
+    type=click.IntRange(0),
+    default=0,
+    metavar="SECONDS",
+    help="What no service account token outlives; 0: no limit.",
+)
+@click.option(
+    "--service-account-extend-token-expiration",
+    type=bool,
+    default=True,
+    show_default=True,
+    help="Let tokens that Pods get by themselves be good for a year.",
+)
+@click.option(
+    "--api-audiences",
+    multiple=True,
+    callback=_listed,
+    help="For whom tokens must be to be good here; by default the issuers.",
+)
+@click.option(
+    "--anonymous-auth",
+    type=bool,
+    default=False,
+    show_default=True,
+    help="Take requests without credentials for those of system:anonymous.",
+)
+@click.option(
+    "--enable-bootstrap-token-auth",
+    type=bool,
+    is_flag=False,
+    flag_value=True,
+    default=False,
+    show_default=True,
+    help="Let in who knows a bootstrap token of a Secret in kube-system.",
 )
 @click.option(
     "--authorization-mode",

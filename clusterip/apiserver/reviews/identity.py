@@ -18,6 +18,7 @@ from clusterip.objects.meta import ObjectMeta
 
 
 async def who_am_i(call: Call) -> SelfSubjectReview:
+    read_options(await call.body(), call.content_type, SelfSubjectReview)
     return SelfSubjectReview(
         metadata=ObjectMeta(creationTimestamp=times.now()),
         status=SelfSubjectReviewStatus(userInfo=_described(call.user)),
@@ -28,18 +29,16 @@ async def whose_token(call: Call) -> TokenReview:
     review = read_options(await call.body(), call.content_type, TokenReview)
     if not review.spec.token:
         raise status.bad_request("token is required for TokenReview in authentication")
-    ours = [call.server.options.service_account_issuer]
-    user = call.server.authenticator.user_of_token(review.spec.token)
-    audiences = review.spec.audiences or ours
-    if user is None:
-        review.status = TokenReviewStatus(error="invalid bearer token")
-    elif not set(audiences) & set(ours):
-        wanted = " ".join(f'"{audience}"' for audience in audiences)
-        error = f'token audiences ["{ours[0]}"] is invalid for the target audiences [{wanted}]'
-        review.status = TokenReviewStatus(error=error)
+    authenticator = call.server.authenticator
+    found = authenticator.review(review.spec.token, review.spec.audiences or authenticator.audiences)
+    if found.identity is None:
+        review.status = TokenReviewStatus(error=found.error)
     else:
-        known = [audience for audience in audiences if audience in ours]
-        review.status = TokenReviewStatus(authenticated=True, user=_described(user), audiences=known)
+        review.status = TokenReviewStatus(
+            authenticated=True,
+            user=_described(found.identity.user),
+            audiences=found.identity.audiences,
+        )
     return review
 
 

@@ -9,11 +9,11 @@ from aiohttp import web
 
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.kubelet import Kubelets
-from clusterip.apiserver.subresources import finalize, pods, scale, token
+from clusterip.apiserver.subresources import finalize, pods, scale
 from clusterip.apiserver.subresources.log import PodLogs
 from clusterip.apiserver.subresources.proxy.handlers import Proxies
 from clusterip.apiserver.subresources.streams import PodStreams
-from clusterip.apiserver.tokens import ServiceAccountTokens
+from clusterip.apiserver.subresources.token import TokenRequests
 from clusterip.objects.registry import Resource
 
 Handler = Callable[[Call, Resource[Any]], Awaitable[web.StreamResponse]]
@@ -22,7 +22,7 @@ ANY = "*"
 """Stands for any plural."""
 
 
-def handlers(kubelets: Kubelets, tokens: ServiceAccountTokens) -> Mapping[tuple[str, str], Handler]:
+def handlers(kubelets: Kubelets, tokens: TokenRequests) -> Mapping[tuple[str, str], Handler]:
     """The handlers by plural and subresource."""
     streams = PodStreams(kubelets)
     proxies = Proxies(kubelets)
@@ -38,5 +38,5 @@ def handlers(kubelets: Kubelets, tokens: ServiceAccountTokens) -> Mapping[tuple[
         ("pods", "portforward"): streams.port_forward,
         ("pods", "proxy"): proxies.pods,
         ("services", "proxy"): proxies.services,
-        ("serviceaccounts", "token"): token.TokenRequests(tokens).serve,
+        ("serviceaccounts", "token"): tokens.serve,
     }
