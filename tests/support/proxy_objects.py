@@ -12,12 +12,22 @@ NODE = "node-1"
 
 
 def service(name: str = "web", ip: str | Sequence[str] = "10.96.0.10", **spec: Any) -> wire.Service:
-    """A Service with port 80/TCP unless ``ports`` says else; ``ingress`` are its load balancer's IPs."""
+    """A Service with port 80/TCP unless ``ports`` says else; ``ingress`` are its load balancer's IPs.
+
+    ``created`` is its ``creationTimestamp``.
+    """
     ips = [ip] if isinstance(ip, str) else list(ip)
     labels = spec.pop("labels", {})
     ingress = spec.pop("ingress", [])
+    created = spec.pop("created", None)
     tree = {
-        "metadata": {"name": name, "namespace": "default", "uid": name, "labels": labels},
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": name,
+            "labels": labels,
+            "creationTimestamp": created,
+        },
         "spec": {
             "type": "ClusterIP",
             "clusterIP": ips[0],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from proxy_network import NODE4, NODE6, POD_CIDRS, Network
+from proxy_process import SERVICES, SLICES, Node, web, web_slice
 from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
@@ -59,3 +60,23 @@ async def started(
     world.learn(*objects)
     await world.start()
     return world
+
+
+@pytest.fixture
+def node(network: Network, tmp_path: Path) -> Iterator[Node]:
+    """An API server on the network's node, and no proxy yet."""
+    node = Node(network, tmp_path)
+    yield node
+    node.close()
+
+
+@pytest.fixture
+async def serving(node: Node) -> Node:
+    """With a running proxy and the Service ``web`` (10.96.0.10) of one Pod, ``here-1``."""
+    pod = node.network.add_pod("here-1", 2)
+    node.network.add_pod("here-2", 3)
+    node.add_node()
+    node.request("POST", SERVICES, web())
+    node.request("POST", SLICES, web_slice(pod.ip))
+    await node.start_proxy()
+    return node

@@ -24,10 +24,18 @@ from clusterip.kernel.rtnetlink import RouteSocket
 
 NODE4, OUTSIDE4 = "192.0.2.1", "192.0.2.10"
 NODE6, OUTSIDE6 = "2001:db8::1", "2001:db8::10"
+SECOND4, SECOND6 = "192.0.2.2", "2001:db8::2"
+"""More addresses of the node."""
 POD_CIDRS = ("10.244.0.0/16", "fd00:244::/32")
 PORT = 8080
 SECONDS = 3.0
 
+_NO_LIMIT_ON_REFUSALS = {
+    "net.ipv4.icmp_ratelimit": 0,
+    "net.ipv4.icmp_msgs_per_sec": 1_000_000,
+    "net.ipv4.icmp_msgs_burst": 1_000_000,
+    "net.ipv6.icmp.ratelimit": 0,
+}
 _GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
 _numbers = itertools.count(1)
 
@@ -48,17 +56,18 @@ class Pod:
         self.namespace = namespace
         self.ip = ip
         self.ip6 = ip6
-        self._tcp: list[socket.socket] = []
-        self._udp: list[socket.socket] = []
+        self._sockets: set[socket.socket] = set()
 
     def serve(self, loop: asyncio.AbstractEventLoop, port: int = PORT) -> None:
-        """Answer on a TCP and a UDP port of both families, in ``loop``."""
+        """Answer on a TCP and a UDP port of both families, in ``loop``.
+
+        TCP connections are answered at once, and again whenever something comes.
+        """
         tcp = self._bind(socket.SOCK_STREAM, port)
         tcp.listen(1024)
-        self._tcp.append(tcp)
         udp = self._bind(socket.SOCK_DGRAM, port)
-        self._udp.append(udp)
-        loop.call_soon_threadsafe(loop.add_reader, tcp.fileno(), self._accept, tcp)
+        self._sockets |= {tcp, udp}
+        loop.call_soon_threadsafe(loop.add_reader, tcp.fileno(), self._accept, loop, tcp)
         loop.call_soon_threadsafe(loop.add_reader, udp.fileno(), self._receive, udp)
 
     def _bind(self, kind: int, port: int) -> socket.socket:
@@ -68,11 +77,24 @@ class Pod:
         server.bind(("::", port))
         return server
 
-    def _accept(self, server: socket.socket) -> None:
+    def _accept(self, loop: asyncio.AbstractEventLoop, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             connection, peer = server.accept()
-            with connection:
-                connection.send(self._answer(peer[0]))
+            self._sockets.add(connection)
+            answer = self._answer(peer[0])
+            loop.add_reader(connection.fileno(), self._go_on, loop, connection, answer)
+            connection.send(answer)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, answer: bytes) -> None:
+        try:
+            if connection.recv(100):
+                connection.send(answer)
+                return
+        except OSError:
+            pass
+        loop.remove_reader(connection.fileno())
+        self._sockets.discard(connection)
+        connection.close()
 
     def _receive(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -84,8 +106,8 @@ class Pod:
 
     def stop(self) -> None:
         """Let go of the ports. Call it once their loop has ended."""
-        for server in (*self._tcp, *self._udp):
-            server.close()
+        for opened in self._sockets:
+            opened.close()
 
 
 class Network:
@@ -109,6 +131,8 @@ class Network:
             routes.add_veth("outside", "eth0", peer_namespace=self.outside)
             routes.add_address("outside", f"{NODE4}/24")
             routes.add_address("outside", f"{NODE6}/64")
+            routes.add_address("outside", f"{SECOND4}/24")
+            routes.add_address("outside", f"{SECOND6}/128")
             routes.set_link("outside", up=True)
             # Without a default route the node would not even try to send to a virtual address.
             routes.add_route(None, gateway=OUTSIDE4)
@@ -122,6 +146,8 @@ class Network:
 
     def _namespace(self, name: str) -> Path:
         namespace = namespaces.create_named(f"{self._prefix}-{name}")
+        for setting, value in _NO_LIMIT_ON_REFUSALS.items():
+            namespaces.write_sysctl(setting, value, namespace)
         # Without duplicate address detection IPv6 addresses work at once.
         namespaces.write_sysctl("net.ipv6.conf.default.accept_dad", 0, namespace)
         namespaces.write_sysctl("net.ipv6.conf.all.accept_dad", 0, namespace)
@@ -198,10 +224,12 @@ async def ask(
             async with asyncio.timeout(seconds):
                 await loop.sock_connect(client, (address, port))
                 if udp:
-                    client.send(b"?")
+                    # On its own node the client is told that its datagram was not let through; whether it
+                    # was also refused, the next call tells.
+                    with contextlib.suppress(PermissionError):
+                        client.send(b"?")
                 answer = await loop.sock_recv(client, 200)
-        except (ConnectionRefusedError, ConnectionResetError, PermissionError):
-            # PermissionError is how a datagram refused on its own node shows.
+        except (ConnectionRefusedError, ConnectionResetError):
             raise Refused(f"{address}:{port}") from None
         except TimeoutError:
             raise Silent(f"{address}:{port}") from None

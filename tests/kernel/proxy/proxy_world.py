@@ -51,14 +51,14 @@ class World:
 
     async def apply(self, *objects: Thing) -> None:
         self.learn(*objects)
-        await self._written()
+        await self.written()
 
     async def delete(self, *objects: Thing) -> None:
         for obj in objects:
             self._tell(self._objects.pop((type(obj), obj.metadata.name)), None)
-        await self._written()
+        await self.written()
 
-    async def _written(self) -> None:
+    async def written(self) -> None:
         self.sync.flush()
         await self.settled()
         assert not self.sync.failing, self.sync.failing

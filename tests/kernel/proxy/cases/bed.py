@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxy_network import NODE4, NODE6, POD_CIDRS, Network, ask
+from proxy_network import NODE4, NODE6, POD_CIDRS, ask
+from proxy_network import Network as TestNetwork
 from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
@@ -17,7 +18,7 @@ from clusterip.kernel.conntrack import Conntrack
 from clusterip.kernel.nftables import Family
 from clusterip.proxy import modes
 from clusterip.proxy.backend import BackendOptions, PodDetection
-from clusterip.proxy.model import NodeAddresses, pack_address
+from clusterip.proxy.model import Network, NodeAddresses, pack_address
 from tests.kernel.proxy.cases.place import POD_NUMBERS
 
 SERVICE_CIDRS = ("10.96.0.0/16", "fd00:96::/112")
@@ -25,18 +26,19 @@ PODS = PodDetection(cidrs=tuple(ipaddress.ip_network(cidr) for cidr in POD_CIDRS
 _source_ports = itertools.cycle(range(20_000, 30_000))
 
 
-def build_network() -> Network:
+def build_network() -> TestNetwork:
     """The network of all cases."""
-    network = Network()
+    network = TestNetwork()
     for name, (node, number) in POD_NUMBERS.items():
         network.add_pod(name, number, here=node == 1, serves=not name.endswith("client"))
+    network.serve("here-2", 9090)
     return network
 
 
 class Bed:
     """A running proxy on the network's node; it and its rules go with ``close``."""
 
-    def __init__(self, network: Network, mode: str, *, udp: bool = False) -> None:
+    def __init__(self, network: TestNetwork, mode: str, *, udp: bool = False) -> None:
         self.network = network
         self.mode = mode
         self.udp = udp
@@ -55,15 +57,27 @@ class Bed:
             self.mode,
         )
         self.world.sync.tracker.zone = zone
-        self.set_node()
-        self.world.backend.set_service_cidrs(ipaddress.ip_network(cidr) for cidr in SERVICE_CIDRS)
+        self._tell_node()
+        self._tell_cidrs()
         await self.world.start()
 
-    def set_node(self, *node_ports: str) -> None:
+    async def set_node(self, *node_ports: str) -> None:
         """On which of the node's addresses node ports answer: its InternalIPs unless told."""
+        self._tell_node(*node_ports)
+        await self.world.written()
+
+    async def set_service_cidrs(self, *more: Network) -> None:
+        """The ranges of Services, beside those that there are at the start."""
+        self._tell_cidrs(*more)
+        await self.world.written()
+
+    def _tell_node(self, *node_ports: str) -> None:
         own = tuple(filter(None, map(pack_address, (NODE4, NODE6))))
         others = tuple(filter(None, map(pack_address, node_ports)))
         self.world.backend.set_node(NodeAddresses(own, others or own))
+
+    def _tell_cidrs(self, *more: Network) -> None:
+        self.world.backend.set_service_cidrs((*map(ipaddress.ip_network, SERVICE_CIDRS), *more))
 
     async def apply(self, *objects: Thing) -> None:
         await self.world.apply(*objects)
