@@ -1,7 +1,12 @@
-"""Real etcd servers for tests: child processes on loopback, with data of their own."""
+"""Real etcd servers for tests: child processes on loopback, with data of their own.
+
+The environment variable TEST_ETCD names another etcd than the one that is installed.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
 import socket
@@ -11,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 START_SECONDS = 20.0
 
@@ -40,7 +46,7 @@ class Etcd:
         return f"http://127.0.0.1:{self.peer_port}"
 
     def spawn(self) -> None:
-        program = shutil.which("etcd")
+        program = os.environ.get("TEST_ETCD") or shutil.which("etcd")
         assert program, "these tests need etcd: apt-get install etcd-server"
         self.directory.mkdir(parents=True, exist_ok=True)
         client_url = f"{self.scheme}://{self.endpoint}"
@@ -93,6 +99,22 @@ class Etcd:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+
+    def freeze(self) -> None:
+        """Answer nothing any more, without a connection being closed, as when the machine is cut off."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def ask(self, path: str, **request: Any) -> Any:
+        """One call of the JSON gateway, without TLS."""
+        body = json.dumps(request).encode()
+        asked = urllib.request.Request(f"http://{self.endpoint}{path}", body)
+        with urllib.request.urlopen(asked, timeout=10) as response:
+            return json.loads(response.read())
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -8,6 +8,7 @@ from clusterip.storage.etcd.messages import Failure
 from clusterip.storage.store import StoreError, Unavailable
 
 INVALID_ARGUMENT = 3
+DEADLINE_EXCEEDED = 4
 RESOURCE_EXHAUSTED = 8
 """gRPC's code for, among others, an answer that is larger than the gateway takes (4 MB)."""
 FAILED_PRECONDITION = 9
@@ -45,12 +46,15 @@ def failure(endpoint: str, status: int, answer: bytes) -> StoreError:
 def refused(endpoint: str, message: str, code: int) -> StoreError:
     """The error of a message that etcd's own server gave."""
     text = f"etcd at {endpoint}: {message}"
-    if code == UNAVAILABLE:
+    if code in (DEADLINE_EXCEEDED, UNAVAILABLE) or message == _DROPPED:
         return Unavailable(text)
     if code == UNAUTHENTICATED or (code == INVALID_ARGUMENT and any(each in message for each in _LOGIN)):
         return LoginExpired(text, code)
     return EtcdError(text, code)
 
+
+_DROPPED = "raft proposal dropped"
+"""While leadership is handed over; has no code of its own."""
 
 _LOGIN = ("revision of auth store is old", "user name is empty", "invalid auth token")
 

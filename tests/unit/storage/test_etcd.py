@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clusterip.storage.etcd.endpoints import Tls, parse
+from clusterip.storage.etcd.failures import EtcdError
 from clusterip.storage.etcd.gateway import Gateway
+from clusterip.storage.etcd.login import User, read_user
 from clusterip.storage.etcd.messages import bounds
 from clusterip.storage.open import open_store
 from clusterip.storage.store import Compacted, Compare, Conflict, Event, Put, Store, StoreError, Unavailable
-from tests.support.etcd import Etcd, etcd_cluster
+from tests.support.etcd import Etcd, etcd_cluster, running_etcd
 from tests.support.pki import Authority
 
 WRITERS = 8
@@ -83,6 +88,139 @@ async def test_members_may_be_killed_while_writes_and_watches_go_on(members: lis
         await store.close()
 
 
+async def test_a_member_that_falls_silent_is_left(members: list[Etcd]) -> None:
+    """It still has its connections, so nothing but its silence tells."""
+    first = members[0]
+    store = await open_store(url(members))
+    other = await open_store(url(members[1:]))
+    try:
+        start = await store.revision()
+        following = asyncio.create_task(_follow(store, start))
+        await store.transact([], [Put("/before", b"")])
+        first.freeze()
+        # The watch and a call are both on the silent member now; neither may wait for it for ever.
+        revision = await asyncio.wait_for(store.transact([], [Put("/during", b"")]), 25)
+        assert (await other.get("/during")) is not None
+        await other.transact([], [Put("/last", b"")])
+        seen = await asyncio.wait_for(following, 25)
+        assert [event.key for event in seen] == ["/before", "/during", "/last"]
+        assert seen[1].revision == revision
+        assert store.trouble == ""
+    finally:
+        first.thaw()
+        await store.close()
+        await other.close()
+        await asyncio.to_thread(first.wait)
+
+
+async def test_leadership_moves_while_writes_go_on(members: list[Etcd]) -> None:
+    store = await open_store(url(members))
+    try:
+        done = asyncio.Event()
+
+        async def write(writer: int) -> list[int]:
+            revisions: list[int] = []
+            while not done.is_set():
+                key = f"/moving/{writer}/{len(revisions)}"
+                revisions.append(await store.transact([Compare(key, 0)], [Put(key, b"")]))
+            return revisions
+
+        writers = [asyncio.create_task(write(n)) for n in range(WRITERS)]
+        for _ in range(4):
+            await asyncio.to_thread(_move_leadership, members)
+        done.set()
+        acknowledged = [revision for some in await asyncio.gather(*writers) for revision in some]
+        stored = [item.mod_revision for item in (await store.list("/moving/")).items]
+        assert sorted(acknowledged) == sorted(stored)
+        assert len(set(stored)) == len(stored)
+    finally:
+        await store.close()
+
+
+def _move_leadership(members: list[Etcd]) -> None:
+    states = [member.ask("/v3/maintenance/status") for member in members]
+    leader = states[0]["leader"]
+    ids = [state["header"]["member_id"] for state in states]
+    follower = next(each for each in ids if each != leader)
+    members[ids.index(leader)].ask("/v3/maintenance/transfer-leadership", targetID=follower)
+
+
+class TestUsers:
+    """An etcd on which people have to log in, and ours may do no more than it needs to."""
+
+    @pytest.fixture
+    def etcd(self, tmp_path: Path) -> Iterator[Etcd]:
+        with running_etcd(tmp_path) as etcd:
+            etcd.ask("/v3/auth/user/add", name="root", password="for-people")
+            etcd.ask("/v3/auth/user/grant", user="root", role="root")
+            etcd.ask("/v3/auth/user/add", name="kube", password="secret")
+            etcd.ask("/v3/auth/role/add", name="registry")
+            everything = {"permType": "READWRITE", **_encoded("/registry/", "/registry0")}
+            etcd.ask("/v3/auth/role/grant", name="registry", perm=everything)
+            etcd.ask("/v3/auth/user/grant", user="kube", role="registry")
+            etcd.ask("/v3/auth/enable")
+            yield etcd
+
+    async def test_what_needs_a_permission(self, etcd: Etcd, tmp_path: Path) -> None:
+        password = tmp_path / "password"
+        password.write_text("secret\n")
+        store = await open_store(f"etcd://{etcd.endpoint}", user=read_user("kube", str(password)))
+        try:
+            first = await store.transact([], [Put("/registry/a", b"1")])
+            watch = store.watch("/registry/", first)
+            second = await store.transact([Compare("/registry/a", first)], [Put("/registry/a", b"2")])
+            assert [e.revision for e in await asyncio.wait_for(anext(watch), 10)] == [second]
+            with pytest.raises(EtcdError, match="permission denied"):
+                await store.transact([], [Put("/elsewhere", b"")])
+
+            # etcd forgets whom it let in; both the calls and the watch have to log in again.
+            etcd.kill()
+            await asyncio.to_thread(etcd.spawn)
+            third = await store.transact([], [Put("/registry/b", b"3")])
+            assert [e.revision for e in await asyncio.wait_for(anext(watch), 20)] == [third]
+            # A change of users makes older logins void.
+            await asyncio.to_thread(_change_users, etcd)
+            fourth = await store.transact([], [Put("/registry/c", b"4")])
+            assert [e.revision for e in await asyncio.wait_for(anext(watch), 20)] == [fourth]
+            assert [item.value for item in (await store.list("/registry/")).items] == [b"2", b"3", b"4"]
+            await store.compact(third)
+        finally:
+            await store.close()
+
+    async def test_who_is_not_let_in(self, etcd: Etcd, tmp_path: Path) -> None:
+        url = f"etcd://{etcd.endpoint}"
+        with pytest.raises(EtcdError, match="invalid user ID or password"):
+            await open_store(url, user=User("kube", "guess"))
+        with pytest.raises(EtcdError, match="user name is empty"):
+            await open_store(url)
+        with pytest.raises(StoreError, match="needs a file with the password"):
+            read_user("kube", "")
+        with pytest.raises(StoreError, match="cannot read the password"):
+            read_user("kube", str(tmp_path / "none"))
+        assert "guess" not in repr(User("kube", "guess"))
+
+
+async def test_a_user_is_no_harm_where_none_is_needed(members: list[Etcd]) -> None:
+    store = await open_store(url(members), user=User("kube", "secret"))
+    await store.transact([], [Put("/registry/x", b"")])
+    await store.close()
+
+
+def _encoded(key: str, end: str) -> dict[str, str]:
+    return {
+        name: base64.b64encode(value.encode()).decode() for name, value in (("key", key), ("range_end", end))
+    }
+
+
+def _change_users(etcd: Etcd) -> None:
+    token = etcd.ask("/v3/auth/authenticate", name="root", password="for-people")["token"]
+    body = json.dumps({"name": "another", "password": "x"}).encode()
+    request = urllib.request.Request(
+        f"http://{etcd.endpoint}/v3/auth/user/add", body, {"Authorization": token}
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
 async def test_a_watch_that_missed_a_compaction_says_so(members: list[Etcd]) -> None:
     store = await open_store(url(members))
     try:
@@ -106,7 +244,7 @@ async def test_a_repeated_transaction_is_recognised(
 
     async def lose_first_answer(self: Gateway, endpoint: str, path: str, *rest: object) -> object:
         nonlocal lost
-        answer = await call(self, endpoint, path, *rest)  # type: ignore[arg-type]
+        answer: object = await call(self, endpoint, path, *rest)  # type: ignore[arg-type]
         if path.endswith("txn") and not lost:
             lost += 1
             raise Unavailable("the answer got lost")
