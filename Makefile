@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
-TEST_PACKAGES := dnsutils docker-registry etcd-server iputils-ping netbase openssl perl procps skopeo tcpdump
+TEST_PACKAGES := dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo tcpdump
 
 PYTEST := $(BIN)/pytest
 PYTEST_FLAGS ?=
