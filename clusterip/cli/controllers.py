@@ -89,6 +89,12 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
     type=click.File(encoding="ascii"),
     help="CA that Pods check the API server with. Default: the kubeconfig's.",
 )
+@click.option(
+    "--service-account-private-key-file",
+    default="",
+    metavar="FILE",
+    help="Key that signs the service account tokens in Secrets. Default: none are made.",
+)
 @click.option("--healthz-bind-address", default="127.0.0.1:10257", show_default=True, metavar="HOST:PORT")
 @click.option("--metrics-bind-address", default="", metavar="HOST:PORT", help="Serve metrics here as well.")
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity; 4 shows each sync.")
@@ -98,12 +104,13 @@ def command(
     node_cidr_mask_size_ipv4: int,
     node_cidr_mask_size_ipv6: int,
     root_ca_file: TextIO | None,
+    service_account_private_key_file: str,
     **settings: Any,
 ) -> None:
     """Run the controllers and the scheduler."""
     from clusterip.controllers.main import main
     from clusterip.controllers.options import Options
-    from clusterip.process import log, run
+    from clusterip.process import jwt, log, run
 
     sizes = (node_cidr_mask_size_ipv4, node_cidr_mask_size_ipv6)
     if node_cidr_mask_size is not None:
@@ -123,7 +130,13 @@ def command(
             )
     log.setup(verbosity)
     root_ca = root_ca_file.read() if root_ca_file is not None else ""
-    options = Options(node_cidr_mask_sizes=sizes, root_ca=root_ca, **settings)
+    signer = None
+    if service_account_private_key_file:
+        try:
+            signer = jwt.Signer(jwt.read_private(service_account_private_key_file))
+        except jwt.BadKey as error:
+            raise click.UsageError(f"--service-account-private-key-file: {error}") from None
+    options = Options(node_cidr_mask_sizes=sizes, root_ca=root_ca, token_signer=signer, **settings)
     sys.exit(run(lambda: main(options)))
 
 

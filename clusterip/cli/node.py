@@ -30,6 +30,12 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     metavar="FILE",
     help="How to reach the API server. Default: $KUBECONFIG, then ~/.kube/config.",
 )
+@click.option(
+    "--network-kubeconfig",
+    default="",
+    metavar="FILE",
+    help="How to learn of other nodes' networks, where nodes may not read each other. Default: as above.",
+)
 @click.option("--hostname-override", default="", metavar="NAME", help="The node's name. Default: the host's.")
 @click.option(
     "--node-ip",

@@ -65,6 +65,7 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
         Wanted("controllers", "system:kube-controller-manager"),
         Wanted("proxy", "system:kube-proxy"),
         Wanted("dns", "system:serviceaccount:kube-system:coredns"),
+        Wanted("network", "clusterip:network"),  # what nodes learn of each other's Pod networks by
     ]
     for node in config.node_names:
         address = str(config.address_of(node))

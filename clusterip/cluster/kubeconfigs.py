@@ -34,7 +34,7 @@ current-context: {cluster}
 
 def write_all(config: ClusterConfig, paths: Paths, certificates: Certificates) -> None:
     """Write a kubeconfig for the administrator and for each part."""
-    for user in ("admin", "controllers", "proxy", "dns", *config.node_names):
+    for user in ("admin", "controllers", "proxy", "dns", "network", *config.node_names):
         _write(paths.kubeconfig(user), kubeconfig(config, certificates, user))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clusterip.client.rest import Client
+from clusterip.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from clusterip.controllers.context import Context
 from clusterip.controllers.controller import Controller
 from clusterip.controllers.daemonset.controller import DaemonSetController
@@ -25,8 +26,10 @@ from clusterip.controllers.replicaset.controller import ReplicaSetController
 from clusterip.controllers.replicationcontroller import ReplicationManager
 from clusterip.controllers.scheduler.controller import Scheduler
 from clusterip.controllers.serviceaccounts import RootCaPublisher, ServiceAccountController
+from clusterip.controllers.serviceaccounttokens import ServiceAccountTokenController
 from clusterip.controllers.statefulset.controller import StatefulSetController
 from clusterip.controllers.tainteviction import TaintEvictionController
+from clusterip.controllers.tokencleaner import TokenCleaner
 from clusterip.objects import kinds
 
 _ = kinds  # importing it registers every kind, which the garbage collector goes by
@@ -47,6 +50,11 @@ def _root_ca(context: Context, options: Options) -> Controller[Any] | None:
     return RootCaPublisher(context, root_ca) if root_ca else None
 
 
+def _tokens(context: Context, options: Options) -> Controller[Any] | None:
+    signer = options.token_signer
+    return ServiceAccountTokenController(context, signer, options.root_ca) if signer is not None else None
+
+
 FACTORIES: dict[str, Factory] = {
     EndpointSliceController.name: lambda c, o: EndpointSliceController(c, o.max_endpoints_per_slice),
     EndpointSliceMirroringController.name: lambda c, o: EndpointSliceMirroringController(c),
@@ -63,7 +71,10 @@ FACTORIES: dict[str, Factory] = {
     TaintEvictionController.name: lambda c, o: TaintEvictionController(c),
     NamespaceController.name: lambda c, o: NamespaceController(c),
     ServiceAccountController.name: lambda c, o: ServiceAccountController(c),
+    ServiceAccountTokenController.name: _tokens,
     RootCaPublisher.name: _root_ca,
+    ClusterRoleAggregationController.name: lambda c, o: ClusterRoleAggregationController(c),
+    TokenCleaner.name: lambda c, o: TokenCleaner(c),
     PodGarbageCollector.name: lambda c, o: PodGarbageCollector(c, o.terminated_pod_gc_threshold),
     GarbageCollector.name: lambda c, o: GarbageCollector(c),
 }

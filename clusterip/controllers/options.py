@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from clusterip.process.jwt import Signer
+
 Network = IPv4Network | IPv6Network
 
 
@@ -23,6 +25,7 @@ class Options:
         node_monitor_grace_period: seconds without a sign of life after which a node counts as gone.
         terminated_pod_gc_threshold: how many Pods that have ended are kept.
         root_ca: the certificates (PEM) that Pods check the API server with; "" publishes none.
+        token_signer: what signs the tokens that lie in Secrets; None: those stay empty.
         healthz_bind_address: where to tell about health, ``HOST:PORT``; "" nowhere.
         metrics_bind_address: where to serve metrics as well, if elsewhere.
     """
@@ -37,5 +40,6 @@ class Options:
     node_monitor_grace_period: float = 40.0
     terminated_pod_gc_threshold: int = 12500
     root_ca: str = ""
+    token_signer: Signer | None = None
     healthz_bind_address: str = "127.0.0.1:10257"
     metrics_bind_address: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from clusterip.client.errors import ApiError
 from clusterip.client.informer import Informer
 from clusterip.controllers.context import Context
@@ -14,6 +16,13 @@ from clusterip.objects.meta import Object, ObjectMeta
 _ACCOUNT = "default"
 _CONFIG_MAP = "kube-root-ca.crt"
 _CA_KEY = "ca.crt"
+_ANNOTATIONS = {
+    "kubernetes.io/description": (
+        "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints "
+        "such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across "
+        "distributions of Kubernetes clusters."
+    )
+}
 
 
 class ServiceAccountController(Controller[str]):
@@ -70,12 +79,13 @@ class RootCaPublisher(Controller[str]):
             return
         current = self._maps.get(key, _CONFIG_MAP)
         if current is None:
-            wanted = ConfigMap(metadata=ObjectMeta(name=_CONFIG_MAP, namespace=key), data=self._data)
+            meta = ObjectMeta(name=_CONFIG_MAP, namespace=key, annotations=_ANNOTATIONS)
+            wanted = ConfigMap(metadata=meta, data=self._data)
             if await _create(self, wanted):
                 self.log.info("root ca published", namespace=key)
         elif current.data != self._data:
-            removed = {name: None for name in current.data if name not in self._data}
-            await self.client.patch(ConfigMap, _CONFIG_MAP, key, {"data": {**removed, **self._data}})
+            wanted = msgspec.structs.replace(current, data=self._data)
+            await self.client.update(wanted)
             self.log.info("root ca restored", namespace=key)
 
     def _namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:

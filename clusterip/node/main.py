@@ -53,12 +53,13 @@ async def main(options: Options) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     try:
         configuration = config.load(options.kubeconfig or None)
+        network_configuration = config.load(options.network_kubeconfig or options.kubeconfig or None)
     except config.ConfigError as error:
         raise Fatal(str(error)) from error
-    async with Client(configuration) as client:
+    async with Client(configuration) as client, Client(network_configuration) as network:
         registration = Registration(client, options, addresses, version)
-        agent = _Agent(options, client, registration, Runtime(crun, options.runtime_root), addresses)
-        await agent.run()
+        runtime = Runtime(crun, options.runtime_root)
+        await _Agent(options, client, network, registration, runtime, addresses).run()
 
 
 class _Agent:
@@ -68,6 +69,7 @@ class _Agent:
         self,
         options: Options,
         client: Client,
+        network: Client,
         registration: Registration,
         runtime: Runtime,
         addresses: list[str],
@@ -76,7 +78,9 @@ class _Agent:
         self._client = client
         self._registration = registration
         name = registration.name
-        self._nodes: Informer[Peer] = Informer(client, NODES, Peer)
+        # Without routes to make, the node's own Pod network is all it needs to know.
+        own = "" if options.configure_routes else f"metadata.name={name}"
+        self._nodes: Informer[Peer] = Informer(network, NODES, Peer, field_selector=own)
         self._services: Informer[SlimService] = Informer(client, SERVICES, SlimService)
         self._services.add_index("namespace", lambda service: [service.metadata.namespace])
         self._pods: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={name}")

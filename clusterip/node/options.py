@@ -10,9 +10,14 @@ DEFAULT_STATE = Path("/var/lib/clusterip")
 
 @dataclass(frozen=True)
 class Options:
-    """How a node agent runs. Empty ``hostname_override`` and ``node_ip`` are found out."""
+    """How a node agent runs. Empty ``hostname_override`` and ``node_ip`` are found out.
+
+    ``network_kubeconfig`` is the identity that may read all nodes, for the routes between them, where
+    ``kubeconfig`` is that of a node, which may not.
+    """
 
     kubeconfig: str = ""
+    network_kubeconfig: str = ""
     hostname_override: str = ""
     node_ip: tuple[str, ...] = ()
     root_dir: Path = DEFAULT_STATE / "node"
@@ -41,7 +46,13 @@ class Options:
     def hidden_dirs(self) -> list[Path]:
         """What no view of the host's files shows: the cluster's store and keys, and other Pods' files."""
         found = {DEFAULT_STATE, self.root_dir, self.image_dir}
-        secrets = (self.kubeconfig, self.client_ca_file, self.tls_cert_file, self.tls_private_key_file)
+        secrets = (
+            self.kubeconfig,
+            self.network_kubeconfig,
+            self.client_ca_file,
+            self.tls_cert_file,
+            self.tls_private_key_file,
+        )
         keys = {Path(name).absolute().parent for name in secrets if name}
         # Not /etc or a home directory itself, should somebody keep keys there.
         found |= {path for path in keys if len(path.parts) > 2}

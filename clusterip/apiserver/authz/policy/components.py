@@ -182,6 +182,8 @@ _DNS = [
 _TOGETHER = [each for rules in RULES.values() for each in rules] + _SCHEDULER
 
 OWN_ROLES = [
+    # Nodes may not list each other; whoever makes the routes between them has to.
+    DefaultRole("clusterip:network", [rule(READ, "", "nodes")], users=("clusterip:network",)),
     DefaultRole("system:coredns", _DNS, accounts=("coredns",)),
     DefaultRole("clusterip:controllers", _TOGETHER, users=(MANAGER,)),
 ]

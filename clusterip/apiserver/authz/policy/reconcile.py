@@ -91,7 +91,7 @@ def _complete(current: Any, wanted: Any) -> bool:
         current.subjects = [*current.subjects, *lacking]
         return changed or bool(lacking) or current.roleRef != wanted.roleRef
     aggregation = getattr(wanted, "aggregationRule", None)
-    if aggregation is None:
+    if aggregation is None and current.rules != wanted.rules:
         rules = missing(current.rules, wanted.rules)
         current.rules = [*current.rules, *rules]
         changed = changed or bool(rules)
