@@ -22,6 +22,11 @@ BODY_LIMIT = 3 * 1024 * 1024
 """Bytes; larger requests get 413 (upstream's ``MaxRequestBodyBytes``)."""
 
 _GZIP_FROM = 128 * 1024
+
+_ALL_WARNINGS = 4 * 1024
+_ONE_WARNING = 256
+"""How many characters warnings may have: beyond so many in all, each is cut."""
+
 _TYPES = {negotiation.JSON: "application/json", YAML: "application/yaml"}
 
 
@@ -74,7 +79,7 @@ class Call:
 
     def respond(self, body: bytes, code: int, content_type: str) -> web.Response:
         headers = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-cache, private"})
-        for warning in self.warnings:
+        for warning in told(self.warnings):
             headers.add("Warning", f"299 - {_quoted(warning)}")
         return web.Response(body=body, status=code, headers=headers)
 
@@ -103,6 +108,20 @@ def _include_object(value: str) -> str:
     if not value:
         return "Metadata"
     raise status.bad_request(f'unrecognized includeObject value: "{value}"')
+
+
+def told(warnings: list[str]) -> list[str]:
+    """Warnings as they are sent: each once, and cut short if there is too much of them."""
+    each = [text for text in dict.fromkeys(warnings) if text]
+    if sum(map(len, each)) <= _ALL_WARNINGS:
+        return each
+    sent, length = [], 0
+    for text in (text[:_ONE_WARNING] for text in each):
+        if length >= _ALL_WARNINGS:
+            break
+        sent.append(text)
+        length += len(text)
+    return sent
 
 
 def _quoted(text: str) -> str:

@@ -5,47 +5,52 @@ The messages are those of Kubernetes' decoders, down to Go's names for types.
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 
-from clusterip.apiserver import protobuf, status
+from clusterip.apiserver import protobuf, status, yaml_text
+from clusterip.apiserver.go_json import loads_leniently, syntax_error
 from clusterip.apiserver.negotiation import PROTOBUF, YAML, body_type
 from clusterip.apiserver.patch import CONTENT_TYPES
 from clusterip.apiserver.router import Query
-from clusterip.objects.codec import convert, decode, encode
-from clusterip.objects.fields import fields_of, is_struct, item_type
-from clusterip.objects.registry import Resource, resources
-from clusterip.objects.strict import unknown_fields
+from clusterip.apiserver.strictness import strict_errors, unknown_in
+from clusterip.apiserver.type_meta import cannot_handle, check_type
+from clusterip.apiserver.unmarshal import mismatch, with_numbers
+from clusterip.apiserver.write_options import field_validation
+from clusterip.objects.codec import convert, decode
+from clusterip.objects.exact import make_exact
+from clusterip.objects.registry import Resource
 
 T = TypeVar("T")
 
 APPLY = "application/apply-patch+yaml"
 PATCHES = (*CONTENT_TYPES, APPLY)
 
-_MISMATCH = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
-_GO_VALUES = {"str": "string", "int": "number", "float": "number"}
-_GO_TYPES = {"str": "string", "int": "int32", "float": "float64"}
+_SHOWN = 30
+"""How many bytes of a body that cannot be read are shown."""
+
+_TYPE_META = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
 
 
-class _Type(msgspec.Struct):
-    kind: str = ""
-    apiVersion: str = ""
+@dataclass(frozen=True)
+class Document:
+    """A request's body as JSON. ``duplicates`` are keys that YAML had twice, which JSON has lost."""
+
+    json: bytes
+    duplicates: tuple[str, ...] = ()
+    source: bytes = b""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as JSON knows it: what looks like a date stays text."""
+class _TypeMeta(msgspec.Struct):
+    kind: str | None = None
+    apiVersion: str | None = None
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-
-
-def to_json(body: bytes, content_type: str, type_: Any) -> bytes:
+def to_json(body: bytes, content_type: str, type_: Any) -> Document:
     """A request's body, which is to become a ``type_``, as JSON, whatever it came in.
 
     Raises:
@@ -53,68 +58,63 @@ def to_json(body: bytes, content_type: str, type_: Any) -> bytes:
     """
     form = body_type(content_type)
     if form == YAML:
-        return yaml_to_json(body)
+        try:
+            tree, duplicates = yaml_text.parse(body)
+            text = msgspec.json.encode(tree, order="sorted")  # as upstream, which goes through a Go map
+        except (yaml_text.YamlError, msgspec.MsgspecError, RecursionError) as error:
+            raise _unrecognized(body, type_.__name__, str(error)) from None
+        return Document(text, tuple(duplicates), body)
     if form == PROTOBUF:
         try:
-            return protobuf.to_json(body, type_)
+            return Document(protobuf.to_json(body, type_), (), body)
         except protobuf.NotProtobuf as error:
-            raise status.bad_request(str(error)) from None
-    return body
+            raise _unrecognized(body, type_.__name__, str(error)) from None
+    return Document(body, (), body)
 
 
-def yaml_to_json(body: bytes) -> bytes:
-    """YAML as JSON. Raises StatusError (400) if it is not YAML."""
-    try:
-        return encode(yaml.load(body, Loader=_Loader))  # a safe loader
-    except (yaml.YAMLError, msgspec.MsgspecError, TypeError, RecursionError) as error:
-        raise status.bad_request(f"error converting YAML to JSON: yaml: {error}") from None
-
-
-def field_validation(query: Query) -> str:
-    """Strict, Warn or Ignore. Raises StatusError (422) for anything else."""
-    mode = query.get("fieldValidation") or "Warn"
-    if mode not in ("Strict", "Warn", "Ignore"):
-        message = (
-            'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: '
-            f'"{mode}": supported values: "Ignore", "Strict", "Warn"'
-        )
-        raise status.failure(422, "Invalid", message)
-    return mode
-
-
-def read_object(body: bytes, resource: Resource[Any], query: Query) -> tuple[Any, list[str]]:
-    """A body as an object of ``resource``, and warnings about fields it does not have.
+def read_object(document: Document, resource: Resource[Any], query: Query) -> tuple[Any, list[str]]:
+    """A body as an object of ``resource``, and warnings about fields it does not have, or has twice.
 
     Raises:
         StatusError: 400, it is not such an object.
     """
-    type_ = resource.type
+    mode = field_validation(query)
+    body, type_ = document.json, resource.type
     try:
         obj = decode(body, type_)
-    except msgspec.ValidationError as error:
-        _check_type(_type_in(body, resource), resource)
-        raise _mismatch(resource, error) from None
+    except msgspec.ValidationError:
+        obj = None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise _unreadable(body, resource, error) from None
+        body = _repaired(document, resource, error)
+        obj = _decoded_or_none(body, type_)
+    if obj is None:
+        obj = _without_fit(document, body, resource)
+    found, merged = strict_errors(body, type_)
+    if merged is not None:
+        obj = _decoded_or_none(merged, type_) or obj
     if obj.kind != resource.kind or obj.apiVersion != resource.api_version:
-        _check_type(obj, resource)
+        _check_group_version(document, resource, obj.apiVersion)
+        check_type(obj.kind, obj.apiVersion, resource)
         obj.kind, obj.apiVersion = resource.kind, resource.api_version
-    mode = field_validation(query) if "fieldValidation" in query else "Warn"
-    warnings = [] if mode == "Ignore" else unknown_fields(msgspec.json.decode(body), type_)
-    return obj, judge(resource, warnings, mode)
+    _settle(obj, resource)
+    if mode == "Ignore":
+        return obj, []
+    return obj, judge(resource, list(document.duplicates), found, mode)
 
 
 def read_tree(tree: Any, resource: Resource[Any], query: Query) -> tuple[Any, list[str]]:
     """As ``read_object``, for the result of a patch."""
     try:
         obj = convert(tree, resource.type)
-    except msgspec.ValidationError as error:
-        raise _mismatch(resource, error) from None
-    _check_type(obj, resource)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise cannot_handle(
+            resource, resource.kind, resource.version, mismatch(tree, resource.type) or f"json: {error}"
+        ) from None
+    check_type(obj.kind, obj.apiVersion, resource)
     obj.kind, obj.apiVersion = resource.kind, resource.api_version
+    _settle(obj, resource)
     mode = field_validation(query)
-    warnings = [] if mode == "Ignore" else unknown_fields(tree, resource.type)
-    return obj, judge(resource, warnings, mode)
+    return obj, [] if mode == "Ignore" else judge(resource, [], unknown_in(tree, resource.type), mode)
 
 
 def read_options(body: bytes, content_type: str, type_: type[T]) -> T:
@@ -123,10 +123,18 @@ def read_options(body: bytes, content_type: str, type_: type[T]) -> T:
     Raises:
         StatusError: 400 or 415, it cannot be read.
     """
+    document = to_json(body, content_type, type_)
     try:
-        return decode(to_json(body, content_type, type_), type_)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise status.bad_request(str(error)) from None
+        return decode(document.json, type_)
+    except msgspec.ValidationError as error:
+        why = mismatch(with_numbers(document.json), type_) or f"json: {error}"
+        name = type_.__name__
+        raise status.bad_request(f'{name} in version "v1" cannot be handled as a {name}: {why}') from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        why = syntax_error(document.json) or str(error)
+        raise _unrecognized(
+            body, type_.__name__, f"couldn't get version/kind; json parse error: {why}"
+        ) from None
 
 
 def read_patch(body: bytes, content_type: str) -> Any:
@@ -138,100 +146,88 @@ def read_patch(body: bytes, content_type: str) -> Any:
     if content_type not in PATCHES:
         raise status.unsupported_media_type(PATCHES)
     if content_type == APPLY:
-        return msgspec.json.decode(yaml_to_json(body))
+        try:
+            return yaml_text.parse(body)[0]
+        except (yaml_text.YamlError, RecursionError) as error:
+            raise status.bad_request(f"error decoding YAML: {error}") from None
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise status.bad_request(f"error decoding patch: {error}") from None
 
 
-def judge(resource: Resource[Any], unknown: list[str], mode: str) -> list[str]:
-    """Unknown fields as warnings, or as an error if the request is strict."""
-    if not unknown:
-        return []
-    texts = [f'unknown field "{path}"' for path in unknown]
-    if mode == "Strict":
-        raise _cannot_handle(resource, resource.kind, f"strict decoding error: {', '.join(texts)}")
-    return texts
+def judge(resource: Resource[Any], duplicates: list[str], found: list[str], mode: str) -> list[str]:
+    """What is odd about a body as warnings, or as an error if the request is strict."""
+    if mode == "Strict" and (duplicates or found):
+        told = list(found)
+        if duplicates:
+            told.insert(0, "\n  ".join(["yaml: unmarshal errors:", *duplicates]))
+        why = f"strict decoding error: {', '.join(told)}"
+        raise cannot_handle(resource, resource.kind, resource.version, why)
+    return duplicates + found
 
 
-def _cannot_handle(resource: Resource[Any], kind: str, why: str) -> status.StatusError:
-    return status.bad_request(
-        f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
-    )
-
-
-def _type_in(body: bytes, resource: Resource[Any]) -> _Type:
+def _settle(obj: Any, resource: Resource[Any]) -> None:
     try:
-        return decode(body, _Type)
-    except msgspec.MsgspecError as error:
-        raise _unreadable(body, resource, error) from None
+        make_exact(obj)
+    except ValueError as error:
+        raise cannot_handle(resource, resource.kind, resource.version, str(error)) from None
 
 
-def _check_type(given: Any, resource: Resource[Any]) -> None:
-    """That an object says it is what the URL says, or says nothing."""
-    kind, api_version = given.kind or resource.kind, given.apiVersion or resource.api_version
-    if kind == resource.kind and api_version == resource.api_version:
-        return
-    known = [other for other in resources() if other.kind == kind]
-    if not any(other.api_version == api_version for other in known):
-        raise _cannot_handle(
-            resource,
-            kind,
-            f'no kind "{kind}" is registered for version "{api_version}" in scheme '
-            '"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"',
+def _repaired(document: Document, resource: Resource[Any], error: Exception) -> bytes:
+    """The body with what is no UTF-8 replaced, as Go's decoder does, if that makes it JSON."""
+    why = syntax_error(document.json)
+    if not why and not isinstance(error, RecursionError):
+        try:
+            return msgspec.json.encode(loads_leniently(document.json))
+        except (ValueError, RecursionError, msgspec.MsgspecError):
+            why = str(error)
+    if isinstance(error, RecursionError):
+        why = "exceeded max depth"
+    raise _unrecognized(
+        document.source, resource.kind, f"couldn't get version/kind; json parse error: {why}"
+    ) from None
+
+
+def _decoded_or_none(body: bytes, type_: Any) -> Any:
+    try:
+        return decode(body, type_)
+    except msgspec.ValidationError:
+        return None
+
+
+def _without_fit(document: Document, body: bytes, resource: Resource[Any]) -> Any:
+    """What a body is that does not fit the type: nothing, of another kind, or wrong."""
+    tree = with_numbers(body)
+    if tree is None:
+        return resource.type()
+    meta = {k: tree[k] for k in ("kind", "apiVersion") if k in tree} if isinstance(tree, dict) else tree
+    why = mismatch(meta, _TypeMeta)
+    if why:
+        # Go's type has no name here: it is written out, or left empty before a field's.
+        why = why.replace("field _TypeMeta.", "field .").replace("v1._TypeMeta", _TYPE_META)
+        raise _unrecognized(
+            document.source, resource.kind, f"couldn't get version/kind; json parse error: {why}"
         )
-    if api_version != resource.api_version:
-        raise status.bad_request(
-            f"the API version in the data ({api_version}) does not match the expected API version "
-            f"({resource.api_version})"
-        )
-    raise _cannot_handle(
-        resource,
-        kind,
-        f"converting ({resource.version}.{kind}) to ({resource.group or 'core'}.{resource.kind}): "
-        "unknown conversion",
-    )
+    api_version = meta.get("apiVersion") or ""
+    _check_group_version(document, resource, api_version)
+    check_type(meta.get("kind") or "", api_version, resource)
+    why = mismatch(tree, resource.type) or "json: cannot unmarshal the object"
+    raise cannot_handle(resource, resource.kind, resource.version, why)
 
 
-def _unreadable(body: bytes, resource: Resource[Any], error: Exception) -> status.StatusError:
-    start = body[:30]
-    shown = f"hex: 0x{start.hex()}" if any(b > 126 for b in start) else f'"{start.decode()} ..."'
-    why = f"couldn't get version/kind; json parse error: {error}"
+def _check_group_version(document: Document, resource: Resource[Any], api_version: str) -> None:
+    if api_version.count("/") > 1:
+        why = f"unexpected GroupVersion string: {api_version}"
+        raise _unrecognized(document.source, resource.kind, why)
+
+
+def _unrecognized(body: bytes, kind: str, why: str) -> status.StatusError:
+    """400 for a body of which not even the kind can be told, with the start of it."""
+    more = " ..." if len(body) > _SHOWN else ""
+    start = body[:_SHOWN]
+    shown = (start.decode("utf-8", "replace") if start[:1] == b"{" else start.hex()) + more
+    shown = shown or "<empty>"
     return status.bad_request(
-        f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})"
+        f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})"
     )
-
-
-def _mismatch(resource: Resource[Any], error: msgspec.ValidationError) -> status.StatusError:
-    match = _MISMATCH.match(str(error))
-    if match is None:
-        return _cannot_handle(resource, resource.kind, f"json: {error}")
-    got = _GO_VALUES.get(match["got"], match["got"])
-    path = re.sub(r"\[[^\]]*\]", "", match["path"] or "").strip(".")
-    owner, go_type = _go_field(resource.type, path.split(".") if path else [], match["wanted"])
-    where = f"struct field {owner}.{path}" if path else "value"
-    return _cannot_handle(
-        resource, resource.kind, f"json: cannot unmarshal {got} into Go {where} of type {go_type}"
-    )
-
-
-def _go_field(type_: type, path: list[str], wanted: str) -> tuple[str, str]:
-    """The struct that a field is in and the field's type, as Go names them."""
-    owner, current = type_, type_
-    for name in path:
-        while (inside := item_type(current)) is not None:
-            current = inside
-        field = fields_of(current).get(name)
-        if field is None:
-            break
-        owner, current = current, field.type
-    if wanted == "array":
-        item = item_type(current)
-        return owner.__name__, f"[]v1.{item.__name__}" if item and is_struct(item) else "[]string"
-    if wanted == "object":
-        while not is_struct(current) and (inside := item_type(current)) is not None:
-            current = inside
-        return owner.__name__, f"v1.{current.__name__}" if is_struct(current) else "map[string]string"
-    first = wanted.split(" | ")[0]
-    return owner.__name__, _GO_TYPES.get(first, first)

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from clusterip.apiserver import status
+from clusterip.apiserver.write_options import dry_run_errors
 from clusterip.objects import times
 from clusterip.objects.core.namespace import Namespace
 from clusterip.objects.core.pod import Pod
@@ -44,10 +45,9 @@ def check_options(options: DeleteOptions) -> None:
     policy = options.propagationPolicy
     if policy is not None and policy not in _POLICIES:
         errors.append(not_supported("propagationPolicy", policy, (*_POLICIES, "nil")))
-    errors += [not_supported("dryRun", value, ("All",)) for value in options.dryRun if value != "All"]
+    errors += dry_run_errors(options.dryRun)
     if errors:
-        told = str(errors[0]) if len(errors) == 1 else f"[{', '.join(map(str, errors))}]"
-        raise status.failure(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: {told}')
+        raise status.invalid_options("DeleteOptions", errors)
 
 
 def check_preconditions(resource: Resource[Any], obj: Any, options: DeleteOptions) -> None:

@@ -7,41 +7,25 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from clusterip.apiserver import status
 from clusterip.apiserver.patch.ownership import track
 from clusterip.apiserver.router import RequestInfo
+from clusterip.apiserver.write_options import MANAGER_LENGTH
 from clusterip.objects import times
 from clusterip.objects.codec import to_tree
 from clusterip.objects.meta import ManagedFieldsEntry
 from clusterip.objects.registry import Resource
 
-MANAGER_LENGTH = 128
 SELF = "kube-apiserver"
 """The manager of what the server itself writes."""
 
-_OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
-
 
 def manager_of(request: web.BaseRequest, info: RequestInfo) -> str:
-    """The ``fieldManager`` of a request, or else the name of the program that makes it.
-
-    Raises:
-        StatusError: 422, the name is too long or not printable.
-    """
+    """The ``fieldManager`` of a request, or else the name of the program that makes it."""
     manager = info.query.get("fieldManager", "")
-    if not manager:
-        program = request.headers.get("User-Agent", "").partition("/")[0]
-        return "".join(filter(str.isprintable, program))[:MANAGER_LENGTH] or "unknown"
-    why = ""
-    if len(manager) > MANAGER_LENGTH:
-        why = f"Too long: may not be more than {MANAGER_LENGTH} bytes"
-    elif not manager.isprintable():
-        why = f'Invalid value: "{manager!r}": should only contain printable characters'
-    if why:
-        options = _OPTIONS.get(info.verb, "UpdateOptions")
-        message = f'{options}.meta.k8s.io "" is invalid: fieldManager: {why}'
-        raise status.failure(422, "Invalid", message)
-    return manager
+    if manager:
+        return manager
+    program = request.headers.get("User-Agent", "").partition("/")[0]
+    return "".join(filter(str.isprintable, program))[:MANAGER_LENGTH] or "unknown"
 
 
 def note(resource: Resource[Any], new: Any, old: Any, manager: str, subresource: str = "") -> None:

@@ -78,9 +78,10 @@ def body_type(content_type: str) -> str:
     """
     if not content_type or content_type == JSON:
         return JSON
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in ("", "*/*", JSON):
-        return JSON
-    if media_type in (YAML, PROTOBUF):
+    media_type, *parameters = content_type.split(";")
+    media_type = media_type.strip().lower()
+    # A parameter without a value makes it no media type to Go's mime package.
+    fits = all("=" in parameter or not parameter.strip() for parameter in parameters)
+    if media_type in (JSON, YAML, PROTOBUF) and fits:
         return media_type
     raise status.unsupported_media_type((JSON, YAML, PROTOBUF))

@@ -31,9 +31,6 @@ def patcher(
     """
     if content_type == APPLY:
         return _applier(document, resource, info, manager)
-    if "force" in info.query:
-        why = "force: Forbidden: may not be specified for non-apply patch"
-        raise status.failure(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {why}')
 
     def patched(current: Any) -> Any:
         if current is None:
@@ -48,9 +45,6 @@ def patcher(
 
 def _applier(document: Any, resource: Resource[Any], info: RequestInfo, manager: str) -> Patcher:
     """Server-side apply: ``document`` is what ``manager`` wants."""
-    if not info.query.get("fieldManager"):
-        why = "fieldManager: Required value: is required for apply patch"
-        raise status.failure(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {why}')
     if not isinstance(document, dict) or not isinstance(document.get("metadata") or {}, dict):
         raise status.bad_request("error decoding YAML: the configuration or its metadata is not an object")
     metadata = {"name": info.name, **(document.get("metadata") or {})}

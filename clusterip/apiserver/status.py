@@ -77,17 +77,34 @@ def conflict(resource: Resource[Any], name: str, why: str = MODIFIED) -> StatusE
 
 def invalid(resource: Resource[Any], name: str, errors: Sequence[FieldError]) -> StatusError:
     """422: what is wrong with each field, said once each."""
-    texts = list(dict.fromkeys(str(error) for error in errors))
-    told = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    causes = [StatusCause(reason=e.reason, message=e.body, field=str(e.field)) for e in errors]
     kind = resource.kind
     shown = f"{kind}.{resource.group}" if resource.group else kind
     return failure(
         422,
         "Invalid",
-        f'{shown} "{name}" is invalid: {told}',
-        StatusDetails(name=name, group=resource.group, kind=kind, causes=causes),
+        f'{shown} "{name}" is invalid: {_told(errors)}',
+        StatusDetails(name=name, group=resource.group, kind=kind, causes=_causes(errors)),
     )
+
+
+def invalid_options(kind: str, errors: Sequence[FieldError]) -> StatusError:
+    """422: what is wrong with the options of a request, as ``CreateOptions``."""
+    options = f"{kind}.meta.k8s.io"
+    return failure(
+        422,
+        "Invalid",
+        f'{options} "" is invalid: {_told(errors)}',
+        StatusDetails(group="meta.k8s.io", kind=kind, causes=_causes(errors)),
+    )
+
+
+def _told(errors: Sequence[FieldError]) -> str:
+    texts = list(dict.fromkeys(str(error) for error in errors))
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def _causes(errors: Sequence[FieldError]) -> list[StatusCause]:
+    return [StatusCause(reason=e.reason, message=e.body, field=str(e.field)) for e in errors]
 
 
 def forbidden(resource: Resource[Any] | None, name: str, why: str) -> StatusError:

@@ -17,6 +17,7 @@ from clusterip.apiserver.generic import CREATED_BY_UPDATE
 from clusterip.apiserver.listing import list_entries, parse_version
 from clusterip.apiserver.patching import patcher
 from clusterip.apiserver.selection import selection_of
+from clusterip.apiserver.write_options import check_write_options
 from clusterip.objects.core.namespace import NAMESPACES
 from clusterip.objects.core.pod import PODS
 from clusterip.objects.core.service import SERVICES
@@ -57,7 +58,7 @@ async def list_(call: Call, resource: Resource[Any]) -> web.Response:
 
 async def create(call: Call, resource: Resource[Any]) -> web.Response:
     form = call.form
-    _check_dry_run(call)
+    check_write_options(call.info)
     if resource.namespaced and not call.info.namespace:
         raise status.method_not_allowed()
     body = to_json(await call.body(), call.content_type, resource.type)
@@ -76,7 +77,7 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
 
 async def update(call: Call, resource: Resource[Any]) -> web.Response:
     form, info = call.form, call.info
-    _check_dry_run(call)
+    check_write_options(call.info)
     body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, info.query)
     attempts = 0
@@ -106,8 +107,8 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
 
 async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     form, info = call.form, call.info
-    _check_dry_run(call)
     content_type = call.content_type.partition(";")[0].strip().lower()
+    check_write_options(info, applies=content_type == APPLY)
     document = read_patch(await call.body(), content_type)
     manager = manager_of(call.request, info)
     change = patcher(content_type, document, resource, info, manager)
@@ -191,16 +192,6 @@ async def _delete_options(call: Call) -> DeleteOptions:
     if query.get("dryRun"):
         options.dryRun = [query["dryRun"]]
     return options
-
-
-def _check_dry_run(call: Call) -> None:
-    value = call.info.query.get("dryRun", "")
-    if value not in ("", "All"):
-        kind = {"create": "CreateOptions", "patch": "PatchOptions"}.get(call.info.verb, "UpdateOptions")
-        message = (
-            f'{kind}.meta.k8s.io "" is invalid: dryRun: Unsupported value: "{value}": supported values: "All"'
-        )
-        raise status.failure(422, "Invalid", message)
 
 
 def _namespace(call: Call, resource: Resource[Any]) -> str:

@@ -8,9 +8,11 @@ documentation and in the code is the same text. Absent fields hold Go's zero val
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
+
+from clusterip.objects.scalars import Int32, Scalar
 
 T = TypeVar("T")
 
@@ -78,5 +80,9 @@ class RetainKeys:
 Quantity = str | int | float
 """An amount as a person writes it: ``"500m"``, ``"1Gi"``, ``2``."""
 
-IntOrString = int | str
+RESOURCE_LIST = Scalar("v1.ResourceList")
+ResourceList = Annotated[dict[str, Quantity], RESOURCE_LIST]
+"""Amounts by the name of what they are amounts of (``cpu``, ``memory``)."""
+
+IntOrString = Int32 | str
 """A number or a name, as in ``targetPort``; a string of digits stays a string."""

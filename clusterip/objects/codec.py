@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+
+from clusterip.objects.base import Quantity
+from clusterip.objects.fields import fields_of, is_struct, item_type
 
 T = TypeVar("T")
 
@@ -28,13 +33,13 @@ def decode(data: bytes | bytearray | memoryview | str | msgspec.Raw, type_: type
         result: T = decoder.decode(data)
     except msgspec.ValidationError:
         # Rare, and only then worth the second pass: Go writes null for empty lists and maps.
-        result = msgspec.convert(without_nulls(msgspec.json.decode(data)), type_)
+        result = msgspec.convert(without_nulls(msgspec.json.decode(data), type_), type_)
     return result
 
 
 def convert(tree: Any, type_: type[T]) -> T:
     """Plain dicts and lists as an object of ``type_``. Raises as ``decode`` does."""
-    return msgspec.convert(without_nulls(tree), type_)
+    return msgspec.convert(without_nulls(tree, type_), type_)
 
 
 def to_tree(value: Any) -> Any:
@@ -54,13 +59,46 @@ def copy(value: T) -> T:
     return result
 
 
-def without_nulls(tree: Any) -> Any:
-    """``tree`` with every null member of an object left out, at any depth."""
+def without_nulls(tree: Any, type_: Any = None) -> Any:
+    """What ``tree`` means to Go's decoder where it says ``null``, at any depth.
+
+    A member of a struct is absent. With ``type_`` known, an item of a list or a map is the zero value of its
+    type, and free-form JSON is left alone; without it, what would be a map counts as a struct.
+    """
     if isinstance(tree, dict):
+        if is_struct(type_):
+            fields = fields_of(type_)
+            return {
+                key: without_nulls(value, fields[key].type if key in fields else None)
+                for key, value in tree.items()
+                if value is not None
+            }
+        item = item_type(type_)
+        if item is not None:
+            return {key: _item_without_nulls(value, item) for key, value in tree.items()}
+        if type_ is Any:
+            return tree
         return {key: without_nulls(value) for key, value in tree.items() if value is not None}
     if isinstance(tree, list):
-        return [without_nulls(value) for value in tree]
+        item = item_type(type_)
+        return [_item_without_nulls(value, item) for value in tree] if type_ is not Any else tree
     return tree
+
+
+def _item_without_nulls(value: Any, type_: Any) -> Any:
+    if value is not None:
+        return without_nulls(value, type_)
+    if is_struct(type_):
+        return {}
+    zero = _ZEROS.get(typing.get_origin(type_) or type_, _none)()
+    return 0 if type_ == Quantity else zero
+
+
+def _none() -> None:
+    return None
+
+
+_ZEROS: dict[Any, Callable[[], Any]] = {kind: kind for kind in (str, int, float, bool, list, dict)}
 
 
 _encoder = msgspec.json.Encoder()

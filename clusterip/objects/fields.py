@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from clusterip.objects.base import Atomic, ListMap, ListSet, RetainKeys, Struct
+from clusterip.objects.scalars import Scalar
 
 Semantics = ListMap | ListSet | Atomic
 
@@ -31,7 +32,8 @@ class Field:
     """One field of a struct.
 
     ``type`` is without ``None`` and markers. ``semantics`` is ``None`` for scalars, for maps and
-    structs that merge member by member, and for unmarked lists, which merge as atomic ones do.
+    structs that merge member by member, and for unmarked lists, which merge as atomic ones do. ``scalar``
+    is what Kubernetes knows of the value beyond its Python type.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Field:
     nullable: bool
     semantics: Semantics | None = None
     retain_keys: bool = False
+    scalar: Scalar | None = None
 
 
 @cache
@@ -75,12 +78,34 @@ def retains_keys(type_: Any, json_name: str) -> bool:
 @cache
 def item_type(type_: Any) -> Any | None:
     """The type of a list's items or a map's values; ``None`` for anything else."""
+    item = _item(type_)
+    return None if item is None else _unmarked(item)[0]
+
+
+@cache
+def item_scalar(type_: Any) -> Scalar | None:
+    """What Kubernetes knows of a list's items or a map's values, if they are scalars with a name."""
+    item = _item(type_)
+    return None if item is None else _scalar(_unmarked(item)[1])
+
+
+def _item(type_: Any) -> Any | None:
     origin, arguments = typing.get_origin(type_), typing.get_args(type_)
     if origin is list:
         return arguments[0]
-    if origin is dict:
-        return arguments[1]
-    return None
+    return arguments[1] if origin is dict else None
+
+
+def _unmarked(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its markers, and the markers."""
+    if typing.get_origin(hint) is typing.Annotated:
+        inner, *markers = typing.get_args(hint)
+        return inner, tuple(markers)
+    return hint, ()
+
+
+def _scalar(markers: tuple[Any, ...]) -> Scalar | None:
+    return next((marker for marker in markers if isinstance(marker, Scalar)), None)
 
 
 def is_struct(type_: Any) -> bool:
@@ -88,17 +113,18 @@ def is_struct(type_: Any) -> bool:
 
 
 def _field(name: str, attribute: str, hint: Any) -> Field:
-    markers: tuple[Any, ...] = ()
-    if typing.get_origin(hint) is typing.Annotated:
-        hint, *rest = typing.get_args(hint)
-        markers = tuple(rest)
+    hint, markers = _unmarked(hint)
     nullable = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         members = [member for member in typing.get_args(hint) if member is not types.NoneType]
         nullable = len(members) < len(typing.get_args(hint))
-        hint = members[0] if len(members) == 1 else typing.Union[tuple(members)]  # noqa: UP007
+        if len(members) == 1:
+            hint, inner = _unmarked(members[0])
+            markers += inner
+        else:
+            hint = typing.Union[tuple(members)]  # noqa: UP007
     semantics = next((m for m in markers if isinstance(m, ListMap | ListSet | Atomic)), None)
     if semantics is None and is_struct(hint) and issubclass(hint, Struct) and hint.owned_whole:
         semantics = Atomic()
     retain_keys = any(isinstance(marker, RetainKeys) for marker in markers)
-    return Field(name, attribute, hint, nullable, semantics, retain_keys)
+    return Field(name, attribute, hint, nullable, semantics, retain_keys, _scalar(markers))

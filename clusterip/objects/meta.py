@@ -7,15 +7,17 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from clusterip.objects.base import ListMap, ListSet, Struct, always
+from clusterip.objects.enums import LabelSelectorOperator, ManagedFieldsOperationType
+from clusterip.objects.scalars import UID, ConditionStatus, Int64, Time
 
 
 class Condition(Struct):
     """One aspect of an object's state, true, false or unknown, and since when."""
 
     type: str = always("")
-    status: str = always("")
-    observedGeneration: int = 0
-    lastTransitionTime: str | None = None
+    status: ConditionStatus = always("")
+    observedGeneration: Int64 = 0
+    lastTransitionTime: Time | None = None
     reason: str = always("")
     message: str = always("")
 
@@ -38,7 +40,7 @@ class DeleteOptions(Struct):
 
 class LabelSelectorRequirement(Struct):
     key: str = always("")
-    operator: str = always("")
+    operator: LabelSelectorOperator = always("")
     values: list[str] = []
 
 
@@ -69,9 +71,9 @@ class ManagedFieldsEntry(Struct):
     """Which fields one manager set, for server-side apply."""
 
     manager: str = ""
-    operation: str = ""
+    operation: ManagedFieldsOperationType = ""
     apiVersion: str = ""
-    time: str | None = None
+    time: Time | None = None
     fieldsType: str = ""
     fieldsV1: dict[str, Any] | None = None
     subresource: str = ""
@@ -85,7 +87,7 @@ class OwnerReference(Struct):
     apiVersion: str = always("")
     kind: str = always("")
     name: str = always("")
-    uid: str = always("")
+    uid: UID = always("")
     controller: bool | None = None
     blockOwnerDeletion: bool | None = None
 
@@ -95,12 +97,12 @@ class ObjectMeta(Struct):
     generateName: str = ""
     namespace: str = ""
     selfLink: str = ""
-    uid: str = ""
+    uid: UID = ""
     resourceVersion: str = ""
-    generation: int = 0
-    creationTimestamp: str | None = None
-    deletionTimestamp: str | None = None
-    deletionGracePeriodSeconds: int | None = None
+    generation: Int64 = 0
+    creationTimestamp: Time | None = None
+    deletionTimestamp: Time | None = None
+    deletionGracePeriodSeconds: Int64 | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     ownerReferences: Annotated[list[OwnerReference], ListMap(("uid",), merge="uid")] = []

@@ -18,6 +18,7 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _LARGEST_BINARY = Decimal(2**63 - 1)
 _exact = Context(prec=60)
+_FAST_DIGITS = 18
 
 _FORMAT_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
@@ -28,7 +29,7 @@ def parse(value: Quantity) -> Decimal:
     Raises:
         ValueError: not a quantity, in upstream's words.
     """
-    return _parse(str(value))[0]
+    return _parse(str(value).strip())[0]
 
 
 def milli(value: Quantity) -> int:
@@ -44,10 +45,48 @@ def whole(value: Quantity) -> int:
 def canonical(value: Quantity) -> str:
     """The amount as the API server stores it: ``0.5`` is ``500m``, ``1024Mi`` is ``1Gi``.
 
-    The mantissa is an integer, the suffix of the same kind as before and as large as may be.
+    The mantissa is an integer, the suffix of the same kind as before and as large as may be. A text that
+    already looks so is kept as it is, even if it has a sign or a point too many, as upstream does.
     Raises as ``parse`` does.
     """
-    amount, form = _parse(str(value))
+    text = str(value).strip()
+    amount, form = _parse(text)
+    return text if _looks_canonical(text) else _written(amount, form)
+
+
+def canonical_milli(value: Quantity) -> str:
+    """As ``canonical``, but rounded up to thousandths, as every list of resources is.
+
+    Raises as ``parse`` does.
+    """
+    text = str(value).strip()
+    amount, form = _parse(text)
+    milli = _exact.scaleb(amount, 3)
+    if milli == milli.to_integral_value():
+        return text if _looks_canonical(text) else _written(amount, form)
+    rounded = milli.copy_abs().to_integral_value(ROUND_CEILING).copy_sign(milli)
+    return _written(_exact.scaleb(rounded, -3), form)
+
+
+def _looks_canonical(text: str) -> bool:
+    """Whether upstream's parser would keep the text (``ParseQuantity``'s fast path)."""
+    match = _split(text)
+    if match is None:
+        return False
+    number, suffix = match[1].lstrip("+-").lstrip("0"), match[2]
+    whole_part, _, fraction = number.partition(".")
+    digits = whole_part + fraction
+    if suffix in _BINARY:
+        exponent = _BINARY[suffix]
+        fits = not fraction and 14 - len(digits) - exponent * 3 // 10 >= 0
+        return fits and bool(digits) and int(digits) & 7 != 0
+    exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
+    scale = exponent - len(fraction)
+    fits = len(digits) <= _FAST_DIGITS and scale >= -9
+    return fits and scale % 3 == 0 and bool(digits) and digits[0] != "0" and not digits.endswith("000")
+
+
+def _written(amount: Decimal, form: str) -> str:
     if not amount:
         return "0"
     if form == "binary" and abs(amount) >= 1024:

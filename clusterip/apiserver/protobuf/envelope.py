@@ -17,8 +17,14 @@ def to_json(body: bytes, type_: Any) -> bytes:
     Raises:
         NotProtobuf: it is not in Kubernetes' form, or of a kind that is not known.
     """
+    if not body:
+        raise NotProtobuf("empty data")
     if not body.startswith(MAGIC):
-        raise NotProtobuf("the body is not in Kubernetes' protobuf form")
+        raise NotProtobuf(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        )
+    if len(body) == len(MAGIC):
+        raise NotProtobuf("empty body")
     api_version = kind = ""
     raw = b""
     for number, value in wire.fields(body[len(MAGIC) :]):

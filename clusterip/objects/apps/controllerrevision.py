@@ -11,12 +11,13 @@ from clusterip.objects.meta import Object
 from clusterip.objects.metadata import immutable, validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import not_negative
+from clusterip.objects.scalars import Int64
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, NONE
 
 
 class ControllerRevision(Object):
     data: Any = None
-    revision: int = always(0)
+    revision: Int64 = always(0)
 
 
 _DATA = Path("data")

@@ -14,6 +14,7 @@ from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.template import validate_template
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
+from clusterip.objects.enums import DaemonSetConditionType, DaemonSetUpdateStrategyType
 from clusterip.objects.errors import ErrorList, Path, invalid, not_supported, required
 from clusterip.objects.meta import LabelSelector, Object
 from clusterip.objects.metadata import (
@@ -24,6 +25,7 @@ from clusterip.objects.metadata import (
 )
 from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import amount, at_most_all, int_or_percent, not_negative_fields
+from clusterip.objects.scalars import ConditionStatus, Int32, Int64, Time
 from clusterip.objects.selectors import SelectorError, from_label_selector
 from clusterip.objects.strategy import bump_generation, keep_spec, keep_status, start_generation
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, container_cells, labels, wide
@@ -39,7 +41,7 @@ class RollingUpdateDaemonSet(Struct):
 class DaemonSetUpdateStrategy(Struct):
     """How Pods of the old template make way for those of the new."""
 
-    type: str = ""
+    type: DaemonSetUpdateStrategyType = ""
     rollingUpdate: RollingUpdateDaemonSet | None = None
 
 
@@ -47,28 +49,28 @@ class DaemonSetSpec(Struct):
     selector: LabelSelector | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
     updateStrategy: DaemonSetUpdateStrategy = msgspec.field(default_factory=DaemonSetUpdateStrategy)
-    minReadySeconds: int = 0
-    revisionHistoryLimit: int | None = None
+    minReadySeconds: Int32 = 0
+    revisionHistoryLimit: Int32 | None = None
 
 
 class DaemonSetCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastTransitionTime: str | None = None
+    type: DaemonSetConditionType = always("")
+    status: ConditionStatus = always("")
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class DaemonSetStatus(Struct):
-    currentNumberScheduled: int = always(0)
-    numberMisscheduled: int = always(0)
-    desiredNumberScheduled: int = always(0)
-    numberReady: int = always(0)
-    observedGeneration: int = 0
-    updatedNumberScheduled: int = 0
-    numberAvailable: int = 0
-    numberUnavailable: int = 0
-    collisionCount: int | None = None
+    currentNumberScheduled: Int32 = always(0)
+    numberMisscheduled: Int32 = always(0)
+    desiredNumberScheduled: Int32 = always(0)
+    numberReady: Int32 = always(0)
+    observedGeneration: Int64 = 0
+    updatedNumberScheduled: Int32 = 0
+    numberAvailable: Int32 = 0
+    numberUnavailable: Int32 = 0
+    collisionCount: Int32 | None = None
     conditions: Annotated[list[DaemonSetCondition], ListMap(("type",), merge="type")] = []
 
 

@@ -13,6 +13,7 @@ from clusterip.objects.base import IntOrString, ListMap, RetainKeys, Struct, alw
 from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
+from clusterip.objects.enums import DeploymentConditionType, DeploymentStrategyType
 from clusterip.objects.errors import (
     ErrorList,
     Path,
@@ -27,6 +28,7 @@ from clusterip.objects.meta import LabelSelector, Object
 from clusterip.objects.metadata import immutable, validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, Scale, register
 from clusterip.objects.rules import not_negative, not_negative_fields
+from clusterip.objects.scalars import ConditionStatus, Int32, Int64, Time
 from clusterip.objects.strategy import bump_generation, keep_spec, keep_status, start_generation
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, container_cells, wide
 
@@ -41,40 +43,40 @@ class RollingUpdateDeployment(Struct):
 class DeploymentStrategy(Struct):
     """How Pods of the old template make way for those of the new."""
 
-    type: str = ""
+    type: DeploymentStrategyType = ""
     rollingUpdate: RollingUpdateDeployment | None = None
 
 
 class DeploymentSpec(Struct):
-    replicas: int | None = None
+    replicas: Int32 | None = None
     selector: LabelSelector | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
     strategy: Annotated[DeploymentStrategy, RetainKeys()] = msgspec.field(default_factory=DeploymentStrategy)
-    minReadySeconds: int = 0
-    revisionHistoryLimit: int | None = None
+    minReadySeconds: Int32 = 0
+    revisionHistoryLimit: Int32 | None = None
     paused: bool = False
-    progressDeadlineSeconds: int | None = None
+    progressDeadlineSeconds: Int32 | None = None
 
 
 class DeploymentCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastUpdateTime: str | None = None
-    lastTransitionTime: str | None = None
+    type: DeploymentConditionType = always("")
+    status: ConditionStatus = always("")
+    lastUpdateTime: Time | None = None
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class DeploymentStatus(Struct):
-    observedGeneration: int = 0
-    replicas: int = 0
-    updatedReplicas: int = 0
-    readyReplicas: int = 0
-    availableReplicas: int = 0
-    unavailableReplicas: int = 0
-    terminatingReplicas: int | None = None
+    observedGeneration: Int64 = 0
+    replicas: Int32 = 0
+    updatedReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    unavailableReplicas: Int32 = 0
+    terminatingReplicas: Int32 | None = None
     conditions: Annotated[list[DeploymentCondition], ListMap(("type",), merge="type")] = []
-    collisionCount: int | None = None
+    collisionCount: Int32 | None = None
 
 
 class Deployment(Object):

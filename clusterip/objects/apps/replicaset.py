@@ -13,37 +13,39 @@ from clusterip.objects.base import ListMap, Struct, always
 from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
+from clusterip.objects.enums import ReplicaSetConditionType
 from clusterip.objects.errors import ErrorList, Path
 from clusterip.objects.meta import LabelSelector, Object
 from clusterip.objects.metadata import immutable, validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, Scale, register
 from clusterip.objects.rules import not_negative_fields
+from clusterip.objects.scalars import ConditionStatus, Int32, Int64, Time
 from clusterip.objects.strategy import bump_generation, keep_spec, keep_status, start_generation
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, container_cells, wide
 
 
 class ReplicaSetSpec(Struct):
-    replicas: int | None = None
-    minReadySeconds: int = 0
+    replicas: Int32 | None = None
+    minReadySeconds: Int32 = 0
     selector: LabelSelector | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
 
 
 class ReplicaSetCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastTransitionTime: str | None = None
+    type: ReplicaSetConditionType = always("")
+    status: ConditionStatus = always("")
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class ReplicaSetStatus(Struct):
-    replicas: int = always(0)
-    fullyLabeledReplicas: int = 0
-    readyReplicas: int = 0
-    availableReplicas: int = 0
-    terminatingReplicas: int | None = None
-    observedGeneration: int = 0
+    replicas: Int32 = always(0)
+    fullyLabeledReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    terminatingReplicas: Int32 | None = None
+    observedGeneration: Int64 = 0
     conditions: Annotated[list[ReplicaSetCondition], ListMap(("type",), merge="type")] = []
 
 

@@ -8,11 +8,13 @@ import msgspec
 
 from clusterip.objects import names, times
 from clusterip.objects.base import Struct
+from clusterip.objects.enums import CoordinatedLeaseStrategy
 from clusterip.objects.errors import ErrorList, Path, forbidden, invalid
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import not_negative
+from clusterip.objects.scalars import Int32, MicroTime
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
 
@@ -20,11 +22,11 @@ class LeaseSpec(Struct):
     """Who holds the lease, and until when if not renewed."""
 
     holderIdentity: str | None = None
-    leaseDurationSeconds: int | None = None
-    acquireTime: str | None = None
-    renewTime: str | None = None
-    leaseTransitions: int | None = None
-    strategy: str | None = None
+    leaseDurationSeconds: Int32 | None = None
+    acquireTime: MicroTime | None = None
+    renewTime: MicroTime | None = None
+    leaseTransitions: Int32 | None = None
+    strategy: CoordinatedLeaseStrategy | None = None
     preferredHolder: str | None = None
 
 

@@ -6,31 +6,38 @@ from typing import Annotated
 
 import msgspec
 
-from clusterip.objects.base import ListMap, Quantity, Struct, always
+from clusterip.objects.base import ListMap, ResourceList, Struct, always
 from clusterip.objects.core.volumes import PersistentVolumeClaimSpec
+from clusterip.objects.enums import (
+    PersistentVolumeAccessMode,
+    PersistentVolumeClaimConditionType,
+    PersistentVolumeClaimModifyVolumeStatus,
+    PersistentVolumeClaimPhase,
+)
 from clusterip.objects.meta import Object
+from clusterip.objects.scalars import ConditionStatus, Time
 
 
 class ModifyVolumeStatus(Struct):
     targetVolumeAttributesClassName: str = ""
-    status: str = always("")
+    status: PersistentVolumeClaimModifyVolumeStatus = always("")
 
 
 class PersistentVolumeClaimCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastProbeTime: str | None = None
-    lastTransitionTime: str | None = None
+    type: PersistentVolumeClaimConditionType = always("")
+    status: ConditionStatus = always("")
+    lastProbeTime: Time | None = None
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class PersistentVolumeClaimStatus(Struct):
-    phase: str = ""
-    accessModes: list[str] = []
-    capacity: dict[str, Quantity] = {}
+    phase: PersistentVolumeClaimPhase = ""
+    accessModes: list[PersistentVolumeAccessMode] = []
+    capacity: ResourceList = {}
     conditions: Annotated[list[PersistentVolumeClaimCondition], ListMap(("type",), merge="type")] = []
-    allocatedResources: dict[str, Quantity] = {}
+    allocatedResources: ResourceList = {}
     allocatedResourceStatuses: dict[str, str] = {}
     currentVolumeAttributesClassName: str | None = None
     modifyVolumeStatus: ModifyVolumeStatus | None = None

@@ -10,13 +10,14 @@ from clusterip.objects.errors import ErrorList, Path, invalid
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
+from clusterip.objects.scalars import Base64
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
 
 class ConfigMap(Object):
     immutable: bool | None = None
     data: dict[str, str] = {}
-    binaryData: dict[str, str] = {}
+    binaryData: dict[str, Base64] = {}
 
 
 def _validate(config_map: ConfigMap) -> ErrorList:

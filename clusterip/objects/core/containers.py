@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from clusterip.objects.base import IntOrString, ListMap, ListSet, Quantity, Struct, always
+from clusterip.objects.base import IntOrString, ListMap, ListSet, ResourceList, Struct, always
 from clusterip.objects.core.references import (
     ConfigMapKeySelector,
     FileKeySelector,
@@ -15,6 +15,21 @@ from clusterip.objects.core.references import (
     SecretKeySelector,
 )
 from clusterip.objects.core.security import SecurityContext
+from clusterip.objects.enums import (
+    ContainerRestartPolicy,
+    ContainerRestartRuleAction,
+    ContainerRestartRuleOnExitCodesOperator,
+    MountPropagationMode,
+    Protocol,
+    PullPolicy,
+    RecursiveReadOnlyMode,
+    ResourceName,
+    ResourceResizeRestartPolicy,
+    Signal,
+    TerminationMessagePolicy,
+    URIScheme,
+)
+from clusterip.objects.scalars import Int32, Int64
 
 
 class ConfigMapEnvSource(Struct):
@@ -26,24 +41,24 @@ class ContainerPort(Struct):
     """A port that a container listens on; what is not listed is open too."""
 
     name: str = ""
-    hostPort: int = 0
-    containerPort: int = always(0)
-    protocol: str = ""
+    hostPort: Int32 = 0
+    containerPort: Int32 = always(0)
+    protocol: Protocol = ""
     hostIP: str = ""
 
 
 class ContainerResizePolicy(Struct):
-    resourceName: str = always("")
-    restartPolicy: str = always("")
+    resourceName: ResourceName = always("")
+    restartPolicy: ResourceResizeRestartPolicy = always("")
 
 
 class ContainerRestartRuleOnExitCodes(Struct):
-    operator: str = always("")
-    values: Annotated[list[int], ListSet()] = []
+    operator: ContainerRestartRuleOnExitCodesOperator = always("")
+    values: Annotated[list[Int32], ListSet()] = []
 
 
 class ContainerRestartRule(Struct):
-    action: str = always("")
+    action: ContainerRestartRuleAction = always("")
     exitCodes: ContainerRestartRuleOnExitCodes | None = None
 
 
@@ -91,12 +106,12 @@ class HTTPGetAction(Struct):
     path: str = ""
     port: IntOrString | None = None
     host: str = ""
-    scheme: str = ""
+    scheme: URIScheme = ""
     httpHeaders: list[HTTPHeader] = []
 
 
 class SleepAction(Struct):
-    seconds: int = always(0)
+    seconds: Int64 = always(0)
 
 
 class TCPSocketAction(Struct):
@@ -116,11 +131,11 @@ class Lifecycle(Struct):
 
     postStart: LifecycleHandler | None = None
     preStop: LifecycleHandler | None = None
-    stopSignal: str | None = None
+    stopSignal: Signal | None = None
 
 
 class GRPCAction(Struct):
-    port: int = always(0)
+    port: Int32 = always(0)
     service: str | None = None
 
 
@@ -131,12 +146,12 @@ class Probe(Struct):
     httpGet: HTTPGetAction | None = None
     tcpSocket: TCPSocketAction | None = None
     grpc: GRPCAction | None = None
-    initialDelaySeconds: int = 0
-    timeoutSeconds: int = 0
-    periodSeconds: int = 0
-    successThreshold: int = 0
-    failureThreshold: int = 0
-    terminationGracePeriodSeconds: int | None = None
+    initialDelaySeconds: Int32 = 0
+    timeoutSeconds: Int32 = 0
+    periodSeconds: Int32 = 0
+    successThreshold: Int32 = 0
+    failureThreshold: Int32 = 0
+    terminationGracePeriodSeconds: Int64 | None = None
 
 
 class ResourceClaim(Struct):
@@ -147,8 +162,8 @@ class ResourceClaim(Struct):
 class ResourceRequirements(Struct):
     """What a container gets for sure (``requests``) and at most (``limits``)."""
 
-    limits: dict[str, Quantity] = {}
-    requests: dict[str, Quantity] = {}
+    limits: ResourceList = {}
+    requests: ResourceList = {}
     claims: Annotated[list[ResourceClaim], ListMap(("name",))] = []
 
 
@@ -164,10 +179,10 @@ class VolumeMount(Struct):
 
     name: str = always("")
     readOnly: bool = False
-    recursiveReadOnly: str | None = None
+    recursiveReadOnly: RecursiveReadOnlyMode | None = None
     mountPath: str = always("")
     subPath: str = ""
-    mountPropagation: str | None = None
+    mountPropagation: MountPropagationMode | None = None
     subPathExpr: str = ""
 
 
@@ -182,7 +197,7 @@ class Container(Struct):
     env: Annotated[list[EnvVar], ListMap(("name",), merge="name")] = []
     resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
     resizePolicy: list[ContainerResizePolicy] = []
-    restartPolicy: str | None = None
+    restartPolicy: ContainerRestartPolicy | None = None
     restartPolicyRules: list[ContainerRestartRule] = []
     volumeMounts: Annotated[list[VolumeMount], ListMap(("mountPath",), merge="mountPath")] = []
     volumeDevices: Annotated[list[VolumeDevice], ListMap(("devicePath",), merge="devicePath")] = []
@@ -191,8 +206,8 @@ class Container(Struct):
     startupProbe: Probe | None = None
     lifecycle: Lifecycle | None = None
     terminationMessagePath: str = ""
-    terminationMessagePolicy: str = ""
-    imagePullPolicy: str = ""
+    terminationMessagePolicy: TerminationMessagePolicy = ""
+    imagePullPolicy: PullPolicy = ""
     securityContext: SecurityContext | None = None
     stdin: bool = False
     stdinOnce: bool = False
@@ -212,7 +227,7 @@ class EphemeralContainer(Struct):
     env: Annotated[list[EnvVar], ListMap(("name",), merge="name")] = []
     resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
     resizePolicy: list[ContainerResizePolicy] = []
-    restartPolicy: str | None = None
+    restartPolicy: ContainerRestartPolicy | None = None
     restartPolicyRules: list[ContainerRestartRule] = []
     volumeMounts: Annotated[list[VolumeMount], ListMap(("mountPath",), merge="mountPath")] = []
     volumeDevices: Annotated[list[VolumeDevice], ListMap(("devicePath",), merge="devicePath")] = []
@@ -221,8 +236,8 @@ class EphemeralContainer(Struct):
     startupProbe: Probe | None = None
     lifecycle: Lifecycle | None = None
     terminationMessagePath: str = ""
-    terminationMessagePolicy: str = ""
-    imagePullPolicy: str = ""
+    terminationMessagePolicy: TerminationMessagePolicy = ""
+    imagePullPolicy: PullPolicy = ""
     securityContext: SecurityContext | None = None
     stdin: bool = False
     stdinOnce: bool = False

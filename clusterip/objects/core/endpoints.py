@@ -8,11 +8,13 @@ from clusterip.objects import names, times
 from clusterip.objects.addresses import validate_endpoint_ip, validate_ip, warn_ip
 from clusterip.objects.base import Struct, always
 from clusterip.objects.core.references import ObjectReference
+from clusterip.objects.enums import Protocol
 from clusterip.objects.errors import ErrorList, Path, invalid_each, required
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import PROTOCOLS, one_of
+from clusterip.objects.scalars import Int32
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, NONE, shortened
 
 
@@ -29,8 +31,8 @@ class EndpointPort(Struct):
     owned_whole: ClassVar[bool] = True
 
     name: str = ""
-    port: int = always(0)
-    protocol: str = ""
+    port: Int32 = always(0)
+    protocol: Protocol = ""
     appProtocol: str | None = None
 
 

@@ -13,14 +13,15 @@ from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.errors import ErrorList, FieldError, Path, invalid, invalid_each, required
 from clusterip.objects.meta import Object
 from clusterip.objects.registry import Column, Resource, register
+from clusterip.objects.scalars import Int32, MicroTime, Time
 from clusterip.objects.tables import NAME_COLUMN, wide
 
 
 class EventSeries(Struct):
     """How often an event repeated itself."""
 
-    count: int = 0
-    lastObservedTime: str | None = None
+    count: Int32 = 0
+    lastObservedTime: MicroTime | None = None
 
 
 class EventSource(Struct):
@@ -33,11 +34,11 @@ class Event(Object):
     reason: str = ""
     message: str = ""
     source: EventSource = msgspec.field(default_factory=EventSource)
-    firstTimestamp: str | None = None
-    lastTimestamp: str | None = None
-    count: int = 0
+    firstTimestamp: Time | None = None
+    lastTimestamp: Time | None = None
+    count: Int32 = 0
     type: str = ""
-    eventTime: str | None = None
+    eventTime: MicroTime | None = None
     series: EventSeries | None = None
     action: str = ""
     related: ObjectReference | None = None

@@ -8,10 +8,12 @@ import msgspec
 
 from clusterip.objects import names, times
 from clusterip.objects.base import ListMap, Struct, always
+from clusterip.objects.enums import FinalizerName, NamespaceConditionType, NamespacePhase
 from clusterip.objects.errors import ErrorList, Path, invalid, invalid_each
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
+from clusterip.objects.scalars import ConditionStatus, Time
 from clusterip.objects.strategy import keep_spec, keep_status
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
@@ -19,19 +21,19 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 class NamespaceSpec(Struct):
     """Who still has to clean up before the Namespace may go."""
 
-    finalizers: list[str] = []
+    finalizers: list[FinalizerName] = []
 
 
 class NamespaceCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastTransitionTime: str | None = None
+    type: NamespaceConditionType = always("")
+    status: ConditionStatus = always("")
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class NamespaceStatus(Struct):
-    phase: str = ""
+    phase: NamespacePhase = ""
     conditions: Annotated[list[NamespaceCondition], ListMap(("type",), merge="type")] = []
 
 

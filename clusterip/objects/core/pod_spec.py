@@ -6,13 +6,15 @@ from typing import Annotated
 
 import msgspec
 
-from clusterip.objects.base import Atomic, ListMap, Quantity, RetainKeys, Struct, always, always_list
+from clusterip.objects.base import Atomic, ListMap, ResourceList, RetainKeys, Struct, always, always_list
 from clusterip.objects.core.containers import Container, EphemeralContainer, ResourceRequirements
 from clusterip.objects.core.references import LocalObjectReference
 from clusterip.objects.core.scheduling import Affinity, Toleration, TopologySpreadConstraint
 from clusterip.objects.core.security import PodSecurityContext
 from clusterip.objects.core.volumes import Volume
+from clusterip.objects.enums import DNSPolicy, OSName, PodConditionType, PreemptionPolicy, RestartPolicy
 from clusterip.objects.meta import ObjectMeta
+from clusterip.objects.scalars import Int32, Int64
 
 
 class HostAlias(Struct):
@@ -36,13 +38,13 @@ class PodDNSConfig(Struct):
 
 
 class PodOS(Struct):
-    name: str = always("")
+    name: OSName = always("")
 
 
 class PodReadinessGate(Struct):
     """A further condition that must be true before the Pod counts as ready."""
 
-    conditionType: str = always("")
+    conditionType: PodConditionType = always("")
 
 
 class PodResourceClaim(Struct):
@@ -66,10 +68,10 @@ class PodSpec(Struct):
     initContainers: Annotated[list[Container], ListMap(("name",), merge="name")] = []
     containers: Annotated[list[Container], ListMap(("name",), merge="name")] = always_list()
     ephemeralContainers: Annotated[list[EphemeralContainer], ListMap(("name",), merge="name")] = []
-    restartPolicy: str = ""
-    terminationGracePeriodSeconds: int | None = None
-    activeDeadlineSeconds: int | None = None
-    dnsPolicy: str = ""
+    restartPolicy: RestartPolicy = ""
+    terminationGracePeriodSeconds: Int64 | None = None
+    activeDeadlineSeconds: Int64 | None = None
+    dnsPolicy: DNSPolicy = ""
     nodeSelector: Annotated[dict[str, str], Atomic()] = {}
     serviceAccountName: str = ""
     serviceAccount: str = ""
@@ -88,13 +90,13 @@ class PodSpec(Struct):
     tolerations: list[Toleration] = []
     hostAliases: Annotated[list[HostAlias], ListMap(("ip",), merge="ip")] = []
     priorityClassName: str = ""
-    priority: int | None = None
+    priority: Int32 | None = None
     dnsConfig: PodDNSConfig | None = None
     readinessGates: list[PodReadinessGate] = []
     runtimeClassName: str | None = None
     enableServiceLinks: bool | None = None
-    preemptionPolicy: str | None = None
-    overhead: dict[str, Quantity] = {}
+    preemptionPolicy: PreemptionPolicy | None = None
+    overhead: ResourceList = {}
     topologySpreadConstraints: Annotated[
         list[TopologySpreadConstraint], ListMap(("topologyKey", "whenUnsatisfiable"), merge="topologyKey")
     ] = []

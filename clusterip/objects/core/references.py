@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from clusterip.objects.base import Quantity, Struct, always
+from clusterip.objects.scalars import UID
 
 
 class ConfigMapKeySelector(Struct):
@@ -49,7 +50,7 @@ class ObjectReference(Struct):
     kind: str = ""
     namespace: str = ""
     name: str = ""
-    uid: str = ""
+    uid: UID = ""
     apiVersion: str = ""
     resourceVersion: str = ""
     fieldPath: str = ""

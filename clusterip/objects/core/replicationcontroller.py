@@ -14,37 +14,39 @@ from clusterip.objects.core.pod.defaults import set_template_defaults
 from clusterip.objects.core.pod.template import validate_template
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodTemplateSpec
+from clusterip.objects.enums import ReplicationControllerConditionType
 from clusterip.objects.errors import ErrorList, Path, required
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, Scale, register
 from clusterip.objects.rules import not_negative, not_negative_fields
+from clusterip.objects.scalars import ConditionStatus, Int32, Int64, Time
 from clusterip.objects.selectors import from_map
 from clusterip.objects.strategy import bump_generation, keep_spec, keep_status, start_generation
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, container_cells, labels, wide
 
 
 class ReplicationControllerSpec(Struct):
-    replicas: int | None = None
-    minReadySeconds: int = 0
+    replicas: Int32 | None = None
+    minReadySeconds: Int32 = 0
     selector: Annotated[dict[str, str], Atomic()] = {}
     template: PodTemplateSpec | None = None
 
 
 class ReplicationControllerCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastTransitionTime: str | None = None
+    type: ReplicationControllerConditionType = always("")
+    status: ConditionStatus = always("")
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class ReplicationControllerStatus(Struct):
-    replicas: int = always(0)
-    fullyLabeledReplicas: int = 0
-    readyReplicas: int = 0
-    availableReplicas: int = 0
-    observedGeneration: int = 0
+    replicas: Int32 = always(0)
+    fullyLabeledReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    observedGeneration: Int64 = 0
     conditions: Annotated[list[ReplicationControllerCondition], ListMap(("type",), merge="type")] = []
 
 

@@ -7,12 +7,20 @@ from typing import ClassVar
 import msgspec
 
 from clusterip.objects.base import Struct, always, always_list
+from clusterip.objects.enums import (
+    NodeInclusionPolicy,
+    NodeSelectorOperator,
+    TaintEffect,
+    TolerationOperator,
+    UnsatisfiableConstraintAction,
+)
 from clusterip.objects.meta import LabelSelector
+from clusterip.objects.scalars import Int32, Int64
 
 
 class NodeSelectorRequirement(Struct):
     key: str = always("")
-    operator: str = always("")
+    operator: NodeSelectorOperator = always("")
     values: list[str] = []
 
 
@@ -30,7 +38,7 @@ class NodeSelector(Struct):
 
 
 class PreferredSchedulingTerm(Struct):
-    weight: int = always(0)
+    weight: Int32 = always(0)
     preference: NodeSelectorTerm = msgspec.field(default_factory=NodeSelectorTerm)
 
 
@@ -51,7 +59,7 @@ class PodAffinityTerm(Struct):
 
 
 class WeightedPodAffinityTerm(Struct):
-    weight: int = always(0)
+    weight: Int32 = always(0)
     podAffinityTerm: PodAffinityTerm = msgspec.field(default_factory=PodAffinityTerm)
 
 
@@ -75,20 +83,20 @@ class Toleration(Struct):
     """Lets a Pod onto Nodes with a taint; without key it tolerates every taint."""
 
     key: str = ""
-    operator: str = ""
+    operator: TolerationOperator = ""
     value: str = ""
-    effect: str = ""
-    tolerationSeconds: int | None = None
+    effect: TaintEffect = ""
+    tolerationSeconds: Int64 | None = None
 
 
 class TopologySpreadConstraint(Struct):
     """Keeps Pods evenly spread over zones, Nodes or other domains."""
 
-    maxSkew: int = always(0)
+    maxSkew: Int32 = always(0)
     topologyKey: str = always("")
-    whenUnsatisfiable: str = always("")
+    whenUnsatisfiable: UnsatisfiableConstraintAction = always("")
     labelSelector: LabelSelector | None = None
-    minDomains: int | None = None
-    nodeAffinityPolicy: str | None = None
-    nodeTaintsPolicy: str | None = None
+    minDomains: Int32 | None = None
+    nodeAffinityPolicy: NodeInclusionPolicy | None = None
+    nodeTaintsPolicy: NodeInclusionPolicy | None = None
     matchLabelKeys: list[str] = []

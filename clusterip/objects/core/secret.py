@@ -9,18 +9,20 @@ import msgspec
 
 from clusterip.objects import names, times
 from clusterip.objects.core.data import validate_immutable, validate_keys, validate_size
+from clusterip.objects.enums import SecretType
 from clusterip.objects.errors import ErrorList, Path, invalid, required
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import METADATA, immutable, validate_object_meta, validate_object_meta_update
 from clusterip.objects.registry import Column, Resource, register
+from clusterip.objects.scalars import Base64
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
 
 class Secret(Object):
     immutable: bool | None = None
-    data: dict[str, str] = {}
+    data: dict[str, Base64] = {}
     stringData: dict[str, str] = {}
-    type: str = ""
+    type: SecretType = ""
 
 
 OPAQUE = "Opaque"

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from clusterip.objects.base import Struct, always
+from clusterip.objects.enums import (
+    AppArmorProfileType,
+    Capability,
+    PodFSGroupChangePolicy,
+    PodSELinuxChangePolicy,
+    ProcMountType,
+    SeccompProfileType,
+    SupplementalGroupsPolicy,
+)
+from clusterip.objects.scalars import Int64
 
 
 class AppArmorProfile(Struct):
-    type: str = always("")
+    type: AppArmorProfileType = always("")
     localhostProfile: str | None = None
 
 
 class Capabilities(Struct):
-    add: list[str] = []
-    drop: list[str] = []
+    add: list[Capability] = []
+    drop: list[Capability] = []
 
 
 class SELinuxOptions(Struct):
@@ -23,7 +33,7 @@ class SELinuxOptions(Struct):
 
 
 class SeccompProfile(Struct):
-    type: str = always("")
+    type: SeccompProfileType = always("")
     localhostProfile: str | None = None
 
 
@@ -42,17 +52,17 @@ class WindowsSecurityContextOptions(Struct):
 class PodSecurityContext(Struct):
     seLinuxOptions: SELinuxOptions | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
-    runAsUser: int | None = None
-    runAsGroup: int | None = None
+    runAsUser: Int64 | None = None
+    runAsGroup: Int64 | None = None
     runAsNonRoot: bool | None = None
-    supplementalGroups: list[int] = []
-    supplementalGroupsPolicy: str | None = None
-    fsGroup: int | None = None
+    supplementalGroups: list[Int64] = []
+    supplementalGroupsPolicy: SupplementalGroupsPolicy | None = None
+    fsGroup: Int64 | None = None
     sysctls: list[Sysctl] = []
-    fsGroupChangePolicy: str | None = None
+    fsGroupChangePolicy: PodFSGroupChangePolicy | None = None
     seccompProfile: SeccompProfile | None = None
     appArmorProfile: AppArmorProfile | None = None
-    seLinuxChangePolicy: str | None = None
+    seLinuxChangePolicy: PodSELinuxChangePolicy | None = None
 
 
 class SecurityContext(Struct):
@@ -60,11 +70,11 @@ class SecurityContext(Struct):
     privileged: bool | None = None
     seLinuxOptions: SELinuxOptions | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
-    runAsUser: int | None = None
-    runAsGroup: int | None = None
+    runAsUser: Int64 | None = None
+    runAsGroup: Int64 | None = None
     runAsNonRoot: bool | None = None
     readOnlyRootFilesystem: bool | None = None
     allowPrivilegeEscalation: bool | None = None
-    procMount: str | None = None
+    procMount: ProcMountType | None = None
     seccompProfile: SeccompProfile | None = None
     appArmorProfile: AppArmorProfile | None = None

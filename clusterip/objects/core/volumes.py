@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import msgspec
 
-from clusterip.objects.base import Quantity, Struct, always, always_list
+from clusterip.objects.base import Quantity, ResourceList, Struct, always, always_list
 from clusterip.objects.core.references import (
     LocalObjectReference,
     ObjectFieldSelector,
     ResourceFieldSelector,
     TypedLocalObjectReference,
 )
+from clusterip.objects.enums import (
+    AzureDataDiskCachingMode,
+    AzureDataDiskKind,
+    HostPathType,
+    PersistentVolumeAccessMode,
+    PersistentVolumeMode,
+    PullPolicy,
+    StorageMedium,
+)
 from clusterip.objects.meta import LabelSelector, ObjectMeta
+from clusterip.objects.scalars import Int32, Int64
 
 
 class AWSElasticBlockStoreVolumeSource(Struct):
     volumeID: str = always("")
     fsType: str = ""
-    partition: int = 0
+    partition: Int32 = 0
     readOnly: bool = False
 
 
 class AzureDiskVolumeSource(Struct):
     diskName: str = always("")
     diskURI: str = always("")
-    cachingMode: str | None = None
+    cachingMode: AzureDataDiskCachingMode | None = None
     fsType: str | None = None
     readOnly: bool | None = None
-    kind: str | None = None
+    kind: AzureDataDiskKind | None = None
 
 
 class AzureFileVolumeSource(Struct):
@@ -73,7 +83,7 @@ class KeyToPath(Struct):
 
     key: str = always("")
     path: str = always("")
-    mode: int | None = None
+    mode: Int32 | None = None
 
 
 class ConfigMapProjection(Struct):
@@ -85,7 +95,7 @@ class ConfigMapProjection(Struct):
 class ConfigMapVolumeSource(Struct):
     name: str = ""
     items: list[KeyToPath] = []
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     optional: bool | None = None
 
 
@@ -93,7 +103,7 @@ class DownwardAPIVolumeFile(Struct):
     path: str = always("")
     fieldRef: ObjectFieldSelector | None = None
     resourceFieldRef: ResourceFieldSelector | None = None
-    mode: int | None = None
+    mode: Int32 | None = None
 
 
 class DownwardAPIProjection(Struct):
@@ -102,11 +112,11 @@ class DownwardAPIProjection(Struct):
 
 class DownwardAPIVolumeSource(Struct):
     items: list[DownwardAPIVolumeFile] = []
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
 
 
 class EmptyDirVolumeSource(Struct):
-    medium: str = ""
+    medium: StorageMedium = ""
     sizeLimit: Quantity | None = None
 
 
@@ -118,17 +128,17 @@ class TypedObjectReference(Struct):
 
 
 class VolumeResourceRequirements(Struct):
-    limits: dict[str, Quantity] = {}
-    requests: dict[str, Quantity] = {}
+    limits: ResourceList = {}
+    requests: ResourceList = {}
 
 
 class PersistentVolumeClaimSpec(Struct):
-    accessModes: list[str] = []
+    accessModes: list[PersistentVolumeAccessMode] = []
     selector: LabelSelector | None = None
     resources: VolumeResourceRequirements = msgspec.field(default_factory=VolumeResourceRequirements)
     volumeName: str = ""
     storageClassName: str | None = None
-    volumeMode: str | None = None
+    volumeMode: PersistentVolumeMode | None = None
     dataSource: TypedLocalObjectReference | None = None
     dataSourceRef: TypedObjectReference | None = None
     volumeAttributesClassName: str | None = None
@@ -147,7 +157,7 @@ class EphemeralVolumeSource(Struct):
 
 class FCVolumeSource(Struct):
     targetWWNs: list[str] = []
-    lun: int | None = None
+    lun: Int32 | None = None
     fsType: str = ""
     readOnly: bool = False
     wwids: list[str] = []
@@ -169,7 +179,7 @@ class FlockerVolumeSource(Struct):
 class GCEPersistentDiskVolumeSource(Struct):
     pdName: str = always("")
     fsType: str = ""
-    partition: int = 0
+    partition: Int32 = 0
     readOnly: bool = False
 
 
@@ -187,13 +197,13 @@ class GlusterfsVolumeSource(Struct):
 
 class HostPathVolumeSource(Struct):
     path: str = always("")
-    type: str | None = None
+    type: HostPathType | None = None
 
 
 class ISCSIVolumeSource(Struct):
     targetPortal: str = always("")
     iqn: str = always("")
-    lun: int = always(0)
+    lun: Int32 = always(0)
     iscsiInterface: str = ""
     fsType: str = ""
     readOnly: bool = False
@@ -206,7 +216,7 @@ class ISCSIVolumeSource(Struct):
 
 class ImageVolumeSource(Struct):
     reference: str = ""
-    pullPolicy: str = ""
+    pullPolicy: PullPolicy = ""
 
 
 class NFSVolumeSource(Struct):
@@ -228,7 +238,7 @@ class PhotonPersistentDiskVolumeSource(Struct):
 class PodCertificateProjection(Struct):
     signerName: str = always("")
     keyType: str = always("")
-    maxExpirationSeconds: int | None = None
+    maxExpirationSeconds: Int32 | None = None
     credentialBundlePath: str = ""
     keyPath: str = ""
     certificateChainPath: str = ""
@@ -249,7 +259,7 @@ class SecretProjection(Struct):
 
 class ServiceAccountTokenProjection(Struct):
     audience: str = ""
-    expirationSeconds: int | None = None
+    expirationSeconds: Int64 | None = None
     path: str = always("")
 
 
@@ -266,7 +276,7 @@ class ProjectedVolumeSource(Struct):
     """Several sources in one directory."""
 
     sources: list[VolumeProjection] = always_list()
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
 
 
 class QuobyteVolumeSource(Struct):
@@ -305,7 +315,7 @@ class ScaleIOVolumeSource(Struct):
 class SecretVolumeSource(Struct):
     secretName: str = ""
     items: list[KeyToPath] = []
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     optional: bool | None = None
 
 

@@ -11,6 +11,7 @@ from clusterip.objects import names, times
 from clusterip.objects.addresses import parse_cidr, validate_cidr
 from clusterip.objects.apps.template import selector_text
 from clusterip.objects.base import IntOrString, Struct, always
+from clusterip.objects.enums import PolicyType, Protocol
 from clusterip.objects.errors import (
     ErrorList,
     Path,
@@ -28,6 +29,7 @@ from clusterip.objects.metadata import (
 )
 from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import port_number_or_name
+from clusterip.objects.scalars import Int32
 from clusterip.objects.strategy import bump_generation, start_generation
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
@@ -46,9 +48,9 @@ class NetworkPolicyPeer(Struct):
 
 
 class NetworkPolicyPort(Struct):
-    protocol: str | None = None
+    protocol: Protocol | None = None
     port: IntOrString | None = None
-    endPort: int | None = None
+    endPort: Int32 | None = None
 
 
 class NetworkPolicyEgressRule(Struct):
@@ -65,7 +67,7 @@ class NetworkPolicySpec(Struct):
     podSelector: LabelSelector = msgspec.field(default_factory=LabelSelector)
     ingress: list[NetworkPolicyIngressRule] = []
     egress: list[NetworkPolicyEgressRule] = []
-    policyTypes: list[str] = []
+    policyTypes: list[PolicyType] = []
 
 
 class NetworkPolicy(Object):

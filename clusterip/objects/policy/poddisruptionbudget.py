@@ -8,6 +8,7 @@ import msgspec
 
 from clusterip.objects import names, times
 from clusterip.objects.base import IntOrString, ListMap, Struct, always
+from clusterip.objects.enums import UnhealthyPodEvictionPolicyType
 from clusterip.objects.errors import ErrorList, Path, invalid, not_supported
 from clusterip.objects.meta import Condition, LabelSelector, Object
 from clusterip.objects.metadata import (
@@ -17,6 +18,7 @@ from clusterip.objects.metadata import (
 )
 from clusterip.objects.registry import Column, Resource, register
 from clusterip.objects.rules import at_most_all, int_or_percent, not_negative_fields
+from clusterip.objects.scalars import Int32, Int64
 from clusterip.objects.strategy import bump_generation, keep_spec, keep_status, start_generation
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN
 
@@ -25,18 +27,18 @@ class PodDisruptionBudgetSpec(Struct):
     minAvailable: IntOrString | None = None
     selector: LabelSelector | None = None
     maxUnavailable: IntOrString | None = None
-    unhealthyPodEvictionPolicy: str | None = None
+    unhealthyPodEvictionPolicy: UnhealthyPodEvictionPolicyType | None = None
 
 
 class PodDisruptionBudgetStatus(Struct):
     """``disruptedPods`` are those being evicted, and since when."""
 
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
     disruptedPods: dict[str, str] = {}
-    disruptionsAllowed: int = always(0)
-    currentHealthy: int = always(0)
-    desiredHealthy: int = always(0)
-    expectedPods: int = always(0)
+    disruptionsAllowed: Int32 = always(0)
+    currentHealthy: Int32 = always(0)
+    desiredHealthy: Int32 = always(0)
+    expectedPods: Int32 = always(0)
     conditions: Annotated[list[Condition], ListMap(("type",), merge="type")] = []
 
 

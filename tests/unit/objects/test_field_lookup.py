@@ -2,7 +2,7 @@
 
 from clusterip.objects import kinds  # noqa: F401 - registers the kinds
 from clusterip.objects.apps.deployment import Deployment, DeploymentSpec
-from clusterip.objects.base import Atomic, ListMap, ListSet
+from clusterip.objects.base import Atomic, IntOrString, ListMap, ListSet
 from clusterip.objects.core.containers import Container
 from clusterip.objects.core.node import NodeSpec
 from clusterip.objects.core.pod_spec import PodSpec
@@ -25,7 +25,7 @@ def test_types_along_a_path():
     assert field_type(Service, "metadata") is ObjectMeta
     ports = field_type(ServiceSpec, "ports")
     assert item_type(ports) is ServicePort
-    assert field_type(ServicePort, "targetPort") == int | str
+    assert field_type(ServicePort, "targetPort") == IntOrString
     assert field_type(DeploymentSpec, "selector") is LabelSelector
     labels = field_type(ObjectMeta, "labels")
     assert field_type(labels, "any-key") is str

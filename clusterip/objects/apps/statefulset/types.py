@@ -9,67 +9,74 @@ import msgspec
 from clusterip.objects.base import IntOrString, ListMap, Struct, always
 from clusterip.objects.core.claims import PersistentVolumeClaim
 from clusterip.objects.core.pod_spec import PodTemplateSpec
+from clusterip.objects.enums import (
+    PersistentVolumeClaimRetentionPolicyType,
+    PodManagementPolicyType,
+    StatefulSetConditionType,
+    StatefulSetUpdateStrategyType,
+)
 from clusterip.objects.meta import LabelSelector, Object
+from clusterip.objects.scalars import ConditionStatus, Int32, Int64, Time
 
 
 class RollingUpdateStatefulSetStrategy(Struct):
     """Pods numbered from ``partition`` on are replaced, at most ``maxUnavailable`` at once."""
 
-    partition: int | None = None
+    partition: Int32 | None = None
     maxUnavailable: IntOrString | None = None
 
 
 class StatefulSetUpdateStrategy(Struct):
-    type: str = ""
+    type: StatefulSetUpdateStrategyType = ""
     rollingUpdate: RollingUpdateStatefulSetStrategy | None = None
 
 
 class StatefulSetOrdinals(Struct):
     """The number of the first Pod."""
 
-    start: int = always(0)
+    start: Int32 = always(0)
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Struct):
     """Whether claims outlive their Pods: ``Retain`` or ``Delete``."""
 
-    whenDeleted: str = ""
-    whenScaled: str = ""
+    whenDeleted: PersistentVolumeClaimRetentionPolicyType = ""
+    whenScaled: PersistentVolumeClaimRetentionPolicyType = ""
 
 
 class StatefulSetSpec(Struct):
-    replicas: int | None = None
+    replicas: Int32 | None = None
     selector: LabelSelector | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
     volumeClaimTemplates: list[PersistentVolumeClaim] = []
     serviceName: str = always("")
-    podManagementPolicy: str = ""
+    podManagementPolicy: PodManagementPolicyType = ""
     updateStrategy: StatefulSetUpdateStrategy = msgspec.field(default_factory=StatefulSetUpdateStrategy)
-    revisionHistoryLimit: int | None = None
-    minReadySeconds: int = 0
+    revisionHistoryLimit: Int32 | None = None
+    minReadySeconds: Int32 = 0
     persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy | None = None
     ordinals: StatefulSetOrdinals | None = None
 
 
 class StatefulSetCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastTransitionTime: str | None = None
+    type: StatefulSetConditionType = always("")
+    status: ConditionStatus = always("")
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
 
 class StatefulSetStatus(Struct):
-    observedGeneration: int = 0
-    replicas: int = always(0)
-    readyReplicas: int = 0
-    currentReplicas: int = 0
-    updatedReplicas: int = 0
+    observedGeneration: Int64 = 0
+    replicas: Int32 = always(0)
+    readyReplicas: Int32 = 0
+    currentReplicas: Int32 = 0
+    updatedReplicas: Int32 = 0
     currentRevision: str = ""
     updateRevision: str = ""
-    collisionCount: int | None = None
+    collisionCount: Int32 | None = None
     conditions: Annotated[list[StatefulSetCondition], ListMap(("type",), merge="type")] = []
-    availableReplicas: int = always(0)
+    availableReplicas: Int32 = always(0)
 
 
 class StatefulSet(Object):

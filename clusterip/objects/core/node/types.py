@@ -6,32 +6,40 @@ from typing import Annotated
 
 import msgspec
 
-from clusterip.objects.base import ListMap, ListSet, Quantity, Struct, always, always_list
+from clusterip.objects.base import ListMap, ListSet, ResourceList, Struct, always, always_list
+from clusterip.objects.enums import (
+    NodeAddressType,
+    NodeConditionType,
+    NodePhase,
+    TaintEffect,
+    UniqueVolumeName,
+)
 from clusterip.objects.meta import Object
+from clusterip.objects.scalars import UID, ConditionStatus, Int32, Int64, Time
 
 
 class AttachedVolume(Struct):
-    name: str = always("")
+    name: UniqueVolumeName = always("")
     devicePath: str = always("")
 
 
 class ConfigMapNodeConfigSource(Struct):
     namespace: str = always("")
     name: str = always("")
-    uid: str = ""
+    uid: UID = ""
     resourceVersion: str = ""
     kubeletConfigKey: str = always("")
 
 
 class ContainerImage(Struct):
     names: list[str] = always_list()
-    sizeBytes: int = 0
+    sizeBytes: Int64 = 0
 
 
 class DaemonEndpoint(Struct):
     """A port of a daemon on the Node. Its JSON name is capitalized, unlike all others."""
 
-    Port: int = always(0)
+    Port: Int32 = always(0)
 
 
 class NodeConfigSource(Struct):
@@ -43,8 +51,8 @@ class Taint(Struct):
 
     key: str = always("")
     value: str = ""
-    effect: str = always("")
-    timeAdded: str | None = None
+    effect: TaintEffect = always("")
+    timeAdded: Time | None = None
 
 
 class NodeSpec(Struct):
@@ -62,15 +70,15 @@ class NodeSpec(Struct):
 class NodeAddress(Struct):
     """An address of a Node; ``type`` is InternalIP, ExternalIP or Hostname."""
 
-    type: str = always("")
+    type: NodeAddressType = always("")
     address: str = always("")
 
 
 class NodeCondition(Struct):
-    type: str = always("")
-    status: str = always("")
-    lastHeartbeatTime: str | None = None
-    lastTransitionTime: str | None = None
+    type: NodeConditionType = always("")
+    status: ConditionStatus = always("")
+    lastHeartbeatTime: Time | None = None
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
@@ -101,7 +109,7 @@ class NodeRuntimeHandler(Struct):
 
 
 class NodeSwapStatus(Struct):
-    capacity: int | None = None
+    capacity: Int64 | None = None
 
 
 class NodeSystemInfo(Struct):
@@ -121,15 +129,15 @@ class NodeSystemInfo(Struct):
 class NodeStatus(Struct):
     """What a Node reports. ``capacity`` is what it has, ``allocatable`` what Pods may use of it."""
 
-    capacity: dict[str, Quantity] = {}
-    allocatable: dict[str, Quantity] = {}
-    phase: str = ""
+    capacity: ResourceList = {}
+    allocatable: ResourceList = {}
+    phase: NodePhase = ""
     conditions: Annotated[list[NodeCondition], ListMap(("type",), merge="type")] = []
     addresses: Annotated[list[NodeAddress], ListMap(("type",), merge="type")] = []
     daemonEndpoints: NodeDaemonEndpoints = msgspec.field(default_factory=NodeDaemonEndpoints)
     nodeInfo: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
     images: list[ContainerImage] = []
-    volumesInUse: list[str] = []
+    volumesInUse: list[UniqueVolumeName] = []
     volumesAttached: list[AttachedVolume] = []
     config: NodeConfigStatus | None = None
     runtimeHandlers: list[NodeRuntimeHandler] = []

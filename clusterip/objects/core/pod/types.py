@@ -6,10 +6,31 @@ from typing import Annotated
 
 import msgspec
 
-from clusterip.objects.base import Atomic, ListMap, ListSet, Quantity, RetainKeys, Struct, always, always_list
+from clusterip.objects.base import (
+    Atomic,
+    ListMap,
+    ListSet,
+    ResourceList,
+    RetainKeys,
+    Struct,
+    always,
+    always_list,
+)
 from clusterip.objects.core.containers import ResourceRequirements
 from clusterip.objects.core.pod_spec import PodSpec
+from clusterip.objects.enums import (
+    PodConditionType,
+    PodPhase,
+    PodQOSClass,
+    PodResizeStatus,
+    RecursiveReadOnlyMode,
+    ResourceHealthStatus,
+    ResourceID,
+    ResourceName,
+    Signal,
+)
 from clusterip.objects.meta import Object
+from clusterip.objects.scalars import ConditionStatus, Int32, Int64, Time
 
 
 class ContainerExtendedResourceRequest(Struct):
@@ -19,16 +40,16 @@ class ContainerExtendedResourceRequest(Struct):
 
 
 class ContainerStateRunning(Struct):
-    startedAt: str | None = None
+    startedAt: Time | None = None
 
 
 class ContainerStateTerminated(Struct):
-    exitCode: int = always(0)
-    signal: int = 0
+    exitCode: Int32 = always(0)
+    signal: Int32 = 0
     reason: str = ""
     message: str = ""
-    startedAt: str | None = None
-    finishedAt: str | None = None
+    startedAt: Time | None = None
+    finishedAt: Time | None = None
     containerID: str = ""
 
 
@@ -46,9 +67,9 @@ class ContainerState(Struct):
 
 
 class LinuxContainerUser(Struct):
-    uid: int = always(0)
-    gid: int = always(0)
-    supplementalGroups: list[int] = []
+    uid: Int64 = always(0)
+    gid: Int64 = always(0)
+    supplementalGroups: list[Int64] = []
 
 
 class ContainerUser(Struct):
@@ -56,13 +77,13 @@ class ContainerUser(Struct):
 
 
 class ResourceHealth(Struct):
-    resourceID: str = always("")
-    health: str = ""
+    resourceID: ResourceID = always("")
+    health: ResourceHealthStatus = ""
     message: str | None = None
 
 
 class ResourceStatus(Struct):
-    name: str = always("")
+    name: ResourceName = always("")
     resources: Annotated[list[ResourceHealth], ListMap(("resourceID",))] = []
 
 
@@ -78,7 +99,7 @@ class VolumeMountStatus(Struct):
     name: str = always("")
     mountPath: str = always("")
     readOnly: bool = False
-    recursiveReadOnly: str | None = None
+    recursiveReadOnly: RecursiveReadOnlyMode | None = None
     volumeStatus: VolumeStatus | None = None
 
 
@@ -89,17 +110,17 @@ class ContainerStatus(Struct):
     state: ContainerState = msgspec.field(default_factory=ContainerState)
     lastState: ContainerState = msgspec.field(default_factory=ContainerState)
     ready: bool = always(False)
-    restartCount: int = always(0)
+    restartCount: Int32 = always(0)
     image: str = always("")
     imageID: str = always("")
     containerID: str = ""
     started: bool | None = None
-    allocatedResources: dict[str, Quantity] = {}
+    allocatedResources: ResourceList = {}
     resources: ResourceRequirements | None = None
     volumeMounts: Annotated[list[VolumeMountStatus], ListMap(("mountPath",), merge="mountPath")] = []
     user: ContainerUser | None = None
     allocatedResourcesStatus: Annotated[list[ResourceStatus], ListMap(("name",), merge="name")] = []
-    stopSignal: str | None = None
+    stopSignal: Signal | None = None
 
 
 class HostIP(Struct):
@@ -109,15 +130,15 @@ class HostIP(Struct):
 class NodeAllocatableResourceClaimStatus(Struct):
     resourceClaimName: str = always("")
     containers: Annotated[list[str], ListSet()] = []
-    resources: dict[str, Quantity] = {}
+    resources: ResourceList = {}
 
 
 class PodCondition(Struct):
-    type: str = always("")
-    observedGeneration: int = 0
-    status: str = always("")
-    lastProbeTime: str | None = None
-    lastTransitionTime: str | None = None
+    type: PodConditionType = always("")
+    observedGeneration: Int64 = 0
+    status: ConditionStatus = always("")
+    lastProbeTime: Time | None = None
+    lastTransitionTime: Time | None = None
     reason: str = ""
     message: str = ""
 
@@ -141,8 +162,8 @@ class PodResourceClaimStatus(Struct):
 class PodStatus(Struct):
     """What is known of a Pod. ``podIP`` is always the first of ``podIPs``."""
 
-    observedGeneration: int = 0
-    phase: str = ""
+    observedGeneration: Int64 = 0
+    phase: PodPhase = ""
     conditions: Annotated[list[PodCondition], ListMap(("type",), merge="type")] = []
     message: str = ""
     reason: str = ""
@@ -151,17 +172,17 @@ class PodStatus(Struct):
     hostIPs: Annotated[list[HostIP], Atomic(merge="ip")] = []
     podIP: str = ""
     podIPs: Annotated[list[PodIP], ListMap(("ip",), merge="ip")] = []
-    startTime: str | None = None
+    startTime: Time | None = None
     initContainerStatuses: list[ContainerStatus] = []
     containerStatuses: list[ContainerStatus] = []
-    qosClass: str = ""
+    qosClass: PodQOSClass = ""
     ephemeralContainerStatuses: list[ContainerStatus] = []
-    resize: str = ""
+    resize: PodResizeStatus = ""
     resourceClaimStatuses: Annotated[
         list[PodResourceClaimStatus], ListMap(("name",), merge="name"), RetainKeys()
     ] = []
     extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
-    allocatedResources: dict[str, Quantity] = {}
+    allocatedResources: ResourceList = {}
     resources: ResourceRequirements | None = None
     nodeAllocatableResourceClaimStatuses: list[NodeAllocatableResourceClaimStatus] = []
 

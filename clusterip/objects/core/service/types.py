@@ -7,20 +7,31 @@ from typing import Annotated
 import msgspec
 
 from clusterip.objects.base import Atomic, IntOrString, ListMap, Struct, always
+from clusterip.objects.enums import (
+    IPFamily,
+    IPFamilyPolicy,
+    LoadBalancerIPMode,
+    Protocol,
+    ServiceAffinity,
+    ServiceExternalTrafficPolicy,
+    ServiceInternalTrafficPolicy,
+    ServiceType,
+)
 from clusterip.objects.meta import Condition, Object
+from clusterip.objects.scalars import Int32
 
 
 class ClientIPConfig(Struct):
     """Session affinity by client address; ``timeoutSeconds`` after the last packet it ends."""
 
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class PortStatus(Struct):
     """What became of one port at a load balancer."""
 
-    port: int = always(0)
-    protocol: str = always("")
+    port: Int32 = always(0)
+    protocol: Protocol = always("")
     error: str | None = None
 
 
@@ -29,7 +40,7 @@ class LoadBalancerIngress(Struct):
 
     ip: str = ""
     hostname: str = ""
-    ipMode: str | None = None
+    ipMode: LoadBalancerIPMode | None = None
     ports: list[PortStatus] = []
 
 
@@ -41,11 +52,11 @@ class ServicePort(Struct):
     """A port of a Service: clients use ``port``, Pods listen on ``targetPort``, by number or by name."""
 
     name: str = ""
-    protocol: str = ""
+    protocol: Protocol = ""
     appProtocol: str | None = None
-    port: int = always(0)
+    port: Int32 = always(0)
     targetPort: IntOrString | None = None
-    nodePort: int = 0
+    nodePort: Int32 = 0
 
 
 class SessionAffinityConfig(Struct):
@@ -59,21 +70,21 @@ class ServiceSpec(Struct):
     selector: Annotated[dict[str, str], Atomic()] = {}
     clusterIP: str = ""
     clusterIPs: list[str] = []
-    type: str = ""
+    type: ServiceType = ""
     externalIPs: list[str] = []
-    sessionAffinity: str = ""
+    sessionAffinity: ServiceAffinity = ""
     loadBalancerIP: str = ""
     loadBalancerSourceRanges: list[str] = []
     externalName: str = ""
-    externalTrafficPolicy: str = ""
-    healthCheckNodePort: int = 0
+    externalTrafficPolicy: ServiceExternalTrafficPolicy = ""
+    healthCheckNodePort: Int32 = 0
     publishNotReadyAddresses: bool = False
     sessionAffinityConfig: SessionAffinityConfig | None = None
-    ipFamilies: list[str] = []
-    ipFamilyPolicy: str | None = None
+    ipFamilies: list[IPFamily] = []
+    ipFamilyPolicy: IPFamilyPolicy | None = None
     allocateLoadBalancerNodePorts: bool | None = None
     loadBalancerClass: str | None = None
-    internalTrafficPolicy: str | None = None
+    internalTrafficPolicy: ServiceInternalTrafficPolicy | None = None
     trafficDistribution: str | None = None
 
 

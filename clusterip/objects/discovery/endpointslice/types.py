@@ -8,7 +8,9 @@ import msgspec
 
 from clusterip.objects.base import ListSet, Struct, always, always_list
 from clusterip.objects.core.references import ObjectReference
+from clusterip.objects.enums import AddressType, Protocol
 from clusterip.objects.meta import Object
+from clusterip.objects.scalars import Int32
 
 
 class EndpointConditions(Struct):
@@ -51,12 +53,12 @@ class EndpointPort(Struct):
     owned_whole: ClassVar[bool] = True
 
     name: str | None = None
-    protocol: str | None = None
-    port: int | None = None
+    protocol: Protocol | None = None
+    port: Int32 | None = None
     appProtocol: str | None = None
 
 
 class EndpointSlice(Object):
-    addressType: str = always("")
+    addressType: AddressType = always("")
     endpoints: list[Endpoint] = always_list()
     ports: list[EndpointPort] = always_list()

@@ -6,7 +6,9 @@ import msgspec
 
 from clusterip.objects.base import Struct, always, always_list
 from clusterip.objects.core.references import TypedLocalObjectReference
+from clusterip.objects.enums import PathType, Protocol
 from clusterip.objects.meta import Object
+from clusterip.objects.scalars import Int32
 
 
 class ServiceBackendPort(Struct):
@@ -15,7 +17,7 @@ class ServiceBackendPort(Struct):
     owned_whole = True
 
     name: str = ""
-    number: int = 0
+    number: Int32 = 0
 
 
 class IngressServiceBackend(Struct):
@@ -32,7 +34,7 @@ class IngressBackend(Struct):
 
 class HTTPIngressPath(Struct):
     path: str = ""
-    pathType: str | None = None
+    pathType: PathType | None = None
     backend: IngressBackend = msgspec.field(default_factory=IngressBackend)
 
 
@@ -62,8 +64,8 @@ class IngressSpec(Struct):
 
 
 class IngressPortStatus(Struct):
-    port: int = always(0)
-    protocol: str = always("")
+    port: Int32 = always(0)
+    protocol: Protocol = always("")
     error: str | None = None
 
 
