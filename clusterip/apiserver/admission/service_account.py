@@ -48,6 +48,7 @@ class ServiceAccountAdmission(Plugin):
             return
         pod: Pod = attributes.obj
         if MIRROR_ANNOTATION in pod.metadata.annotations:
+            _check_mirror(attributes, pod.spec)
             return  # changing it would confuse the node that shows it
         spec = pod.spec
         if not spec.serviceAccountName:
