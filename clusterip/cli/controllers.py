@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+if TYPE_CHECKING:
+    from clusterip.controllers.leaderelection.settings import LeaderElection
 
 
 def _networks(
@@ -95,6 +98,53 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
     metavar="FILE",
     help="Key that signs the service account tokens in Secrets. Default: none are made.",
 )
+@click.option(
+    "--leader-elect",
+    type=bool,
+    is_flag=False,
+    flag_value=True,
+    default=True,
+    show_default=True,
+    help="Work only while this process leads, if several run; the Lease says which one does.",
+)
+@click.option(
+    "--leader-elect-lease-duration",
+    callback=_seconds,
+    default="15s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long the leader may be silent before another one takes over.",
+)
+@click.option(
+    "--leader-elect-renew-deadline",
+    callback=_seconds,
+    default="10s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long the leader tries to renew the Lease before it stops.",
+)
+@click.option(
+    "--leader-elect-retry-period",
+    callback=_seconds,
+    default="2s",
+    show_default=True,
+    metavar="DURATION",
+    help="The time between two tries to take or renew the Lease.",
+)
+@click.option(
+    "--leader-elect-resource-name",
+    default="kube-controller-manager",
+    show_default=True,
+    metavar="NAME",
+    help="The Lease's name.",
+)
+@click.option(
+    "--leader-elect-resource-namespace",
+    default="kube-system",
+    show_default=True,
+    metavar="NAMESPACE",
+    help="The Lease's namespace.",
+)
 @click.option("--healthz-bind-address", default="127.0.0.1:10257", show_default=True, metavar="HOST:PORT")
 @click.option("--metrics-bind-address", default="", metavar="HOST:PORT", help="Serve metrics here as well.")
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity; 4 shows each sync.")
@@ -104,6 +154,7 @@ def command(
     node_cidr_mask_size_ipv4: int,
     node_cidr_mask_size_ipv6: int,
     root_ca_file: TextIO | None,
+    leader_elect: bool,
     service_account_private_key_file: str,
     **settings: Any,
 ) -> None:
@@ -128,6 +179,7 @@ def command(
             raise click.UsageError(
                 f"--cluster-cidr {network} has too many networks of /{size}: 65536 at most"
             )
+    election = _election(settings)
     log.setup(verbosity)
     root_ca = root_ca_file.read() if root_ca_file is not None else ""
     signer = None
@@ -136,8 +188,26 @@ def command(
             signer = jwt.Signer(jwt.read_private(service_account_private_key_file))
         except jwt.BadKey as error:
             raise click.UsageError(f"--service-account-private-key-file: {error}") from None
-    options = Options(node_cidr_mask_sizes=sizes, root_ca=root_ca, token_signer=signer, **settings)
+    options = Options(
+        node_cidr_mask_sizes=sizes,
+        root_ca=root_ca,
+        token_signer=signer,
+        leader_election=election if leader_elect else None,
+        **settings,
+    )
     sys.exit(run(lambda: main(options)))
+
+
+def _election(settings: dict[str, Any]) -> LeaderElection:
+    """Take the settings that are about leader election out of all settings."""
+    from clusterip.controllers.leaderelection.settings import LeaderElection
+
+    start = "leader_elect_"
+    own = {name.removeprefix(start): settings.pop(name) for name in list(settings) if name.startswith(start)}
+    try:
+        return LeaderElection(**own)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 if __name__ == "__main__":

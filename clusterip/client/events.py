@@ -80,17 +80,27 @@ class EventRecorder:
         """Send Events for ever."""
         while True:
             event = await self._queue.get()
-            for attempt in range(_TRIES):
-                try:
-                    await self._send(event)
-                    break
-                except Unreachable:
-                    await asyncio.sleep(min(0.1 * 2**attempt, 10.0))
-                except ApiError as error:
-                    # A namespace that is gone or going takes no Events any more; that is no problem.
-                    if not (error.is_not_found or error.is_namespace_terminating):
-                        _log_lost("event refused", event, str(error))
-                    break
+            try:
+                await self._deliver(event)
+            finally:
+                self._queue.task_done()
+
+    async def sent(self) -> None:
+        """Wait until everything recorded so far has been sent or given up."""
+        await self._queue.join()
+
+    async def _deliver(self, event: Event) -> None:
+        for attempt in range(_TRIES):
+            try:
+                await self._send(event)
+                break
+            except Unreachable:
+                await asyncio.sleep(min(0.1 * 2**attempt, 10.0))
+            except ApiError as error:
+                # A namespace that is gone or going takes no Events any more; that is no problem.
+                if not (error.is_not_found or error.is_namespace_terminating):
+                    _log_lost("event refused", event, str(error))
+                break
 
     async def _send(self, event: Event) -> None:
         about = event.involvedObject

@@ -118,6 +118,8 @@ def _controllers(config: ClusterConfig, paths: Paths) -> Program:
             f"--service-cluster-ip-range={config.service_cidr}",
             f"--service-account-private-key-file={Certificates(paths.pki).signing_key}",
             f"--healthz-bind-address={health}",
+            # The supervisor runs one; another that takes over would have to wait for its lease to run out.
+            "--leader-elect=false",
         ),
         health=f"http://{health}/readyz",
         log=str(paths.log("controllers")),

@@ -7,19 +7,23 @@ import dataclasses
 from clusterip.client.config import ConfigError, load
 from clusterip.client.rest import Client
 from clusterip.controllers import metrics
+from clusterip.controllers.leaderelection.elector import LeaderElector, LeadershipLost
 from clusterip.controllers.manager import Manager, UnknownController
 from clusterip.controllers.options import Options
 from clusterip.process import Fatal, log
-from clusterip.process.health import HealthServer
+from clusterip.process.health import Check, HealthServer
+
+COMPONENT = "kube-controller-manager"
+"""As who events about the leadership are recorded."""
 
 _log = log.get("controllers")
 
 
 async def main(options: Options) -> None:
-    """Run the controllers until cancelled.
+    """Run the controllers until cancelled; with leader election, from when this process leads.
 
     Raises:
-        Fatal: an option cannot be used, or an address cannot be bound.
+        Fatal: an option cannot be used, an address cannot be bound, or the leadership was lost.
     """
     try:
         config = dataclasses.replace(load(options.kubeconfig or None), user_agent="clusterip-controllers")
@@ -33,17 +37,31 @@ async def main(options: Options) -> None:
             manager = Manager(client, options)
         except UnknownController as error:
             raise Fatal(f"--controllers: {error}") from None
-        collector = metrics.register(manager)
-        health.ready_check("informers-synced", manager.not_synced)
-        health.ready_check("api-server", manager.not_connected)
+        elector = None
+        if options.leader_election is not None:
+            elector = LeaderElector(client, options.leader_election, COMPONENT)
+            health.add_check("leaderElection", elector.check)
+        collector = metrics.register(manager, elector)
+        # One that only waits for its turn is ready to take it.
+        health.ready_check("informers-synced", lambda: _while_leading(elector, manager.not_synced))
+        health.ready_check("api-server", lambda: _while_leading(elector, manager.not_connected))
         try:
             await _start_health(health, options)
             names = ",".join(controller.name for controller in manager.controllers)
             _log.info("starting", server=config.server, controllers=names)
-            await manager.run()
+            if elector is None:
+                await manager.run()
+            else:
+                await elector.run(manager.run)
+        except LeadershipLost as lost:
+            raise Fatal(f"stopped, as another one may lead: {lost}") from None
         finally:
             metrics.unregister(collector)
             await health.close()
+
+
+def _while_leading(elector: LeaderElector | None, check: Check) -> str | None:
+    return check() if elector is None or elector.leads else None
 
 
 async def _start_health(health: HealthServer, options: Options) -> None:

@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
+from clusterip.controllers.leaderelection.elector import LeaderElector
 from clusterip.controllers.manager import Manager
 
 
 class ControllerMetrics(Collector):
     """Queues under upstream's names, syncs under our own."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, elector: LeaderElector | None) -> None:
         self._manager = manager
+        self._elector = elector
 
     def collect(self) -> Iterable[Metric]:
         by_name = ["name"]
@@ -43,11 +45,26 @@ class ControllerMetrics(Collector):
         for name, informer in self._manager.context.informers.items():
             objects.add_metric([name], len(informer.objects))
             connected.add_metric([name], informer.connected)
-        return [depth, adds, retries, syncs, errors, seconds, objects, connected]
+        return [depth, adds, retries, syncs, errors, seconds, objects, connected, *self._election()]
+
+    def _election(self) -> Iterable[Metric]:
+        if self._elector is None:
+            return
+        name = [self._elector.settings.resource_name]
+        leads = GaugeMetricFamily(
+            "leader_election_master_status", "1 while this process leads", labels=["name"]
+        )
+        leads.add_metric(name, self._elector.leads)
+        yield leads
+        slow = CounterMetricFamily(
+            "leader_election_slowpath", "Renewals that had to read the lease first", labels=["name"]
+        )
+        slow.add_metric(name, self._elector.slow_renewals)
+        yield slow
 
 
-def register(manager: Manager) -> ControllerMetrics:
-    collector = ControllerMetrics(manager)
+def register(manager: Manager, elector: LeaderElector | None = None) -> ControllerMetrics:
+    collector = ControllerMetrics(manager, elector)
     REGISTRY.register(collector)
     return collector
 

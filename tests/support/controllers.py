@@ -46,6 +46,7 @@ class RunningControllers:
             "clusterip.cli.controllers",
             f"--kubeconfig={kubeconfig}",
             "--healthz-bind-address=0",
+            "--leader-elect=false",
             "-v4",
             *arguments,
         ]
@@ -68,6 +69,11 @@ class RunningControllers:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def wait(self) -> int:
+        """Until it ends by itself; the exit code."""
+        assert self._process is not None
+        return self._process.wait(SECONDS)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
