@@ -28,8 +28,6 @@ _PATHS = [
 ]
 _AGGREGATED = "apidiscovery.k8s.io"
 _OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-_EMPTY_OPENAPI = b"\x0a\x032.0\x12\x13\x0a\x0aKubernetes\x12\x05v1.37\x42\x00"
-"""swagger: "2.0", info: {title: "Kubernetes", version: "v1.37"}, paths: {} in gnostic's protobuf."""
 
 VERSION = {
     "major": "1",
@@ -117,8 +115,9 @@ def _aggregated(call: Call, *, legacy: bool) -> web.Response:
 
 def _openapi_v2(call: Call) -> web.Response:
     if "proto-openapi" in call.request.headers.get("Accept", ""):
-        # kubectl asks in this form only for kinds that version 3 does not have, which are none here.
-        return call.respond(_EMPTY_OPENAPI, 200, _OPENAPI_PROTOBUF)
+        if "v2 protobuf" not in _cache:
+            _cache["v2 protobuf"] = openapi.in_protobuf(openapi.v2())
+        return call.respond(_cache["v2 protobuf"], 200, _OPENAPI_PROTOBUF)
     return call.respond(_once("v2", openapi.v2), 200, JSON)
 
 

@@ -5,5 +5,6 @@ a kind merge. A document is made when it is first asked for; whoever serves them
 """
 
 from clusterip.apiserver.openapi.documents import v2, v3, v3_index
+from clusterip.apiserver.openapi.gnostic import encode as in_protobuf
 
-__all__ = ["v2", "v3", "v3_index"]
+__all__ = ["in_protobuf", "v2", "v3", "v3_index"]
