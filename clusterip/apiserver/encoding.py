@@ -74,7 +74,7 @@ def finish(body: bytes, form: Form) -> bytes:
         return to_yaml(body)
     if form.pretty:
         return msgspec.json.format(body, indent=2) + b"\n"
-    return body
+    return body + b"\n"
 
 
 def to_yaml(body: bytes) -> bytes:

@@ -16,20 +16,20 @@ from clusterip.apiserver.entry import Entry
 from clusterip.objects.codec import encode
 from clusterip.objects.registry import Column, Resource
 
-_NAME = (
+NAME = (
     "Name must be unique within a namespace. Is required when creating resources, although some "
     "resources may allow a client to request the generation of an appropriate name automatically. Name "
     "is primarily intended for creation idempotence and configuration definition. Cannot be updated. "
     "More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
 )
-_CREATED = (
+CREATED = (
     "CreationTimestamp is a timestamp representing the server time when this object was created. "
     "It is not guaranteed to be set in happens-before order across separate operations. Clients may not "
     "set this value. It is represented in RFC3339 form and is in UTC."
 )
 _DEFAULT_COLUMNS = (
-    Column("Name", "string", "name", _NAME),
-    Column("Created At", "date", "", _CREATED),
+    Column("Name", "string", "name", NAME),
+    Column("Created At", "date", "", CREATED),
 )
 _ROWS_AT_ONCE = 200
 
@@ -44,7 +44,16 @@ def _metadata(entry: Entry) -> bytes:
 
 def partial(entry: Entry) -> bytes:
     """A ``PartialObjectMetadata``: the object's metadata and nothing else."""
-    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}' % _metadata(entry)
+    return _partial(_metadata(entry))
+
+
+def partial_of(body: bytes) -> bytes:
+    """The ``PartialObjectMetadata`` of an object that is not stored."""
+    return _partial(bytes(msgspec.json.decode(body, type=_Metadata).metadata))
+
+
+def _partial(metadata: bytes) -> bytes:
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}' % metadata
 
 
 def partial_item(entry: Entry) -> bytes:
@@ -98,6 +107,14 @@ def table(
     """A table of objects; a watch leaves the column definitions out after its first event."""
     rows = [row(entry, include_object) for entry in entries]
     return _table(list_metadata, columns(resource) if with_columns else b"null", rows)
+
+
+def table_of(resource: Resource[Any], obj: Any, body: bytes, metadata: bytes, include_object: str) -> bytes:
+    """The table of an object that is not stored; ``body`` is its JSON."""
+    assert resource.row is not None
+    shown = {"None": b"null", "Object": body}.get(include_object) or partial_of(body)
+    row = b'{"cells":%b,"object":%b}' % (encode(resource.row(obj)), shown)
+    return _table(metadata, columns(resource), [row])
 
 
 async def long_table(

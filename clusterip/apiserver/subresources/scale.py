@@ -7,18 +7,20 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from clusterip.apiserver import status
+from clusterip.apiserver import status, table
 from clusterip.apiserver.call import Call
 from clusterip.apiserver.decoding import read_options, read_patch
 from clusterip.apiserver.encoding import finish
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.field_managers import manager_of
 from clusterip.apiserver.patch import PatchError, apply_patch
+from clusterip.apiserver.table import CREATED, NAME
+from clusterip.objects import times
 from clusterip.objects.base import Struct, always
 from clusterip.objects.codec import convert, encode, to_tree
 from clusterip.objects.errors import invalid
 from clusterip.objects.meta import Object, ObjectMeta
-from clusterip.objects.registry import Resource
+from clusterip.objects.registry import Column, Resource
 
 
 class ScaleSpec(Struct):
@@ -35,8 +37,31 @@ class Scale(Object):
     status: ScaleStatus = msgspec.field(default_factory=ScaleStatus)
 
 
+def _row(scale: Scale) -> list[Any]:
+    age = times.age(scale.metadata.creationTimestamp)
+    return [scale.metadata.name, scale.spec.replicas, scale.status.replicas, age]
+
+
 _SCALES: Resource[Any] = Resource(
-    type=Scale, group="autoscaling", version="v1", plural="scales", namespaced=True
+    type=Scale,
+    group="autoscaling",
+    version="v1",
+    plural="scales",
+    namespaced=True,
+    columns=(
+        Column("Name", "string", "", NAME),
+        Column(
+            "Desired", "integer", "", "replicas is the desired number of instances for the scaled object."
+        ),
+        Column(
+            "Available",
+            "integer",
+            "",
+            "replicas is the actual number of observed instances of the scaled object.",
+        ),
+        Column("Age", "string", "", CREATED),
+    ),
+    row=_row,
 )
 
 
@@ -121,4 +146,10 @@ def _scale_of(resource: Resource[Any], obj: Any) -> Scale:
 def _reply(call: Call, resource: Resource[Any], entry: Entry) -> web.Response:
     scale = _scale_of(resource, entry.decode())
     form = call.form
-    return call.reply(finish(encode(scale), form))
+    body = encode(scale)
+    if form.shape == "metadata":
+        body = table.partial_of(body)
+    elif form.shape == "table":
+        metadata = b'{"resourceVersion":"%d"}' % entry.revision
+        body = table.table_of(_SCALES, scale, body, metadata, form.include_object)
+    return call.reply(finish(body, form))

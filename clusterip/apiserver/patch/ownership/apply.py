@@ -18,6 +18,8 @@ from clusterip.objects.strict import unknown_fields
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 BEFORE_FIRST_APPLY = "before-first-apply"
+_KUBECTL = "kubectl"
+"""The manager of ``kubectl apply --server-side``; its other way to apply is ``kubectl-client-side-apply``."""
 
 _NOBODYS: FieldSet = frozenset(
     [("f:apiVersion",), ("f:kind",), ("f:metadata",)]
@@ -115,6 +117,8 @@ def apply(
     changed = current != new or (owned and owned.fields) != (previous and previous.fields)
     if owned is not None and changed:
         managers.set(ours, owned.fields, api_version, now)
+    if manager == _KUBECTL:
+        new = _with_last_applied(new, config)
     return _join(new, managers)
 
 
@@ -179,7 +183,7 @@ def _check_conflicts(
         if manager != ours
         for path in sorted(owned.fields & changed)
     ]
-    if conflicts and ours.name == "kubectl":
+    if conflicts and ours.name == _KUBECTL:
         # Whoever has used kubectl's own apply until now meets no conflict with that.
         allowed = _last_applied(current, type_, api_version)
         conflicts = [conflict for conflict in conflicts if conflict[2] not in allowed]
@@ -198,6 +202,25 @@ def _last_applied(current: Tree, type_: Any, api_version: str) -> FieldSet:
         return frozenset()
     differs = compare(last, current, type_)
     return field_set(last, type_) - differs.set - differs.removed
+
+
+def _with_last_applied(new: Tree, config: Tree) -> Tree:
+    """``new``, in which kubectl's own annotation, if there is one, says what was applied now.
+
+    So one can go back to applying on the client's side (upstream's ``lastAppliedUpdater``).
+    """
+    annotations = new.get("metadata", {}).get("annotations") or {}
+    if not annotations.get(LAST_APPLIED):
+        return new
+    metadata = dict(config.get("metadata") or {})
+    if metadata.get("annotations"):
+        metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != LAST_APPLIED}
+    else:
+        metadata.pop("annotations", None)
+    text = msgspec.json.encode(config | {"metadata": metadata}, order="sorted").decode() + "\n"
+    for character in "<>&":  # as Go writes JSON
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return new | {"metadata": new["metadata"] | {"annotations": annotations | {LAST_APPLIED: text}}}
 
 
 def _split(tree: Tree) -> tuple[Tree, Managers]:
