@@ -164,7 +164,8 @@ def _proxy(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--cluster-cidr={config.pod_cidr}",
             # A namespace cannot change how much the machine tracks.
             "--conntrack-max-per-core=0",
-            f"--healthz-bind-address={address}:{PROXY_PORT}",
+            # Asked by Pods on the host network and by load balancers, on whatever address they know.
+            f"--healthz-bind-address=0.0.0.0:{PROXY_PORT}",
             f"--metrics-bind-address={address}:{PROXY_METRICS_PORT}",
         ),
         namespace=config.namespace_of(node),
