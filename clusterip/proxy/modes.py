@@ -6,7 +6,7 @@ from importlib import import_module
 
 from clusterip.proxy.backend import Mode
 
-NAMES = ("nftables",)
+NAMES = ("nftables", "iptables")
 """What ``--proxy-mode`` takes. Each is a package here with a ``mode.MODE``; the first is the default."""
 
 

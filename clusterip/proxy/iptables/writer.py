@@ -1,0 +1,172 @@
+"""Writing one family's rules. All of it blocks; it runs in the backend's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from clusterip.kernel.iptables import LEGACY, Iptables, IptablesError
+from clusterip.kernel.nftables import Family
+from clusterip.process import log
+from clusterip.proxy.backend import BackendError, Refusal
+from clusterip.proxy.iptables import metrics
+from clusterip.proxy.iptables.compare import Comparison
+from clusterip.proxy.iptables.constant import TABLES
+from clusterip.proxy.iptables.delta import Delta
+from clusterip.proxy.iptables.plane import Plane, Written
+from clusterip.proxy.iptables.port import NAT
+from clusterip.proxy.model import PortKey
+
+_log = log.get("proxy")
+
+_LINES = 6000
+"""``iptables-nft-restore`` takes time with the square of the chains in its input: 10,000 Services at once
+are eight minutes, in parts of this size seconds. *legacy* writes the whole table each time, and gets all."""
+
+Ports = dict[PortKey, Written | None]
+
+
+class Writer:
+    """Writes what its plane wants. ``started`` hears of each process that changes rules."""
+
+    def __init__(self, iptables: Iptables, plane: Plane, started: Callable[[int], None]) -> None:
+        self.iptables = iptables
+        self.plane = plane
+        self.refused: dict[PortKey, Refusal] = {}
+        self._started = started
+
+    @property
+    def family(self) -> Family:
+        return self.iptables.family
+
+    def apply(self, changed: Ports) -> None:
+        """Write these Service ports, and the rules for node ports if they are different.
+
+        Raises BackendError.
+        """
+        delta = Delta()
+        last = self.plane.change_last_rules(delta)
+        tried = {key: changed.pop(key) for key in self.refused.keys() & changed.keys()}
+        written: Ports = {}
+        try:
+            for key, wanted in changed.items():
+                self.plane.change(delta, key, wanted)
+                written[key] = wanted
+                if len(delta) > self._limit:
+                    self._write(delta)
+                    self.plane.wrote(written)
+                    delta, written = Delta(), {}
+            self._write(delta)
+        except IptablesError as error:
+            metrics.partial_failures.labels(self._label).inc()
+            raise BackendError(f"{self.iptables.name}: {error}") from error
+        self.plane.wrote(written)
+        self.plane.last_rules = last
+        for key, wanted in tried.items():
+            self._try(key, wanted)
+
+    def reconcile(self, wanted: Mapping[PortKey, Written]) -> None:
+        """Compare the tables with these Service ports and write the difference. Raises BackendError."""
+        try:
+            found = self.iptables.save(*TABLES)
+            comparison = Comparison(found, self.plane.environment)
+            self._write(comparison.frame())
+            self.refused.clear()
+            self.plane.written.clear()
+            for part, delta in self._parts(comparison, wanted):
+                self._write_ports(comparison, part, delta)
+            self._remove(comparison.rest())
+            self.plane.last_rules = comparison.last_rules
+        except IptablesError as error:
+            raise BackendError(f"{self.iptables.name}: {error}") from error
+
+    def _parts(
+        self, comparison: Comparison, wanted: Mapping[PortKey, Written]
+    ) -> Iterator[tuple[Ports, Delta]]:
+        part: Ports = {}
+        delta = Delta()
+        for key, state in wanted.items():
+            part[key] = comparison.port(delta, state)
+            if len(delta) > self._limit:
+                yield part, delta
+                part, delta = {}, Delta()
+        yield part, delta
+
+    def _write_ports(self, comparison: Comparison, part: Ports, delta: Delta) -> None:
+        """Write Service ports; if that is refused, those that can be."""
+        try:
+            self._write(delta)
+        except IptablesError as error:
+            if len(part) > 1:
+                self._write_halves(comparison, part)
+                return
+            self._probe()
+            for key, state in part.items():
+                self._refuse(key, error)
+                if state is not None:
+                    comparison.keep(state)
+            return
+        self.plane.wrote(part)
+
+    def _write_halves(self, comparison: Comparison, part: Ports) -> None:
+        self._probe()
+        keys = list(part)
+        for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+            delta = Delta()
+            again: Ports = {}
+            for key in half:
+                if (state := part[key]) is not None:
+                    again[key] = comparison.port(delta, state)
+            self._write_ports(comparison, again, delta)
+
+    def _remove(self, rest: Delta) -> None:
+        removal = Delta()
+        removal.removed, removal.appended = rest.removed, rest.appended
+        self._write(removal)
+        stale = sorted(rest.dropped)
+        # Stale chains may lead to each other: all are emptied before the first goes.
+        for start in range(0, len(stale), self._limit):
+            emptied = Delta()
+            emptied.chains = dict.fromkeys(stale[start : start + self._limit], ())
+            self._write(emptied)
+        for start in range(0, len(stale), self._limit):
+            dropped = Delta()
+            dropped.dropped = set(stale[start : start + self._limit])
+            self._write(dropped)
+        if stale:
+            _log.info("removed chains that nothing needs", chains=len(stale), program=self.iptables.name)
+
+    def _try(self, key: PortKey, wanted: Written | None) -> None:
+        """Once more write what was refused."""
+        delta = Delta()
+        self.plane.change(delta, key, wanted)
+        try:
+            self._write(delta)
+        except IptablesError as error:
+            self._refuse(key, error)
+            return
+        self.refused.pop(key, None)
+        self.plane.wrote({key: wanted})
+
+    def _refuse(self, key: PortKey, error: IptablesError) -> None:
+        self.refused[key] = Refusal(f"Service port {key} ({self.iptables.name})", str(error))
+
+    def _probe(self) -> None:
+        """Whether anything can be written at all. Raises IptablesError."""
+        self.iptables.restore(f"*{NAT}\nCOMMIT\n")
+
+    def _write(self, delta: Delta) -> None:
+        if not delta:
+            return
+        try:
+            self.iptables.restore(delta.text(), self._started)
+        except IptablesError:
+            metrics.failures.labels(self._label).inc()
+            raise
+
+    @property
+    def _limit(self) -> int:
+        return 1 << 30 if self.iptables.kind == LEGACY else _LINES
+
+    @property
+    def _label(self) -> str:
+        return "IPv4" if self.family is Family.IPV4 else "IPv6"
