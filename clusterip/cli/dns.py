@@ -21,8 +21,8 @@ from clusterip.cli.dns_options import check, server_options
     "--conf",
     "-conf",
     metavar="COREFILE|FILE.yaml",
-    help="A configuration as CoreDNS has it, or the same as YAML. Then --bind, --forward and the like do "
-    "not count.",
+    help="A configuration as CoreDNS has it, or the same as YAML. Beside it only --kubeconfig, --dns.port, "
+    "--max-udp-size, --rate-limit, --server-id, --cookie-secret, --workers, --local-interface and -v count.",
 )
 @click.option(
     "--dns.port",
@@ -107,7 +107,6 @@ def command(
     **server: Any,
 ) -> None:
     """Answer DNS questions about Services and Pods, and forward all others."""
-    from clusterip import process
     from clusterip.dns.options import Options
     from clusterip.dns.serve import serve
     from clusterip.process import log
@@ -116,6 +115,8 @@ def command(
     log.setup(verbosity)
     options = Options(
         kubeconfig=kubeconfig,
+        conf=conf,
+        port=port,
         bind=bind,
         cluster_domain=cluster_domain,
         forward=tuple(element for element in forward if element != "none"),
@@ -125,8 +126,4 @@ def command(
         metrics_bind_address=metrics_bind_address,
         **server,
     )
-    if conf is not None:
-        from clusterip.dns import configured
-
-        sys.exit(process.run(lambda: configured.main(options, conf, port)))
     sys.exit(serve(options))

@@ -79,6 +79,20 @@ _options = (
     click.option("--tls-cert-file", default="", metavar="FILE", help="The certificate for --tls-bind, PEM."),
     click.option("--tls-private-key-file", default="", metavar="FILE", help="Its private key, PEM."),
     click.option(
+        "--tls-client-ca-file",
+        default="",
+        metavar="FILE",
+        help="Who signs the certificates that clients of --tls-bind must have, PEM. Default: they need none.",
+    ),
+    click.option(
+        "--lameduck",
+        type=click.FloatRange(0),
+        default=0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to go on answering after being told to stop, while /ready says no.",
+    ),
+    click.option(
         "--dns64",
         default="",
         metavar="PREFIX",

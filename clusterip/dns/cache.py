@@ -11,9 +11,6 @@ from clusterip.dns import message, names
 from clusterip.dns.config.model import CacheOptions, Capacity
 from clusterip.dns.message import Record, Reply
 
-STALE_TTL = 30
-"""Seconds for which a client may keep a stale answer (RFC 8767 section 4)."""
-
 PLAIN_CACHE = CacheOptions(
     zones=(b"\0",), success=Capacity(min_ttl=0), denial=Capacity(max_ttl=1800, min_ttl=0), servfail=1.0
 )
@@ -26,6 +23,8 @@ class Key(NamedTuple):
     question: bytes
     dnssec_ok: bool
     checking_disabled: bool
+    options: bytes = b""
+    """EDNS options that go with the question."""
 
 
 class Hit(NamedTuple):
@@ -35,6 +34,8 @@ class Hit(NamedTuple):
     fresh: bool
     due: bool
     """It is asked for so often, and so near its end, that it should be fetched again."""
+    resting: bool = False
+    """Fetching it again has just failed: it is not to be tried yet."""
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class _Entry:
     ttl: float
     hits: int = 0
     last_hit: float = 0.0
+    rests_until: float = 0.0
 
 
 class Cache:
@@ -54,28 +56,43 @@ class Cache:
         self._positive: dict[Key, _Entry] = {}
         self._negative: dict[Key, _Entry] = {}
         self.hits = 0
+        """Of positive answers."""
+        self.denial_hits = 0
         self.misses = 0
+        self.evictions = 0
+        self.denial_evictions = 0
         self.stale = 0
         self.prefetches = 0
 
     def __len__(self) -> int:
         return len(self._positive) + len(self._negative)
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many positive answers and how many denials are remembered."""
+        return len(self._positive), len(self._negative)
+
     def get(self, key: Key) -> Hit | None:
         """What is remembered, its TTLs lessened by its age; stale only as far as the options allow."""
-        entry = self._positive.get(key) or self._negative.get(key)
+        now = time.monotonic()
+        entry = self._positive.get(key)
+        if entry is None or entry.stored + entry.ttl + (self.options.serve_stale or 0.0) <= now:
+            entry = self._negative.get(key, entry)
         if entry is None:
             self.misses += 1
             return None
-        now = time.monotonic()
         left = entry.stored + entry.ttl - now
         if left <= 0:
             self.misses += 1
             if left > -(self.options.serve_stale or 0.0):
-                return Hit(_stale(entry.reply), False, True)
+                resting = now < entry.rests_until
+                return Hit(_stale(entry.reply, self.options.stale_ttl), False, not resting, resting)
             self._forget(key)
             return None
-        self.hits += 1
+        if entry.reply.answer:
+            self.hits += 1
+        else:
+            self.denial_hits += 1
         reply = entry.reply if self.options.keepttl else _aged(entry.reply, int(now - entry.stored))
         return Hit(reply, True, self._popular(entry, now, left))
 
@@ -95,16 +112,28 @@ class Cache:
         else:
             wanted = min(max(ttl, capacity.min_ttl), capacity.max_ttl)
         if reply.rcode in (message.NOERROR, message.NXDOMAIN):
-            self._forget(key)
+            self._negative.pop(key, None)
+            if positive or not self.options.prefer_positive:
+                self._positive.pop(key, None)
         if wanted <= 0:
             return reply
         entries = self._positive if positive else self._negative
         if len(entries) >= capacity.size:
-            _make_room(entries)
+            dropped = _make_room(entries)
+            if positive:
+                self.evictions += dropped
+            else:
+                self.denial_evictions += dropped
         if ttl is not None and wanted != ttl:
             reply = _limited(reply, int(wanted), raised=wanted > ttl)
         entries[key] = _Entry(reply, time.monotonic(), wanted)
         return reply
+
+    def failed(self, key: Key) -> None:
+        """The upstreams did not answer: what is remembered rests for as long as the options say."""
+        entry = self._positive.get(key) or self._negative.get(key)
+        if entry is not None:
+            entry.rests_until = time.monotonic() + self.options.failure_recheck
 
     def _wanted(self, key: Key, positive: bool) -> bool:
         name = key.question[:-4]
@@ -132,12 +161,13 @@ class Cache:
         self._negative.pop(key, None)
 
 
-def _make_room(entries: dict[Key, _Entry]) -> None:
-    """Drop what has expired, or else the oldest tenth."""
+def _make_room(entries: dict[Key, _Entry]) -> int:
+    """Drop what has expired, or else the oldest tenth; how many went before their time."""
     now = time.monotonic()
     old = [key for key, entry in entries.items() if now >= entry.stored + entry.ttl]
-    for key in old or list(entries)[: max(1, len(entries) // 10)]:
+    for key in old or (oldest := list(entries)[: max(1, len(entries) // 10)]):
         del entries[key]
+    return 0 if old else len(oldest)
 
 
 def _ttl(reply: Reply) -> int | None:
@@ -170,6 +200,6 @@ def _limited(reply: Reply, seconds: int, *, raised: bool) -> Reply:
     return _each(reply, lambda ttl: max(ttl, seconds) if raised else min(ttl, seconds))
 
 
-def _stale(reply: Reply) -> Reply:
+def _stale(reply: Reply, ttl: int) -> Reply:
     code = message.EDE_STALE_NXDOMAIN if reply.rcode == message.NXDOMAIN else message.EDE_STALE
-    return replace(_each(reply, lambda _ttl: STALE_TTL), extended_error=code)
+    return replace(_each(reply, lambda _ttl: ttl), extended_error=code)

@@ -19,11 +19,13 @@ class Channel:
         tls: ssl.SSLContext | None = None,
         server_name: str = "",
         idle_seconds: float = 10.0,
+        source_address: str = "",
     ) -> None:
         """``server_name``: what the upstream's certificate must be for; by default its address."""
         self._host, self._port, self._tls = host, port, tls
         self._server_name = (server_name or host) if tls is not None else None
         self._idle_seconds = idle_seconds
+        self._source = (source_address, 0) if source_address else None
         self._opening = asyncio.Lock()
         self._connection: _Connection | None = None
 
@@ -58,6 +60,7 @@ class Channel:
                 self._port,
                 ssl=self._tls,
                 server_hostname=self._server_name,
+                local_addr=self._source,
             )
             return self._connection, True
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 
-from clusterip.dns import message
+from clusterip.dns import message, names
 from clusterip.dns.config.model import Dns64Options
 from clusterip.dns.lookup import Found
-from clusterip.dns.message import AAAA, CNAME, A, Query, Record
-from clusterip.dns.plugins.chain import Handler, Outcome, then
+from clusterip.dns.message import AAAA, CNAME, PTR, A, Query, Record
+from clusterip.dns.plugins.chain import Handler, Outcome, renamed, then
 
 _MAX_TTL = 600  # where the empty answer has no SOA record to say it (RFC 6147 section 5.1.7)
+_IP6 = names.to_wire("ip6.arpa")
 _PREFIX_SIZES = (32, 40, 48, 56, 64, 96)
 
 
@@ -26,12 +28,22 @@ def dns64(options: Dns64Options, next_: Handler) -> Handler:
         raise ValueError(f"{options.prefix}: the length of a NAT64 prefix is one of {_PREFIX_SIZES}")
 
     def handle(query: Query) -> Outcome:
+        if query.type == PTR and (inner := _inner_name(options, query.name)) is not None:
+            return then(next_(renamed(query, inner)), lambda found: pointed(query, inner, found))
         outcome = next_(query)
         if query.type != AAAA or not (options.allow_ipv4 or _over_ipv6(query.client)):
             return outcome
         if query.dnssec_ok and query.flags & message.CD:
             return outcome  # a validating client makes them up itself (section 5.5)
         return then(outcome, lambda found: answered(query, found))
+
+    def pointed(query: Query, inner: bytes, found: Found) -> Found:
+        """The name of the IPv4 address, below a CNAME that says where it is from (section 5.3.1)."""
+        soa = [each.ttl for each in found.reply.authority if each.type == message.SOA]
+        ttl = min([each.ttl for each in found.reply.answer] or soa, default=_MAX_TTL)
+        alias = Record(query.name, CNAME, ttl, inner)
+        reply = replace(found.reply, answer=[alias, *found.reply.answer], authentic=False)
+        return replace(found, reply=reply, lasting=False)
 
     def answered(query: Query, found: Found) -> Outcome:
         reply = found.reply
@@ -61,6 +73,21 @@ def dns64(options: Dns64Options, next_: Handler) -> Handler:
 
 def _over_ipv6(client: str) -> bool:
     return ":" in client and not client.startswith("::ffff:")
+
+
+def _inner_name(options: Dns64Options, name: bytes) -> bytes | None:
+    """The reverse name of the IPv4 address within the IPv6 one that ``name`` is the reverse name of."""
+    if not name.endswith(_IP6) or len(name) != 2 * 32 + len(_IP6):
+        return None
+    try:
+        packed = bytes.fromhex(name[1 : 2 * 32 : 2][::-1].decode("ascii"))
+    except ValueError:
+        return None
+    if ipaddress.IPv6Address(packed) not in options.prefix:
+        return None
+    size = options.prefix.prefixlen // 8
+    digits = packed if size == 12 else packed[:8] + packed[9:]
+    return names.reverse_name(digits[size : size + 4])
 
 
 def _embed(options: Dns64Options, address: bytes) -> bytes:

@@ -11,9 +11,9 @@ from typing import Any
 from clusterip.client.informer import Informer
 from clusterip.dns import names, programming
 from clusterip.dns.message import AAAA, A
-from clusterip.dns.records import Node, Records, records_in_steps, service_name
+from clusterip.dns.records import AnyService, Node, Records, records_in_steps, service_name
 from clusterip.dns.steps import Steps, done, paced
-from clusterip.dns.wire import EndpointSlice, Namespace, Service
+from clusterip.dns.wire import EndpointSlice, ImportSlice, Namespace, Service, ServiceImport
 from clusterip.dns.zone import Zone
 from clusterip.process import log
 
@@ -55,18 +55,23 @@ class Follower:
         self,
         zone: Zone,
         namespaces: Informer[Namespace],
-        services: Informer[Service],
-        slices: Informer[EndpointSlice],
+        services: Informer[Service] | Informer[ServiceImport],
+        slices: Informer[EndpointSlice] | Informer[ImportSlice],
         view: View = EVERYTHING,
         others: Sequence[Informer[Any]] = (),
+        also: Sequence[Zone] = (),
     ) -> None:
-        """``others`` must have been listed too before the zone counts as synced."""
+        """``others`` must have been listed too before the zone counts as synced.
+
+        ``also``: zones that the same servers serve, to be told of their addresses.
+        """
         self._zone = zone
         self._view = view
         self._namespaces = namespaces
         self._informers: tuple[Informer[Any], ...] = (namespaces, services, slices, *others)
-        self._services = services
-        self._slices = slices
+        self._also = also
+        self._services: Informer[Any] = services
+        self._slices: Informer[Any] = slices
         self._changed: dict[Key, None] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._again: set[Key] = set()
@@ -74,8 +79,8 @@ class Follower:
         """When what changed EndpointSlices happened, of those not in the zone yet."""
         slices.add_index("service", _service_keys)
         namespaces.on_change(self._namespace_changed)
-        services.on_change(self._service_changed)
-        slices.on_change(self._slice_changed)
+        self._services.on_change(self._service_changed)
+        self._slices.on_change(self._slice_changed)
         for informer in self._informers:
             informer.on_batch(self._flush)
 
@@ -92,7 +97,7 @@ class Follower:
         except names.BadName as error:
             _log.warning("namespace has no name in DNS", namespace=name, why=error)
 
-    def _service_changed(self, old: Service | None, new: Service | None) -> None:
+    def _service_changed(self, old: AnyService | None, new: AnyService | None) -> None:
         for service in (old, new):
             if service is not None:
                 self._changed[service.metadata.namespace, service.metadata.name] = None
@@ -165,11 +170,12 @@ class Follower:
         if key == _DNS_SERVICE:
             node: Node = records.nodes.get(service_name(key[1], key[0], self._zone.domain), {})
             addresses = {type_: data for type_, data in node.items() if type_ in (A, AAAA)}
-            self._zone.put_server_addresses(addresses)
+            for zone in (self._zone, *self._also):
+                zone.put_server_addresses(addresses)
         for trigger in triggers:
             programming.observe(trigger)
 
-    def _shown(self, key: Key, service: Service) -> bool:
+    def _shown(self, key: Key, service: AnyService) -> bool:
         view = self._view
         if view.namespaces and key[0] not in view.namespaces:
             return False

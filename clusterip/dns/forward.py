@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +14,15 @@ from clusterip.dns.cache import PLAIN_CACHE, Cache, Key
 from clusterip.dns.config.model import CacheOptions
 from clusterip.dns.message import Query, Reply
 from clusterip.dns.upstream import Response, Unanswered, Upstream
+from clusterip.dns.upstream_metrics import count_failed_check
 from clusterip.process import log
 
-_ATTEMPT_SECONDS = 2.0
+_CHECK_SECONDS = 2.0
 _TOTAL_SECONDS = 4.5
 """glibc and musl ask again after 5 s: by then they should have an answer, if only that there is none."""
 _ROUNDS = 2
-_PATIENCE = 1.8
-"""Seconds after which a stale answer is better than waiting (RFC 8767 section 5)."""
+UNWILLING = frozenset((message.FORMERR, message.SERVFAIL, message.NOTIMP, message.REFUSED))
+"""What an upstream answers that cannot or will not resolve a name, though another one may."""
 
 _log = log.get("dns")
 
@@ -37,6 +38,12 @@ class Forwarding:
     """Questions under way at which more get REFUSED; 0: no limit."""
     health_check: float = 0.5
     """Seconds between health checks of an upstream that failed; 0: none."""
+    read_timeout: float = 2.0
+    """Seconds that one upstream gets for an answer."""
+    max_attempts: int | None = None
+    """How often upstreams are asked for one question; None: each twice, 0: as long as there is time."""
+    failover: frozenset[int] = UNWILLING
+    """Response codes after which the next upstream is asked, as after no answer."""
     health_check_domain: bytes = b"\0"
     health_check_recursive: bool = True
 
@@ -72,7 +79,7 @@ class Forwarder:
             if any(names.is_below(name, each) for each in self.options.excepted):
                 return _refused("this name is not asked of upstreams")
             return None if self.upstreams() else _refused("no upstream name servers are configured")
-        if not hit.fresh and self.cache.options.serve_stale_refresh == "verify":
+        if not hit.fresh and not hit.resting and self.cache.options.serve_stale_refresh == "verify":
             return None
         if hit.due and not self._full():
             self._exchange(key)
@@ -88,13 +95,19 @@ class Forwarder:
         task = self._exchange(key)
         if self.cache.options.serve_stale is None:
             return await asyncio.shield(task)
-        await asyncio.wait((task,), timeout=_PATIENCE)
-        if not task.done() or task.result().rcode not in (message.NOERROR, message.NXDOMAIN):
+        await asyncio.wait((task,), timeout=self.cache.options.verify_timeout or None)
+        if not task.done() or not self._good(task.result()):
             old = self.cache.get(key)
             if old is not None and old.reply.rcode in (message.NOERROR, message.NXDOMAIN):
-                self.cache.stale += 1
+                self.cache.stale += not old.fresh
                 return old.reply
         return await asyncio.shield(task)
+
+    def _good(self, reply: Reply) -> bool:
+        """Whether a reply goes before a stale one."""
+        if self.cache.options.prefer_positive and not reply.answer:
+            return False
+        return reply.rcode in (message.NOERROR, message.NXDOMAIN)
 
     async def close(self) -> None:
         """Give up all exchanges."""
@@ -127,37 +140,58 @@ class Forwarder:
         return found
 
     async def _resolve(self, key: Key) -> Reply:
-        flags = message.RD | message.AD | (message.CD if key.checking_disabled else 0)
-        deadline = time.monotonic() + _TOTAL_SECONDS
+        deadline = time.monotonic() + max(_TOTAL_SECONDS, self.options.read_timeout)
         reasons: list[str] = []
-        unwilling: Response | None = None
-        for _ in range(_ROUNDS):
-            for upstream in self._in_order():
-                seconds = min(_ATTEMPT_SECONDS, deadline - time.monotonic())
-                if seconds <= 0 or not upstream.may_be_asked():
-                    continue
-                try:
-                    response = await upstream.ask(
-                        key.question, flags=flags, dnssec_ok=key.dnssec_ok, seconds=seconds
-                    )
-                except Unanswered as error:
-                    reasons.append(str(error))
-                    self._watch(upstream)
-                    continue
-                if response.rcode in (message.NOERROR, message.NXDOMAIN):
-                    return self._remember(key, response)
-                unwilling = response
-            if unwilling is not None:
-                known = unwilling.rcode <= message.REFUSED
-                return Reply(unwilling.rcode if known else message.SERVFAIL)
+        last: Response | None = None
+        for upstream in self._attempts():
+            seconds = min(self.options.read_timeout, deadline - time.monotonic())
+            if seconds <= 0:
+                break
+            try:
+                last = await upstream.ask(
+                    key.question,
+                    flags=message.RD | message.AD | (message.CD if key.checking_disabled else 0),
+                    dnssec_ok=key.dnssec_ok,
+                    seconds=seconds,
+                    options=key.options,
+                )
+            except Unanswered as error:
+                reasons.append(str(error))
+                self._watch(upstream)
+                continue
+            if last.rcode not in self.options.failover:
+                break
+        if last is not None:
+            return self._remember(key, last)
         why = "; ".join(dict.fromkeys(reasons)) or "no upstream name server answers at present"
         _log.debug("not forwarded", question=key.question, why=why)
         self.failures += 1
+        self.cache.failed(key)
         failed = Reply(message.SERVFAIL, extended_error=message.EDE_NO_REACHABLE_AUTHORITY, why=why)
         self.cache.put(key, failed)
         return failed
 
+    def _attempts(self) -> Iterator[Upstream]:
+        """Whom to ask one after the other until somebody answers."""
+        limit = self.options.max_attempts
+        count = rounds = 0
+        asked = True
+        while asked and (limit is not None or rounds < _ROUNDS):
+            asked = False
+            rounds += 1
+            for upstream in self._in_order():
+                if limit and count >= limit:
+                    return
+                if upstream.may_be_asked():
+                    asked = True
+                    count += 1
+                    yield upstream
+
     def _remember(self, key: Key, response: Response) -> Reply:
+        if response.rcode not in (message.NOERROR, message.NXDOMAIN):
+            known = response.rcode <= message.REFUSED
+            failed = Reply(response.rcode if known else message.SERVFAIL, why="so an upstream answered")
+            return self.cache.put(key, failed) if failed.rcode == message.SERVFAIL else failed
         reply = Reply(
             response.rcode,
             answer=response.answer,
@@ -182,8 +216,9 @@ class Forwarder:
         while upstream.failing and upstream in self.upstreams():
             await asyncio.sleep(options.health_check)
             try:
-                await upstream.ask(question, flags=flags, dnssec_ok=False, seconds=_ATTEMPT_SECONDS)
+                await upstream.ask(question, flags=flags, dnssec_ok=False, seconds=_CHECK_SECONDS)
             except Unanswered as error:
+                count_failed_check(str(upstream))
                 _log.debug("upstream still fails", upstream=upstream, why=error)
 
 
@@ -192,4 +227,5 @@ def _refused(why: str) -> Reply:
 
 
 def _key(name: bytes, query: Query) -> Key:
-    return Key(name + query.question[-4:], query.dnssec_ok, bool(query.flags & message.CD))
+    checking_disabled = bool(query.flags & message.CD)
+    return Key(name + query.question[-4:], query.dnssec_ok, checking_disabled, query.forwarded)

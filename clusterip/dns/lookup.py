@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clusterip.dns import message, names
@@ -47,6 +48,10 @@ class Found:
     """The answer is everybody's, not only this asker's."""
     silent: bool = False
     """No answer is to be sent."""
+    options: bytes = b""
+    """EDNS options that the answer has besides."""
+    parts: Iterable[Sequence[Record]] | None = None
+    """The records of a zone transfer, those of each of its messages together; instead of ``reply``."""
 
 
 def look_up(zone: Zone, query: Query) -> Found:

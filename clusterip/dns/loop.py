@@ -21,7 +21,9 @@ _RETRY_SECONDS = 1.0
 class LoopProbe:
     """The question, and whether it came back."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        """``shared``: several processes ask with it, and it may come back to another one."""
+        self._shared = shared
         first, second = (str(secrets.randbits(63)) for _ in range(2))
         self.name = names.to_wire(f"{first}.{second}")
         self._found = asyncio.Event()
@@ -39,15 +41,16 @@ class LoopProbe:
         Raises:
             Fatal: the question came back.
         """
+        asking = asyncio.create_task(self._ask(forwarder))
+        found = asyncio.create_task(self._found.wait())
         try:
-            async with asyncio.timeout(_SECONDS), asyncio.TaskGroup() as group:
-                asking = group.create_task(self._ask(forwarder))
-                found = group.create_task(self._found.wait())
-                await asyncio.wait((asking, found), return_when=asyncio.FIRST_COMPLETED)
-                asking.cancel()
-                found.cancel()
-        except TimeoutError:
-            pass  # upstreams that answer nothing do not lead back here
+            # If others ask too, theirs may come back here when our own has been answered.
+            awaited = (found,) if self._shared else (found, asking)
+            await asyncio.wait(awaited, timeout=_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (asking, found):
+                task.cancel()
+            await asyncio.gather(asking, found, return_exceptions=True)
         if self._found.is_set():
             upstreams = ", ".join(map(str, forwarder.upstreams()))
             raise Fatal(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,17 +17,18 @@ IN, CH = 1, 3
 
 # Response codes
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
-BADVERS = 16
+BADVERS, BADCOOKIE = 16, 23
 
 # Header flags
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
 _OPCODE = 0x7800
 
 # Extended errors
-EDE_STALE, EDE_NOT_READY, EDE_PROHIBITED, EDE_STALE_NXDOMAIN, EDE_NO_REACHABLE_AUTHORITY = 3, 14, 18, 19, 22
+EDE_STALE, EDE_NOT_READY, EDE_FILTERED, EDE_PROHIBITED = 3, 14, 17, 18
+EDE_STALE_NXDOMAIN, EDE_NO_REACHABLE_AUTHORITY = 19, 22
 
 # EDNS options
-NSID, COOKIE, PADDING = 3, 10, 12
+NSID, SUBNET, COOKIE, PADDING = 3, 8, 10, 12
 
 HEADER = 12
 PLAIN_UDP_SIZE = 512
@@ -80,6 +81,22 @@ class Query:
     """The client's cookie, and the server's if it has one (RFC 7873)."""
     nsid: bool = False
     """It asks for the server's identity (RFC 5001)."""
+    port: int = 0
+    """The port it was asked from."""
+    tcp: bool = False
+    size: int = 0
+    """Bytes of the message."""
+    local: str = ""
+    """The address it was asked at."""
+    local_port: int = 0
+    edns_options: tuple[tuple[int, bytes], ...] = ()
+    """The EDNS options it came with."""
+    forwarded: bytes = b""
+    """EDNS options that upstreams are to be told."""
+    meta: Callable[[str], str] | None = None
+    """What is known of it by label (``metadata``)."""
+    serial: int = -1
+    """The version of the zone that an IXFR says the client has."""
     proven: bool = False
     """Its server cookie is one of ours: the client's address is not forged."""
     options: bytes = b""
@@ -99,6 +116,8 @@ class Reply:
     why: str = ""
     authentic: bool = False
     flags: int = field(default=RA, kw_only=True)
+    cleared: int = field(default=0, kw_only=True)
+    """Header flags that it must not have, whatever the question had."""
 
 
 def parse_query(packet: bytes) -> Query:
@@ -114,19 +133,37 @@ def parse_query(packet: bytes) -> Query:
         raise Malformed("a response")  # answering one could start an endless exchange
     if flags & _OPCODE:
         raise Malformed("opcode not implemented", _bare(packet, flags, NOTIMP))
-    if questions != 1:
+    if questions != 1 and (questions or answers or authorities or not additionals):
         raise Malformed("not exactly one question", _bare(packet, flags, FORMERR))
     try:
+        if not questions:
+            return _without_question(packet, flags, additionals)
         end = names.skip(packet, HEADER) + 4
         name = packet[HEADER : end - 4]
         type_, class_ = _type_class.unpack_from(packet, end - 4)
-        query = Query(packet[:2], flags, packet[HEADER:end], name.lower(), type_, class_)
+        query = Query(packet[:2], flags, packet[HEADER:end], name.lower(), type_, class_, size=len(packet))
         if answers or authorities or additionals:
             end = _read_rest(query, packet, end, answers + authorities, additionals)
         query.plain = query.plain and end == len(packet)
     except (names.BadName, struct.error) as error:
         raise Malformed(str(error), _bare(packet, flags, FORMERR)) from None
     return query
+
+
+def _without_question(packet: bytes, flags: int, additionals: int) -> Query:
+    """A query that only asks for a cookie (RFC 7873 section 5.4)."""
+    query = Query(packet[:2], flags, b"", b"", 0, 0, plain=False, size=len(packet))
+    _read_rest(query, packet, HEADER, 0, additionals)
+    if not query.cookie:
+        raise Malformed("neither question nor cookie", _bare(packet, flags, FORMERR))
+    return query
+
+
+def encode_without_question(query: Query, rcode: int) -> bytes:
+    """The answer to a query that has no question."""
+    opt = _opt(query, Reply(rcode))
+    flags = QR | RA | query.flags & (RD | CD) | rcode & 0xF
+    return query.id + HEADER_FORMAT.pack(0, flags, 0, 0, 0, 1)[2:] + opt
 
 
 def _read_rest(query: Query, packet: bytes, offset: int, before: int, additionals: int) -> int:
@@ -141,6 +178,8 @@ def _read_rest(query: Query, packet: bytes, offset: int, before: int, additional
             raise names.BadName("the message ends within a record")
         if type_ != OPT:
             query.plain = False
+            if type_ == SOA and length >= 22:
+                query.serial = int.from_bytes(packet[offset - 20 : offset - 16], "big")
             continue
         if query.edns or index < before or owner != b"\0":
             raise names.BadName("misplaced or repeated OPT record")
@@ -164,6 +203,7 @@ def _read_options(query: Query, data: bytes) -> None:
         offset += 4 + length
         if len(value) < length:
             raise names.BadName("the OPT record ends within an option")
+        query.edns_options += ((code, value),)
         if code == COOKIE and not query.cookie:  # only the first counts (RFC 7873 section 5.2)
             if length != 8 and not 16 <= length <= 40:
                 raise names.BadName("a cookie of a length that none has")
@@ -188,8 +228,7 @@ def encode(query: Query, reply: Reply, limit: int) -> bytes:
     out = bytearray(HEADER) + query.question
     suffixes: dict[bytes, int] = {}
     _learn(suffixes, query.name, HEADER)
-    flags = QR | query.flags & (RD | CD) | reply.flags | (reply.rcode & 0xF)
-    flags |= (AA if reply.authoritative else 0) | (AD if reply.authentic else 0)
+    flags = flags_of(query, reply)
     counts = [0, 0, 0]
     for section, records in enumerate((reply.answer, reply.authority, reply.additional)):
         for record in records:
@@ -203,6 +242,13 @@ def encode(query: Query, reply: Reply, limit: int) -> bytes:
     out[0:2] = query.id
     out += opt
     return bytes(out)
+
+
+def flags_of(query: Query, reply: Reply) -> int:
+    """The flags and code in the header of an answer that is not truncated."""
+    flags = QR | query.flags & (RD | CD) | reply.flags | (reply.rcode & 0xF)
+    flags |= (AA if reply.authoritative else 0) | (AD if reply.authentic else 0)
+    return flags & ~reply.cleared
 
 
 def _append(out: bytearray, suffixes: dict[bytes, int], record: Record, class_: int, limit: int) -> bool:

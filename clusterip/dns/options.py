@@ -11,6 +11,10 @@ class Options:
     """Options of ``clusterip dns``; see there for what each means."""
 
     kubeconfig: str | None = None
+    conf: str | None = None
+    """A Corefile or YAML file. Then those of these options do not count that it has its own words for."""
+    port: int = 53
+    """Of the zones in ``conf`` that name none."""
     bind: tuple[str, ...] = (":53",)
     """Where to answer, UDP and TCP: ``HOST:PORT``."""
     cluster_domain: str = "cluster.local"
@@ -32,6 +36,10 @@ class Options:
     """Where to answer over TLS: ``HOST:PORT``."""
     tls_cert_file: str = ""
     tls_private_key_file: str = ""
+    tls_client_ca_file: str = ""
+    """Who signs the certificates that clients need; "": they need none."""
+    lameduck: float = 0.0
+    """Seconds to go on answering after being told to stop."""
     dns64: str = ""
     """An IPv6 prefix to make IPv6 addresses with, such as ``64:ff9b::/96``."""
     rate_limit: int = 0

@@ -29,12 +29,12 @@ class Pods:
         found = any(key[0] == wanted for key in self._by_address.get(address, ()))
         return node if found else None
 
-    def namespace_at(self, address: str) -> str | None:
-        """The namespace of the Pod that has an address of its own, as text; None if there is none."""
+    def at(self, address: str) -> Pod | None:
+        """The Pod that has an address of its own, as text; None if there is none."""
         packed = names.pack_address(address.removeprefix("::ffff:") if "." in address else address)
         for pod in self._by_address.get(packed or b"", {}).values():
             if not pod.spec.hostNetwork:
-                return pod.metadata.namespace
+                return pod
         return None
 
     def _changed(self, old: Pod | None, new: Pod | None) -> None:

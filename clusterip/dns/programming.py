@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import Histogram
 
+from clusterip.dns.figures import DNS_REGISTRY
 from clusterip.objects import times
 
 _histogram = Histogram(
@@ -17,6 +18,7 @@ _histogram = Histogram(
     "Seconds from a change of a Pod or Service to DNS answers that know of it.",
     ["service_kind"],
     buckets=[0.001 * 2**power for power in range(20)],
+    registry=DNS_REGISTRY,
 )
 
 

@@ -54,6 +54,25 @@ def compressible_names(type_: int, rdata: bytes) -> tuple[bytes, list[bytes], by
     return rdata[:before], found, rdata[offset:]
 
 
+def split_names(type_: int, rdata: bytes) -> list[tuple[bytes, bool]]:
+    """Data in parts, and of each whether it is a name. Data of unknown types, or malformed, is one part."""
+    parts: list[tuple[bytes, bool]] = []
+    offset = 0
+    try:
+        for part in _layouts.get(type_, ()):
+            if part == _NAME:
+                end = names.skip(rdata, offset)
+            elif part == _STRING:
+                end = offset + 1 + rdata[offset]
+            else:
+                end = len(rdata) if part == _REST else offset + part
+            parts.append((rdata[offset:end], part == _NAME))
+            offset = end
+    except (names.BadName, IndexError):
+        return [(rdata, False)]
+    return parts if offset == len(rdata) else [(rdata, False)]
+
+
 def decompress(message: bytes, type_: int, offset: int, length: int) -> bytes:
     """The data at ``offset`` of ``message`` with its names uncompressed.
 

@@ -7,16 +7,25 @@ pure: a Service and its slices in, nodes out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
 
 from clusterip.dns import names
 from clusterip.dns.message import AAAA, CNAME, SRV, TXT, A
 from clusterip.dns.steps import STEP, Steps, done
-from clusterip.dns.wire import Endpoint, EndpointPort, EndpointSlice, NamedEndpoint, Service
+from clusterip.dns.wire import (
+    Endpoint,
+    EndpointPort,
+    EndpointSlice,
+    NamedEndpoint,
+    PlacedEndpoint,
+    Service,
+    ServiceImport,
+)
 
 Node = dict[int, tuple[bytes, ...]]
+AnyService = Service | ServiceImport
 
 SCHEMA_VERSION = "1.1.0"
 
@@ -33,6 +42,8 @@ class Records:
     nodes: dict[bytes, Node] = field(default_factory=dict)
     reverse: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Names below ``in-addr.arpa`` and ``ip6.arpa``, each with the name it points to."""
+    zonal: dict[bytes, dict[bytes, Node]] = field(default_factory=dict)
+    """By the name of a headless Service and a topology zone (lower case): what the endpoints there add."""
 
 
 def service_name(service: str, namespace: str, domain: bytes) -> bytes:
@@ -40,12 +51,12 @@ def service_name(service: str, namespace: str, domain: bytes) -> bytes:
     return names.to_wire(f"{service}.{namespace}.svc")[:-1] + domain
 
 
-def records_of(service: Service, slices: Iterable[EndpointSlice], domain: bytes) -> Records:
+def records_of(service: AnyService, slices: Iterable[EndpointSlice], domain: bytes) -> Records:
     """As ``records_in_steps``, without a pause."""
     return done(records_in_steps(service, slices, domain))
 
 
-def records_in_steps(service: Service, slices: Iterable[EndpointSlice], domain: bytes) -> Steps[Records]:
+def records_in_steps(service: AnyService, slices: Iterable[EndpointSlice], domain: bytes) -> Steps[Records]:
     """The records of ``service``; ``slices`` count only for a headless one.
 
     With thousands of endpoints this takes long; whenever it yields, others may go first.
@@ -93,7 +104,7 @@ def _external(target: str) -> Node:
     return {CNAME: (wire,)}
 
 
-def _with_cluster_ip(name: bytes, service: Service) -> Records:
+def _with_cluster_ip(name: bytes, service: AnyService) -> Records:
     """Sections 2.3.1 to 2.3.3. Nothing while no address has been allocated yet."""
     texts = service.spec.clusterIPs or [service.spec.clusterIP]
     addresses = [packed for text in texts if (packed := names.pack_address(text)) is not None]
@@ -117,10 +128,13 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
     """Sections 2.4.1 to 2.4.3. Without ready endpoints there is not even the name."""
     hosts: dict[bytes, dict[bytes, None]] = {}  # ordered sets: endpoints may be in several slices
     srv: dict[bytes, dict[bytes, None]] = {}
+    places: dict[bytes, tuple[dict[bytes, None], dict[bytes, None]]] = {}
     for each in slices:
         if each.addressType not in ("IPv4", "IPv6"):
             continue
         ports = [port for port in map(_slice_port, each.ports or (), repeat(name)) if port is not None]
+        cluster = each.metadata.labels.cluster
+        above = names.label_of(cluster) + name if cluster else name
         yield
         for endpoint in each.endpoints or ():
             if not endpoint.ready:
@@ -129,12 +143,20 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
                 address = names.pack_address(text)
                 if address is None:
                     continue
-                host = names.label_of(_host_label(endpoint, text)) + name
+                host = names.label_of(_host_label(endpoint, text)) + above
                 hosts.setdefault(host, {})[address] = None
+                if isinstance(endpoint, PlacedEndpoint) and endpoint.zone:
+                    there = places.setdefault(endpoint.zone.lower().encode(), ({}, {}))
+                    there[0][address] = None
+                    there[1].update(dict.fromkeys(number + host for number, _ in ports))
                 for number, owners in ports:
                     for owner in owners:
                         srv.setdefault(owner, {})[number + host] = None
     records = Records()
+    records.zonal[name] = {
+        place: _address_node(addresses) | ({SRV: _weighted(targets)} if targets else {})
+        for place, (addresses, targets) in places.items()
+    }
     if not hosts:
         return records
     for count, (host, addresses) in enumerate(hosts.items()):
@@ -147,9 +169,14 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
     records.nodes[name] = _address_node(everything)
     for owner, targets in srv.items():
         yield
-        priority_weight = _priority_weight.pack(0, max(1, _WEIGHTS // len(targets)))
-        records.nodes.setdefault(owner, {})[SRV] = tuple(priority_weight + target for target in targets)
+        records.nodes.setdefault(owner, {})[SRV] = _weighted(targets)
     return records
+
+
+def _weighted(targets: Collection[bytes]) -> tuple[bytes, ...]:
+    """SRV data of equal priority and weight, from ports and names."""
+    priority_weight = _priority_weight.pack(0, max(1, _WEIGHTS // len(targets)))
+    return tuple(priority_weight + target for target in targets)
 
 
 def _host_label(endpoint: Endpoint, address: str) -> str:
@@ -158,7 +185,8 @@ def _host_label(endpoint: Endpoint, address: str) -> str:
         return endpoint.hostname
     if isinstance(endpoint, NamedEndpoint) and endpoint.pod_label:
         return endpoint.pod_label
-    return address.replace(".", "-").replace(":", "-")
+    label = address.replace(".", "-").replace(":", "-")
+    return label + "0" if label.endswith("-") else label  # of an IPv6 address that ends in "::"
 
 
 def _slice_port(port: EndpointPort, name: bytes) -> tuple[bytes, list[bytes]] | None:

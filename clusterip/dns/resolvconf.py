@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from clusterip.dns import names
+from clusterip.dns.hostlookup import addresses_of
 from clusterip.dns.upstream import Manner, Upstream
 from clusterip.process import Fatal, log
 from clusterip.process.sockets import parse_address
@@ -30,11 +32,18 @@ _log = log.get("dns")
 class Upstreams:
     """The upstreams that options and files name. Files are read again as they change, with each use."""
 
-    def __init__(self, forward: Iterable[str], own: Iterable[str], manner: Manner | None = None) -> None:
+    def __init__(
+        self,
+        forward: Iterable[str],
+        own: Iterable[str],
+        manner: Manner | None = None,
+        resolvers: Sequence[str] = (),
+    ) -> None:
         """``forward``: files (with a ``/``) with ``nameserver`` lines, or ``ADDRESS`` or ``ADDRESS:PORT``.
 
         ``tls://ADDRESS[:PORT][%NAME]`` is asked over TLS; its certificate is for ``NAME`` or the address.
-        ``own`` are our own addresses, ``HOST:PORT``: those are never used.
+        ``own`` are our own addresses, ``HOST:PORT``: those are never used. Instead of an address there may
+        be a host's name, looked up now: by the name servers at ``resolvers`` or else as the system does it.
 
         Raises:
             Fatal: an element of ``forward`` cannot be used.
@@ -43,10 +52,13 @@ class Upstreams:
         self._own = [parse_address(address) for address in own]
         self._manner = manner or Manner()
         self._secure: dict[Address, Manner] = {}
-        self._forward = [
-            Path(element) if "/" in element and not element.startswith(_TLS) else self._outright(element)
-            for element in forward
-        ]
+        self._resolvers = resolvers
+        self._forward: list[Path | Address] = []
+        for element in forward:
+            if "/" in element and not element.startswith(_TLS):
+                self._forward.append(Path(element))
+            else:
+                self._forward += self._outright(element)
         self._current: dict[Address, Upstream] = {}
         self._read_at = 0.0
         self._read()
@@ -57,17 +69,20 @@ class Upstreams:
             self._read()
         return list(self._current.values())
 
-    def _outright(self, element: str) -> Address:
+    def _outright(self, element: str) -> list[Address]:
         secure = element.startswith(_TLS)
         address, _, server_name = element.removeprefix(_TLS).partition("%") if secure else (element, "", "")
-        host, port = _address(address, _TLS_PORT if secure else _PORT)
-        if secure:
-            context = self._manner.tls or ssl.create_default_context()
-            name = server_name or self._manner.server_name
-            self._secure[host, port] = replace(self._manner, tls=context, server_name=name)
-        if _is_own(host, port, self._own):
-            raise Fatal(f"--forward {element} is this server itself: every question would go in circles")
-        return host, port
+        given, port = _address(address, _TLS_PORT if secure else _PORT)
+        found: list[Address] = []
+        for host in [given] if _is_ip(given) else addresses_of(given, self._resolvers):
+            if secure:
+                context = self._manner.tls or ssl.create_default_context()
+                name = server_name or self._manner.server_name or ("" if _is_ip(given) else given)
+                self._secure[host, port] = replace(self._manner, tls=context, server_name=name)
+            if _is_own(host, port, self._own):
+                raise Fatal(f"--forward {element} is this server itself: every question would go in circles")
+            found.append((host, port))
+        return found
 
     def _read(self) -> None:
         self._read_at = time.monotonic()
@@ -107,10 +122,10 @@ def _address(text: str, port: int) -> Address:
     if _is_ip(text):
         return text, port
     try:
-        host, port = parse_address(text)
+        host, port = parse_address(text) if ":" in text else (text, port)
     except ValueError:
-        host, port = "", 0
-    if not _is_ip(host):
+        host = ""
+    if not _is_ip(host) and not _is_host(host):
         raise Fatal(f'--forward {text}: not an IP address, ADDRESS:PORT or a file such as "/etc/resolv.conf"')
     return host, port
 
@@ -121,6 +136,15 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_host(text: str) -> bool:
+    """Whether it may be a host's name; digits and dots alone are an address with a mistake in it."""
+    try:
+        names.to_wire(text)
+    except names.BadName:
+        return False
+    return bool(text) and not text.replace(".", "").isdecimal()
 
 
 def _is_own(host: str, port: int, ours: list[Address]) -> bool:

@@ -19,25 +19,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from itertools import cycle
-from typing import Any
+from typing import Any, Protocol
 
 from clusterip.dns import message
+from clusterip.dns.cookies import CLIENT_SIZE
 from clusterip.dns.forward import Forwarder
 from clusterip.dns.identity import Identity
 from clusterip.dns.lookup import Found, joined, look_up
 from clusterip.dns.loop import LoopProbe
 from clusterip.dns.message import (
     AAAA,
-    AXFR,
     HEADER,
-    IN,
-    IXFR,
     OPT,
     A,
     Malformed,
     Query,
     Reply,
     encode,
+    encode_without_question,
     parse_query,
 )
 from clusterip.dns.plugins.chain import Handler
@@ -47,7 +46,13 @@ from clusterip.process import log
 
 Answer = bytes | Iterator[bytes]
 """An answer without its ID, or one after the other of its rotations for ever."""
-Send = Callable[[bytes], None]
+
+
+class Send(Protocol):
+    """Takes an answer; one that is not ``final`` is part of a longer one (a zone transfer)."""
+
+    def __call__(self, answer: bytes, *, final: bool = True) -> None: ...
+
 
 _LASTING_SIZE = 65_536
 _FLEETING_SIZE = 16_384
@@ -104,10 +109,11 @@ class Responder:
             for key in self._keys.pop(name, ()):
                 self.lasting.pop(key, None)
 
-    def recased(self, packet: bytes) -> bytes | None:
-        """The kept answer to a query that differs from a known one only in the name's letter case.
+    def recased(self, packet: bytes) -> tuple[bytes, bytes] | None:
+        """The answer to a query that differs from a known one only in the name's letter case.
 
-        The case must come back as it was sent: some resolvers take it as a secret (DNS 0x20).
+        First as it was kept, then as it is to be sent. The case must come back as it was sent: some
+        resolvers take it as a secret (DNS 0x20).
         """
         end = packet.find(b"\0", HEADER)
         key = packet[2:HEADER] + packet[HEADER:end].lower() + packet[end:]
@@ -116,22 +122,33 @@ class Responder:
             return None
         if not isinstance(answer, bytes):
             answer = next(answer)
-        return packet[:2] + answer[: HEADER - 2] + packet[HEADER:end] + answer[end - 2 :]
+        return answer, packet[:2] + answer[: HEADER - 2] + packet[HEADER:end] + answer[end - 2 :]
 
     def kept(self, packet: bytes, *, truncated: bool = False) -> bytes | None:
-        """The kept answer to a query. Over TCP what was made for UDP will do, unless it is truncated."""
+        """The kept answer to a query, without the ID.
+
+        Over TCP what was made for UDP will do, unless it is truncated.
+        """
         key = packet[2:]
         answer = self.lasting.get(key) or self.fleeting.get(key)
         if answer is None:
             return None
         if not isinstance(answer, bytes):
             answer = next(answer)
-        return packet[:2] + answer if truncated or not answer[0] & _TC else None
+        return answer if truncated or not answer[0] & _TC else None
 
-    def respond(self, packet: bytes, send: Send, *, tcp: bool = False, client: str = "") -> bool:
-        """Answer ``packet`` by calling ``send`` once, now or later; False if it deserves no answer.
+    def respond(
+        self,
+        packet: bytes,
+        send: Send,
+        *,
+        tcp: bool = False,
+        client: tuple[str, int] = ("", 0),
+        local: tuple[str, int] = ("", 0),
+    ) -> bool:
+        """Answer ``packet`` by calling ``send``, now or later; False if it deserves no answer.
 
-        ``client`` is the IP address that asks.
+        ``client`` is the IP address and port that asks, ``local`` those that were asked.
 
         Never raises: a packet must not be able to stop the server.
         """
@@ -146,25 +163,31 @@ class Responder:
             self.errors += 1
             _log.exception("query could not be read", packet=packet.hex())
             return False
-        query.client = client
+        query.client, query.port = client
+        query.local, query.local_port = local
+        query.tcp = tcp
         try:
             if query.cookie or query.nsid:
                 self.identity.sign(query)
             if self.limiter is not None and not tcp and not query.proven:
-                send = self._limited(self.limiter, send, client)
+                send = self._limited(self.limiter, send, client[0])
+            if not query.question:
+                bad = not query.proven and len(query.cookie) > CLIENT_SIZE
+                send(encode_without_question(query, message.BADCOOKIE if bad else message.NOERROR))
+                return True
             if self.probe is not None and self.probe.saw(query):
                 query.plain = False
                 reply = Reply(message.SERVFAIL, why="forwarding goes in circles")
-                self._finish(packet, query, Found(reply), send, message.PLAIN_UDP_SIZE, tcp)
+                self._finish(packet, query, Found(reply), send)
                 return True
-            self._respond(packet, query, send, tcp)
+            self._respond(packet, query, send)
         except Exception:  # noqa: BLE001 - see above
             self._failed(query, send)
         return True
 
     @staticmethod
     def _limited(limiter: Limiter, send: Send, client: str) -> Send:
-        def limited(answer: bytes) -> None:
+        def limited(answer: bytes, *, final: bool = True) -> None:
             left = limiter.limit(answer, client)
             if left is not None:
                 send(left)
@@ -180,68 +203,79 @@ class Responder:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.forwarder.close()
 
-    def _respond(self, packet: bytes, query: Query, send: Send, tcp: bool) -> None:
-        limit = _TCP_LIMIT if tcp else min(query.udp_size, self.max_udp_size)
-        limit = max(limit, message.PLAIN_UDP_SIZE)
-        if self.handler is not None and query.class_ == IN and query.type not in (AXFR, IXFR, OPT):
+    def _respond(self, packet: bytes, query: Query, send: Send) -> None:
+        chaos = query.class_ == message.CH and self.identity.knows(query.name)
+        if self.handler is not None and not chaos and query.type != OPT:
             outcome = self.handler(query)
             if isinstance(outcome, Found):
-                self._finish(packet, query, outcome, send, limit, tcp)
+                self._finish(packet, query, outcome, send)
             else:
-                self._start(self._handle(outcome, packet, query, send, limit, tcp))
+                self._start(self._handle(outcome, packet, query, send))
             return
-        chaos = query.class_ == message.CH
+        chaos = chaos or query.class_ == message.CH
         found = Found(self.identity.chaos(query)) if chaos else look_up(self.zone, query)
         if found.elsewhere is not None:
             known = self.forwarder.cached(found.elsewhere, query)
             if known is None:
-                self._start(self._forward(packet, query, found, send, limit, tcp))
+                self._start(self._forward(packet, query, found, send))
                 return
             found.reply = joined(found.reply, known, query)
-        self._finish(packet, query, found, send, limit, tcp)
+        self._finish(packet, query, found, send)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _handle(
-        self, outcome: Awaitable[Found], packet: bytes, query: Query, send: Send, limit: int, tcp: bool
-    ) -> None:
+    async def _handle(self, outcome: Awaitable[Found], packet: bytes, query: Query, send: Send) -> None:
         try:
             changes = self._changes
             found = await outcome
             if changes != self._changes:
                 query.plain = False  # as in _forward
-            self._finish(packet, query, found, send, limit, tcp)
+            self._finish(packet, query, found, send)
         except Exception:  # noqa: BLE001 - see respond
             self._failed(query, send)
 
-    async def _forward(
-        self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool
-    ) -> None:
+    async def _forward(self, packet: bytes, query: Query, found: Found, send: Send) -> None:
         try:
             assert found.elsewhere is not None
             changes = self._changes
             found.reply = joined(found.reply, await self.forwarder.resolve(found.elsewhere, query), query)
             if changes != self._changes:
                 query.plain = False  # right when it was asked, but not to be kept
-            self._finish(packet, query, found, send, limit, tcp)
+            self._finish(packet, query, found, send)
         except Exception:  # noqa: BLE001 - see respond
             self._failed(query, send)
 
-    def _finish(self, packet: bytes, query: Query, found: Found, send: Send, limit: int, tcp: bool) -> None:
+    async def _transfer(self, query: Query, found: Found, send: Send) -> None:
+        """Send the messages of a zone transfer, other questions in between."""
+        try:
+            assert found.parts is not None
+            for part in found.parts:
+                found.reply.answer = part
+                send(encode(query, found.reply, _TCP_LIMIT), final=False)
+                await asyncio.sleep(0)
+            send(b"")
+        except Exception:  # noqa: BLE001 - see respond
+            self._failed(query, send)
+
+    def _finish(self, packet: bytes, query: Query, found: Found, send: Send) -> None:
         if found.silent:
-            if tcp:
-                send(b"")  # the connection counts what is under way
+            send(b"")  # whoever counts what is under way must know
+            return
+        if found.parts is not None:
+            self._start(self._transfer(query, found, send))
             return
         if self.on_failure is not None and found.reply.rcode == message.SERVFAIL:
             self.on_failure(query, found.reply)
+        limit = _TCP_LIMIT if query.tcp else min(query.udp_size, self.max_udp_size)
+        query.options += found.options
         question = query.question
         query.question = query.name + question[-4:]
-        answer = _answer(query, found.reply, limit)
+        answer = _answer(query, found, max(limit, message.PLAIN_UDP_SIZE))
         ready = answer if isinstance(answer, bytes) else next(answer)
-        if query.plain and found.keep and (not tcp or len(ready) < message.PLAIN_UDP_SIZE):
+        if query.plain and found.keep and (not query.tcp or len(ready) < message.PLAIN_UDP_SIZE):
             self._keep(_key(packet, query), query.name, answer, found)
         # Answers are kept with the name in lower case; here it gets the query's.
         end = HEADER + len(question)
@@ -279,11 +313,12 @@ def _key(packet: bytes, query: Query) -> bytes:
     return packet[2:HEADER] + query.name + packet[end:]
 
 
-def _answer(query: Query, reply: Reply, limit: int) -> Answer:
-    """A reply without its ID; if it holds several addresses, in one order after the other."""
+def _answer(query: Query, found: Found, limit: int) -> Answer:
+    """A reply without its ID; several addresses for everybody are in one order after the other."""
+    reply = found.reply
     records = reply.answer
     count = len(records)
-    if count < 2 or query.type not in (A, AAAA) or records[0].type != query.type:
+    if count < 2 or not found.keep or query.type not in (A, AAAA) or records[0].type != query.type:
         return encode(query, reply, limit)[2:]
     starts = range(0, count, -(-count // _MAX_ROTATIONS))
     return cycle(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 
 from clusterip import process
+from clusterip.dns.board import Board
+from clusterip.dns.config.source import BadConfig
+from clusterip.dns.listeners import by_address
 from clusterip.dns.loop import LoopProbe
-from clusterip.dns.main import Worker, main
+from clusterip.dns.main import configuration, main
 from clusterip.dns.options import Options
-from clusterip.dns.workers import Board, run_workers
+from clusterip.dns.worker import Worker
+from clusterip.dns.workers import run_workers
 from clusterip.process import Fatal, log
 
 _log = log.get("dns")
@@ -23,8 +26,9 @@ def serve(options: Options) -> int:
 
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(addresses_on(options.local_interface, options.bind))
-        except (Fatal, ValueError) as error:
+            binds = by_address(configuration(options).servers)
+            stack.enter_context(addresses_on(options.local_interface, binds))
+        except (BadConfig, Fatal, ValueError) as error:
             _log.error(str(error))
             return 1
         return _serve(options)
@@ -34,11 +38,11 @@ def _serve(options: Options) -> int:
     if options.workers == 1:
         return process.run(lambda: main(options))
     board = Board(options.workers)
-    probe = LoopProbe()  # one for all: it may come back to another worker than the one that sent it
-    quiet = replace(options, healthz_bind_address="0", metrics_bind_address="0")
+    shared = Worker(board=board, probe=LoopProbe(shared=True))
 
     def run(index: int) -> int:
-        worker = Worker(index, board, probe)
-        return process.run(lambda: main(quiet if index else options, worker))
+        board.forget(index)
+        worker = Worker(index, board, shared.probe)
+        return process.run(lambda: main(options, worker))
 
     return run_workers(options.workers, run)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import Counter
+from time import perf_counter
 from typing import cast
 
+from clusterip.dns.config.model import TcpLimits
 from clusterip.dns.counters import Counters
 from clusterip.dns.responder import Responder
 
-_IDLE_SECONDS = 10.0
 _MAX_CONNECTIONS = 1024
+_MAX_PER_CLIENT = 256
+"""One client must not be able to take all connections."""
 _MAX_IN_FLIGHT = 128
 _BACKLOG = 4096
 _BATCH_BYTES = 65_536
@@ -33,22 +37,27 @@ class TcpConnection(asyncio.Protocol):
         self._paused = False
         self._finishing = False
         self._transport: asyncio.Transport
-        self._client = ""
+        self.client = ("", 0)
+        self._local = ("", 0)
+        self._asked = 0
         self._last_heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self.client = (self._transport.get_extra_info("peername") or self.client)[:2]
+        self._local = (self._transport.get_extra_info("sockname") or self._local)[:2]
         if not self._server.admit(self):
             self._transport.abort()
             return
-        self._client = (self._transport.get_extra_info("peername") or ("",))[0]
+        self._family = 1 if "." in self.client[0] else 2
+        self._tally = self._server.counters.tally("tcp", self._family)
         loop = asyncio.get_running_loop()
         self._last_heard = loop.time()
-        self._timer = loop.call_later(_IDLE_SECONDS, self._check_idle)
+        self._timer = loop.call_later(self._server.limits.idle, self._check_idle)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._server.connections.discard(self)
+        self._server.dismiss(self)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -67,11 +76,17 @@ class TcpConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._choked = False
+        self._last_heard = asyncio.get_running_loop().time()
         # Not at once: this may be called from within a write.
         asyncio.get_running_loop().call_soon(self._read_on)
 
     def abort(self) -> None:
         self._transport.abort()
+
+    @property
+    def idle_since(self) -> float:
+        """When it was last heard of; infinite while something is under way."""
+        return float("inf") if self._in_flight else self._last_heard
 
     def _read_on(self) -> None:
         """Answers meanwhile are written together."""
@@ -85,6 +100,8 @@ class TcpConnection(asyncio.Protocol):
 
     def _read(self) -> None:
         """Answer what is complete in the buffer, as far as the limits allow."""
+        if 0 < self._server.limits.queries <= self._asked:
+            self._buffer.clear()
         buffer, offset = bytes(self._buffer), 0
         responder = self._server.responder
         while not self._transport.is_closing():
@@ -97,14 +114,20 @@ class TcpConnection(asyncio.Protocol):
                 self._resume()
                 break
             packet, offset = buffer[start:end], end
-            self._server.counters.tcp += 1
             self._in_flight += 1
+            self._asked += 1
             answer = responder.kept(packet)
             if answer is not None:
-                self._send(answer)
-            elif not responder.respond(packet, self._send, tcp=True, client=self._client):
+                self._tally[answer] = self._tally.get(answer, 0) + 1
+                self._in_flight -= 1
+                self._put(packet[:2] + answer)
+            elif not self._ask(packet):
                 self._transport.abort()  # whatever it speaks, it is not DNS
                 return
+            if self._asked == self._server.limits.queries:
+                self._finishing = True  # what it has asked is answered, and no more
+                offset = len(buffer)
+                break
             if self._batched > _BATCH_BYTES:
                 self._flush()
         if offset:
@@ -113,14 +136,28 @@ class TcpConnection(asyncio.Protocol):
         self._flush()
         self._close_if_done()
 
-    def _send(self, answer: bytes) -> None:
-        self._in_flight -= 1
+    def _ask(self, packet: bytes) -> bool:
+        """Have a question answered; False if it deserves no answer."""
+        counters = self._server.counters
+        started = perf_counter()
+
+        def send(answer: bytes, *, final: bool = True) -> None:
+            if answer and final:
+                counters.answered(answer, "tcp", self._family, len(packet), perf_counter() - started)
+            self._send(answer, final=final)
+
+        return self._server.responder.respond(packet, send, tcp=True, client=self.client, local=self._local)
+
+    def _put(self, answer: bytes) -> None:
+        self._batch += (len(answer).to_bytes(2, "big"), answer)
+        self._batched += len(answer)
+
+    def _send(self, answer: bytes, *, final: bool) -> None:
+        self._in_flight -= final
         if self._transport.is_closing():
             return
         if answer:  # nothing is said to whom an access list silences
-            self._server.counters.rcodes[answer[3] & 15] += 1
-            self._batch += (len(answer).to_bytes(2, "big"), answer)
-            self._batched += len(answer)
+            self._put(answer)
         if not self._reading:
             self._flush()
             if self._paused:
@@ -150,8 +187,8 @@ class TcpConnection(asyncio.Protocol):
 
     def _check_idle(self) -> None:
         loop = asyncio.get_running_loop()
-        left = self._last_heard + _IDLE_SECONDS - loop.time()
-        if left <= 0 and not self._in_flight:
+        left = self._last_heard + self._server.limits.idle - loop.time()
+        if left <= 0 and (self._choked or not self._in_flight):
             self._transport.abort()
             return
         self._timer = loop.call_later(max(left, 1.0), self._check_idle)
@@ -160,9 +197,11 @@ class TcpConnection(asyncio.Protocol):
 class TcpServer:
     """Answers connections on one listening socket."""
 
-    def __init__(self, responder: Responder, counters: Counters) -> None:
+    def __init__(self, responder: Responder, counters: Counters, limits: TcpLimits | None = None) -> None:
         self.responder = responder
         self.counters = counters
+        self.limits = limits or TcpLimits()
+        self._per_client: Counter[str] = Counter()
         self.connections: set[TcpConnection] = set()
         self._server: asyncio.Server | None = None
 
@@ -177,11 +216,33 @@ class TcpServer:
         )
 
     def admit(self, connection: TcpConnection) -> bool:
-        """Take a new connection in, unless there are too many."""
-        if len(self.connections) >= _MAX_CONNECTIONS:
+        """Take a new connection in, unless its client has too many.
+
+        If there are too many of all clients, that goes which has been silent for longest, if one is
+        (RFC 7766 section 6.2.3).
+        """
+        host = connection.client[0]
+        if self._per_client[host] >= _MAX_PER_CLIENT:
             return False
+        if len(self.connections) >= _MAX_CONNECTIONS:
+            oldest = min(self.connections, key=lambda each: each.idle_since)
+            if oldest.idle_since == float("inf"):
+                return False
+            self.dismiss(oldest)
+            oldest.abort()
+        self._per_client[host] += 1
         self.connections.add(connection)
         return True
+
+    def dismiss(self, connection: TcpConnection) -> None:
+        """A connection is no more."""
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        host = connection.client[0]
+        self._per_client[host] -= 1
+        if not self._per_client[host]:
+            del self._per_client[host]
 
     def close(self) -> None:
         if self._server is not None:

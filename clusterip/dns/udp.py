@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
-from clusterip.dns.counters import Counters
+from clusterip.dns.counters import MAX_TALLY, Counters
 from clusterip.dns.responder import Responder
 
 _BATCH = 64
@@ -33,6 +34,8 @@ class UdpServer:
         self._socket = sock
         self._responder = responder
         self._counters = counters
+        self._own: tuple[str, int] = sock.getsockname()[:2]
+        self._four, self._six = counters.tally("udp", 1), counters.tally("udp", 2)
         with contextlib.suppress(PermissionError):
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         self._loop = asyncio.get_running_loop()
@@ -44,7 +47,7 @@ class UdpServer:
 
     def _reader(self) -> Callable[[], None]:
         """A wildcard socket must answer from the address it was asked at, which costs a little more."""
-        if self._socket.getsockname()[0] not in ("0.0.0.0", "::"):
+        if self._own[0] not in ("0.0.0.0", "::"):
             return self._read if self._responder.limiter is None else self._read_limited
         if self._socket.family == socket.AF_INET6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
@@ -56,8 +59,10 @@ class UdpServer:
         receive, send = self._socket.recvfrom, self._socket.sendto
         responder = self._responder
         lasting, fleeting = responder.lasting.get, responder.fleeting.get
-        rcodes = self._counters.rcodes
+        tally = self._four if self._socket.family == socket.AF_INET else self._six
+        tallied = tally.get
         count = 0
+        started = perf_counter()
         try:
             while count < _BATCH:
                 packet, peer = receive(_MAX_QUERY)
@@ -69,20 +74,23 @@ class UdpServer:
                     continue
                 if not isinstance(answer, bytes):
                     answer = next(answer)
-                rcodes[answer[1] & 15] += 1
+                tally[answer] = tallied(answer, 0) + 1
                 send(packet[:2] + answer, peer)
         except BlockingIOError:
             pass  # nothing more to read, or no room to send: then that answer is lost, as UDP may
         except OSError:
             self._counters.unsent += 1
-        self._counters.udp += count
+        self._counters.seconds += perf_counter() - started
+        if len(tally) > MAX_TALLY:
+            self._counters.fold()
 
     def _read_wildcard(self) -> None:
         receive, send = self._socket.recvmsg, self._socket.sendmsg
         responder = self._responder
         lasting, fleeting = responder.lasting.get, responder.fleeting.get
-        rcodes = self._counters.rcodes
+        four, six = self._four, self._six
         count = 0
+        started = perf_counter()
         try:
             while count < _BATCH:
                 packet, ancillary, _, peer = receive(_MAX_QUERY, 64)
@@ -95,13 +103,16 @@ class UdpServer:
                     continue
                 if not isinstance(answer, bytes):
                     answer = next(answer)
-                rcodes[answer[1] & 15] += 1
+                tally = four if "." in peer[0] else six
+                tally[answer] = tally.get(answer, 0) + 1
                 send((packet[:2], answer), source, 0, peer)
         except BlockingIOError:
             pass
         except OSError:
             self._counters.unsent += 1
-        self._counters.udp += count
+        self._counters.seconds += perf_counter() - started
+        if len(four) > MAX_TALLY or len(six) > MAX_TALLY:
+            self._counters.fold()
 
     def _read_limited(self) -> None:
         """Like the others, but each answer has to pass the limiter."""
@@ -117,26 +128,47 @@ class UdpServer:
                 if answer is None:
                     self._slowly(packet, peer, source)
                     continue
-                limited = limiter.limit(answer, peer[0])
+                limited = limiter.limit(packet[:2] + answer, peer[0])
                 if limited is not None:
-                    self._send(limited, peer, source)
+                    self._send(limited, peer, source, len(packet), perf_counter())
         except BlockingIOError:
             pass
         except OSError:
             self._counters.unsent += 1
-        self._counters.udp += count
 
     def _slowly(self, packet: bytes, peer: tuple[Any, ...], source: Source) -> None:
         """Answer a query that has not been asked in these very bytes before."""
-        limited = self._responder.limiter is not None
-        answer = None if limited else self._responder.recased(packet)
-        if answer is not None:
-            self._send(answer, peer, source)
-            return
-        self._responder.respond(packet, lambda answer: self._send(answer, peer, source), client=peer[0])
+        if self._responder.limiter is None:
+            recased = self._responder.recased(packet)
+            if recased is not None:
+                kept, answer = recased
+                tally = self._four if "." in peer[0] else self._six
+                tally[kept] = tally.get(kept, 0) + 1
+                self._put(answer, peer, source)
+                return
+        started = perf_counter()
 
-    def _send(self, answer: bytes, peer: tuple[Any, ...], source: Source) -> None:
-        self._counters.rcodes[answer[3] & 15] += 1
+        def send(answer: bytes, *, final: bool = True) -> None:
+            self._send(answer, peer, source, len(packet), started)
+
+        self._responder.respond(packet, send, client=peer[:2], local=self._local(source))
+
+    def _local(self, source: Source) -> tuple[str, int]:
+        """The address that was asked."""
+        for level, _, data in source:
+            family = socket.AF_INET if level == socket.IPPROTO_IP else socket.AF_INET6
+            packed = data[4:8] if family == socket.AF_INET else data[:16]
+            return socket.inet_ntop(family, packed), self._own[1]
+        return self._own
+
+    def _send(self, answer: bytes, peer: tuple[Any, ...], source: Source, size: int, started: float) -> None:
+        if not answer:
+            return  # an access list silences this client
+        family = 1 if "." in peer[0] else 2
+        self._counters.answered(answer, "udp", family, size, perf_counter() - started)
+        self._put(answer, peer, source)
+
+    def _put(self, answer: bytes, peer: tuple[Any, ...], source: Source) -> None:
         try:
             self._socket.sendmsg((answer,), source, 0, peer)
         except OSError:

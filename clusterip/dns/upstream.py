@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from clusterip.dns import message
 from clusterip.dns.channel import Channel
 from clusterip.dns.message import Malformed, Record
+from clusterip.dns.upstream_metrics import observe_exchange
 
 _RETRY_SECONDS = 0.5
 """How often a query is risked on an upstream that is down."""
@@ -50,6 +51,8 @@ class Manner:
     server_name: str = ""
     """What a certificate must be for; "": the upstream's address."""
     force_tcp: bool = False
+    source_address: str = ""
+    """Our address that questions leave from; "": as routing decides."""
     idle_seconds: float = 10.0
     """For how long a connection without questions is kept."""
     down_after: int = 3
@@ -74,6 +77,7 @@ class Upstream:
                 tls=manner.tls,
                 server_name=manner.server_name,
                 idle_seconds=manner.idle_seconds,
+                source_address=manner.source_address,
             )
         self._failures = 0
         self._retry_at = 0.0
@@ -106,15 +110,20 @@ class Upstream:
         self._retry_at = now + _RETRY_SECONDS
         return True
 
-    async def ask(self, question: bytes, *, flags: int, dnssec_ok: bool, seconds: float) -> Response:
+    async def ask(
+        self, question: bytes, *, flags: int, dnssec_ok: bool, seconds: float, options: bytes = b""
+    ) -> Response:
         """Ask a question (name, type and class in wire format) within so many seconds.
+
+        ``options`` are EDNS options to go with it.
 
         Raises:
             Unanswered: no answer in time, or none that is one.
         """
+        started = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                response = await self._exchange(question, flags, dnssec_ok)
+                response = await self._exchange(question, flags, dnssec_ok, options)
         except TimeoutError:
             self._failed()
             raise Unanswered(f"{self} did not answer within {seconds:.1f} s") from None
@@ -125,18 +134,19 @@ class Upstream:
             self._failed()
             raise Unanswered(f"{self} sent an unreadable answer: {error}") from None
         self._failures = 0
+        observe_exchange(str(self), response.rcode, time.monotonic() - started)
         return response
 
     def _failed(self) -> None:
         self._failures += 1
         self._retry_at = time.monotonic() + _RETRY_SECONDS
 
-    async def _exchange(self, question: bytes, flags: int, dnssec_ok: bool) -> Response:
-        padding = b""
+    async def _exchange(self, question: bytes, flags: int, dnssec_ok: bool, options: bytes) -> Response:
+        padding = options
         if self._manner.tls is not None:
             # To a multiple of 128 bytes, so that lengths tell nothing (RFC 8467).
-            size = -(message.HEADER + len(question) + 15) % 128
-            padding = message.OPTION.pack(message.PADDING, size) + bytes(size)
+            size = -(message.HEADER + len(question) + 15 + len(options)) % 128
+            padding += message.OPTION.pack(message.PADDING, size) + bytes(size)
         flagged = 0x8000 if dnssec_ok else 0
         opt = b"\0" + message.RECORD.pack(message.OPT, _OUR_UDP_SIZE, flagged, len(padding)) + padding
         response = await self._round_trip(question, flags, opt)
@@ -165,6 +175,8 @@ class Upstream:
         )[0]
         with socket.socket(family, socket.SOCK_DGRAM) as own:
             own.setblocking(False)
+            if self._manner.source_address:
+                own.bind((self._manner.source_address, 0))
             own.connect(address)
             own.send(query)
             while True:
@@ -173,7 +185,8 @@ class Upstream:
                     return answer
 
     async def _over_tcp(self, query: bytes, question: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection(self.host, self.port)
+        source = (self._manner.source_address, 0) if self._manner.source_address else None
+        reader, writer = await asyncio.open_connection(self.host, self.port, local_addr=source)
         try:
             writer.write(len(query).to_bytes(2, "big") + query)
             length = int.from_bytes(await reader.readexactly(2), "big")

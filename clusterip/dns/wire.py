@@ -9,6 +9,8 @@ import msgspec
 
 _MAX_LABEL = 63
 _SERVICE_NAME = "kubernetes.io/service-name"
+_IMPORT_NAME = "multicluster.kubernetes.io/service-name"
+_IMPORT_CLUSTER = "multicluster.kubernetes.io/source-cluster"
 _LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
@@ -47,6 +49,11 @@ class Service(msgspec.Struct, gc=False):
 
 class SliceLabels(msgspec.Struct, gc=False):
     service: str = msgspec.field(name=_SERVICE_NAME, default="")
+
+    @property
+    def cluster(self) -> str:
+        """Which cluster the endpoints are in; "": this one."""
+        return ""
 
 
 class SliceAnnotations(msgspec.Struct, gc=False):
@@ -97,7 +104,17 @@ class TargetRef(msgspec.Struct, gc=False):
     name: str = ""
 
 
-class NamedEndpoint(Endpoint, gc=False):
+class PlacedEndpoint(Endpoint, gc=False):
+    """One that is known to be in a topology zone (``zonal``)."""
+
+    zone: str | None = None
+
+
+class PlacedEndpointSlice(EndpointSlice, gc=False):
+    endpoints: list[PlacedEndpoint] | None = None  # type: ignore[assignment]  # read, never written
+
+
+class NamedEndpoint(PlacedEndpoint, gc=False):
     """One that is named after its Pod if it has no hostname (``endpoint_pod_names``)."""
 
     targetRef: TargetRef | None = None
@@ -115,6 +132,52 @@ class NamedEndpointSlice(EndpointSlice, gc=False):
     endpoints: list[NamedEndpoint] | None = None  # type: ignore[assignment]  # read, never written
 
 
+class ImportLabels(msgspec.Struct, gc=False):
+    """Labels of a slice whose endpoints another cluster has exported (KEP-1645)."""
+
+    service: str = msgspec.field(name=_IMPORT_NAME, default="")
+    cluster: str = msgspec.field(name=_IMPORT_CLUSTER, default="")
+
+
+class ImportSliceMetadata(SliceMetadata, gc=False):
+    labels: ImportLabels = msgspec.field(default_factory=ImportLabels)  # type: ignore[assignment]
+
+
+class ImportSlice(EndpointSlice, gc=False):
+    metadata: ImportSliceMetadata
+
+
+class ServiceImportSpec(msgspec.Struct, gc=False):
+    ips: list[str] = []
+    type: str = "ClusterSetIP"
+    ports: list[ServicePort] = []
+    externalName: str = ""
+    """Always "": an import is no alias."""
+
+    @property
+    def clusterIPs(self) -> list[str]:
+        return self.ips
+
+    @property
+    def clusterIP(self) -> str:
+        return self.ips[0] if self.ips else ""
+
+
+class ServiceImport(msgspec.Struct, gc=False):
+    """A ServiceImport of multicluster.x-k8s.io/v1alpha1, to be read as a Service is."""
+
+    metadata: Metadata
+    spec: ServiceImportSpec = msgspec.field(default_factory=ServiceImportSpec)
+
+    @property
+    def headless(self) -> bool:
+        return self.spec.type == "Headless"
+
+
+class PodMetadata(Metadata, gc=False):
+    labels: dict[str, str] = {}
+
+
 class PodIP(msgspec.Struct, gc=False):
     ip: str = ""
 
@@ -129,7 +192,7 @@ class PodStatus(msgspec.Struct, gc=False):
 
 
 class Pod(msgspec.Struct, gc=False):
-    metadata: Metadata
+    metadata: PodMetadata
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 

@@ -6,50 +6,17 @@ Each follows the API and forwards on its own. The first also serves health and m
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
 
-from clusterip.dns.counters import Counters
 from clusterip.process import log
 
 _PR_SET_PDEATHSIG = 1
 _SHORT_LIFE = 2.0
-_slot = struct.Struct("=20q")
 _log = log.get("dns")
-
-
-class Board:
-    """What each worker has counted, in memory that all of them see."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._memory = mmap.mmap(-1, count * _slot.size)
-
-    def publish(self, index: int, counters: Counters, *, synced: bool) -> None:
-        values = (synced, counters.udp, counters.tcp, counters.unsent, *counters.rcodes)
-        _slot.pack_into(self._memory, index * _slot.size, *values)
-
-    def synced(self, own: int) -> bool:
-        """Whether all workers but ``own`` know everything."""
-        return all(self._read(index)[0] for index in range(self.count) if index != own)
-
-    def total(self, own: int, counters: Counters) -> Counters:
-        """``counters`` with what the others have counted, as of about a second ago."""
-        total = Counters()
-        rows = [self._read(index)[1:] for index in range(self.count) if index != own]
-        rows.append((counters.udp, counters.tcp, counters.unsent, *counters.rcodes))
-        total.udp, total.tcp, total.unsent, *total.rcodes = (
-            sum(column) for column in zip(*rows, strict=True)
-        )
-        return total
-
-    def _read(self, index: int) -> tuple[int, ...]:
-        return _slot.unpack_from(self._memory, index * _slot.size)
 
 
 def run_workers(count: int, run: Callable[[int], int]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from clusterip.dns import names
 from clusterip.dns.message import NS, SOA, SRV, Record
@@ -16,6 +16,8 @@ from clusterip.dns.records import Node, Records, pod_node, version_node
 from clusterip.dns.steps import STEP, Steps, done
 
 _EMPTY: Node = {}
+_ZONE_LABEL = b"\x05_zone"
+_TRANSFER_PART = 100
 _VERSION_TTL = 28800  # as in the specification's example, and CoreDNS
 
 
@@ -38,6 +40,8 @@ class Zone:
         """What ``pods`` says of the same name may be another thing later."""
         self._nodes: dict[bytes, Node] = {}
         self._children: dict[bytes, int] = {}
+        self._zonal: dict[bytes, dict[bytes, Node]] | None = None
+        """Of headless Services: what is in each topology zone; None: there are no such names."""
         self._reverse: dict[bytes, list[tuple[Hashable, bytes]]] = {}
         self._owned: dict[Hashable, Records] = {}
         self._pod = names.label_of("pod") + self.domain
@@ -50,6 +54,10 @@ class Zone:
         self._put(self._pod, _EMPTY)
         self._put(self._services, _EMPTY)
         self._put(self._version, version_node())
+
+    def enable_zonal_names(self) -> None:
+        """Let ``TOPOLOGY-ZONE.pin._zone.SERVICE...`` and ``...prefer...`` stand for endpoints there."""
+        self._zonal = {}
 
     def covers(self, name: bytes) -> bool:
         """Whether ``name`` (lower case) is in the cluster domain."""
@@ -65,11 +73,30 @@ class Zone:
         namespace = names.parent(name)
         if namespace in self._nodes and names.parent(namespace) == self._pod:
             return self.pods(namespace[1 : 1 + namespace[0]], name[1 : 1 + name[0]])
-        return None
+        return None if self._zonal is None else self._find_zonal(name)
+
+    def _find_zonal(self, name: bytes) -> Node | None:
+        """As CoreDNS's option ``zonal`` has it (``plugin/kubernetes/README.md``).
+
+        ``pin`` is about the endpoints in the zone alone, of which there may be none; ``prefer`` is about
+        all of them then.
+        """
+        assert self._zonal is not None
+        front, anchor, service = name.partition(_ZONE_LABEL)
+        places = self._zonal.get(service)
+        if not anchor or places is None:
+            return None
+        *place, directive = names.labels(front + b"\0")
+        if not place or directive not in (b"pin", b"prefer"):
+            return None
+        node = places.get(b".".join(place), _EMPTY)
+        return self._nodes.get(service, _EMPTY) if not node and directive == b"prefer" else node
 
     def announces(self, name: bytes) -> bool:
         """Whether ``changed`` will tell when what is at a name changes: not of Pods that are looked up."""
-        return name in self._nodes or name in self._children or not self.pods_vary
+        if name in self._nodes or name in self._children:
+            return True
+        return not self.pods_vary and name.endswith(self._pod)
 
     def ttl_of(self, name: bytes) -> int:
         """Seconds for which what is at a name may be remembered."""
@@ -79,10 +106,36 @@ class Zone:
         """The names that a name below ``in-addr.arpa`` or ``ip6.arpa`` points to."""
         return tuple(dict.fromkeys(target for _, target in self._reverse.get(name, ())))
 
+    @property
+    def serial(self) -> int:
+        """The version of the zone, which its SOA record tells."""
+        return self._serial & 0xFFFFFFFF
+
     def soa(self) -> Record:
         """The zone's SOA record: what says how long a name's absence may be remembered."""
-        numbers = struct.pack("!5I", self._serial & 0xFFFFFFFF, 7200, 1800, 86400, self.ttl)
+        numbers = struct.pack("!5I", self.serial, 7200, 1800, 86400, self.ttl)
         return Record(self.domain, SOA, self.ttl, self._server + self._hostmaster + numbers)
+
+    def transfer(self) -> Iterator[list[Record]]:
+        """All records as a transfer has them: between two times the SOA record, some at a time.
+
+        They are those of this moment, however long it takes to go through them.
+        """
+        soa = self.soa()
+        nodes = list(self._nodes.items())
+
+        def parts() -> Iterator[list[Record]]:
+            part = [soa]
+            for name, node in nodes:
+                ttl = self.ttl_of(name)
+                for type_, data in node.items():
+                    part += [Record(name, type_, ttl, each) for each in data]
+                if len(part) >= _TRANSFER_PART:
+                    yield part
+                    part = []
+            yield [*part, soa]
+
+        return parts()
 
     def put(self, owner: Hashable, records: Records) -> None:
         """Let ``owner`` have exactly ``records``; empty ones end its presence."""
@@ -91,7 +144,7 @@ class Zone:
     def put_in_steps(self, owner: Hashable, records: Records) -> Steps[None]:
         """As ``put``, with pauses in which names may be asked; no other ``put`` of the owner meanwhile."""
         old = self._owned.get(owner)
-        if old is None and not records.nodes:
+        if old is None and not records.nodes and not records.zonal:
             return
         before = old if old is not None else Records()
         touched = before.nodes.keys() - records.nodes.keys()
@@ -123,7 +176,12 @@ class Zone:
                 yield
             self._reverse.setdefault(name, []).append((owner, target))
             touched.add(name)
-        if records.nodes:
+        if self._zonal is not None:
+            for name in before.zonal:
+                self._zonal.pop(name, None)
+            self._zonal |= records.zonal
+            touched.update(name for name in records.zonal if before.zonal.get(name) != records.zonal[name])
+        if records.nodes or records.zonal:
             self._owned[owner] = records
         else:
             self._owned.pop(owner, None)

@@ -1,12 +1,13 @@
-"""``forward`` and ``cache``."""
+"""``forward``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, Literal
 
+from clusterip.dns import names
 from clusterip.dns.config import values
-from clusterip.dns.config.model import CacheOptions, Capacity, ForwardOptions, Prefetch, Target
+from clusterip.dns.config.model import ForwardOptions, Target
 from clusterip.dns.config.source import Directive
 
 _POLICIES: dict[str, Literal["random", "round_robin", "sequential"]] = {
@@ -40,6 +41,26 @@ def forward(line: Directive) -> ForwardOptions:
             else:
                 option.fail(f'"{word}" is neither no_rec nor "domain NAME"')
 
+    def failover(option: Directive) -> None:
+        codes = _codes(option)
+        if 0 in codes:
+            option.fail("NOERROR is no failure")
+        put("failover", codes)
+
+    def source_address(option: Directive) -> None:
+        if names.pack_address(option.one()) is None:
+            option.fail(f'"{option.one()}" is no address')
+        put("source_address", option.one())
+
+    def tls(option: Directive) -> None:
+        if len(option.args) > 3:
+            option.fail("expects [CERT KEY] [CA]")
+        put("tls", tuple(option.args))
+
+    def idle_connections(option: Directive) -> None:
+        """One connection to each upstream serves all questions."""
+        values.integer(option, option.one())
+
     values.each(
         line,
         {
@@ -51,83 +72,38 @@ def forward(line: Directive) -> ForwardOptions:
             "force_tcp": lambda o: put("force_tcp", o.flag()),
             "prefer_udp": lambda o: put("prefer_udp", o.flag()),
             "expire": lambda o: put("expire", values.duration(o, o.one())),
-            "tls": lambda o: put("tls", tuple(o.args)),
+            "max_idle_conns": idle_connections,
+            "read_timeout": lambda o: put("read_timeout", values.duration(o, o.one())),
+            "max_connect_attempts": lambda o: put("max_connect_attempts", values.integer(o, o.one())),
+            "next": lambda o: put("next_codes", _codes(o)),
+            "next_on_nodata": lambda o: put("next_on_nodata", o.flag()),
+            "failover": failover,
+            "failfast_all_unhealthy_upstreams": lambda o: put("failfast", o.flag()),
+            "source_address": source_address,
+            "resolver": lambda o: put("resolver", tuple(o.some())),
+            "tls": tls,
             "tls_servername": lambda o: put("tls_servername", o.one()),
         },
     )
-    targets = tuple(_target(line, text) for text in line.args[1:])
+    targets = tuple(target(line, text) for text in line.args[1:])
+    if "tls_servername" in changes and any(each.server_name for each in targets):
+        line.fail("tls_servername beside a name of its own (%NAME) for an upstream")
     return replace(ForwardOptions(origins[0], targets, line.where), **changes)
 
 
-def _target(line: Directive, text: str) -> Target:
+def _codes(option: Directive) -> frozenset[int]:
+    return frozenset(values.keyword(option, text, values.RCODES, "response code") for text in option.some())
+
+
+def target(line: Directive, text: str) -> Target:
+    """``ADDRESS[:PORT]``, ``HOST[:PORT]``, a file, ``dns://ADDRESS`` or ``tls://ADDRESS[%NAME][:PORT]``."""
     scheme, separator, rest = text.rpartition("://")
     if separator and scheme not in ("dns", "tls"):
         line.fail(f"{text}: only dns:// and tls:// can be forwarded to")
-    address, _, server_name = rest.partition("%") if scheme == "tls" else (rest, "", "")
-    return Target(address, scheme == "tls", server_name)
-
-
-def cache(line: Directive, server_zones: tuple[bytes, ...]) -> CacheOptions:
-    """``cache [TTL] [ZONES...] { ... }``"""
-    args = list(line.args)
-    options = CacheOptions(server_zones)
-    if args and args[0].isdecimal():
-        ttl = values.integer(line, args.pop(0), 1)
-        options = replace(
-            options,
-            success=replace(options.success, max_ttl=ttl),
-            denial=replace(options.denial, max_ttl=ttl),
-        )
-    if args:
-        options = replace(options, zones=values.zones(line, args))
-
-    def change(**changes: Any) -> None:
-        nonlocal options
-        options = replace(options, **changes)
-
-    def capacity(option: Directive) -> None:
-        if not 1 <= len(option.args) <= 3:
-            option.fail("expects CAPACITY [TTL [MINTTL]]")
-        before = options.success if option.name == "success" else options.denial
-        numbers = [values.integer(option, text) for text in option.args]
-        now = Capacity(*numbers, *(before.max_ttl, before.min_ttl)[len(numbers) - 1 :])
-        change(**{option.name: now})
-
-    def prefetch(option: Directive) -> None:
-        args = list(option.some())
-        percentage = 10
-        if args[-1].endswith("%"):
-            percentage = values.integer(option, args.pop()[:-1], 10, 90)
-        if not 1 <= len(args) <= 2:
-            option.fail("expects AMOUNT [DURATION] [PERCENTAGE%]")
-        seconds = values.duration(option, args[1]) if len(args) > 1 else 60.0
-        change(prefetch=Prefetch(values.integer(option, args[0]), seconds, percentage))
-
-    def serve_stale(option: Directive) -> None:
-        change(serve_stale=values.duration(option, option.args[0]) if option.args else 3600.0)
-        if len(option.args) > 1:
-            mode = option.args[1].lower()
-            if mode not in ("verify", "immediate"):
-                option.fail(f'"{mode}" is neither verify nor immediate')
-            change(serve_stale_refresh=mode)
-
-    def disable(option: Directive) -> None:
-        kind, *texts = option.some()
-        if kind not in ("success", "denial"):
-            option.fail(f'"{kind}" is neither success nor denial')
-        entry = (kind, values.zones(option, texts) or options.zones)
-        change(disable=(*options.disable, entry))
-
-    values.each(
-        line,
-        {
-            "success": capacity,
-            "denial": capacity,
-            "prefetch": prefetch,
-            "serve_stale": serve_stale,
-            "servfail": lambda o: change(servfail=values.duration(o, o.one())),
-            "disable": disable,
-            "keepttl": lambda o: change(keepttl=o.flag()),
-        },
-    )
-    return options
+    if scheme != "tls":
+        return Target(rest)
+    address, _, server_name = rest.partition("%")
+    server_name, _, port = server_name.partition(":")
+    if port:
+        address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return Target(address, True, server_name)

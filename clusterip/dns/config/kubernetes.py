@@ -21,8 +21,8 @@ def kubernetes(line: Directive, server_zones: tuple[bytes, ...]) -> KubernetesOp
     zones = values.zones(line, line.args) or server_zones
     reverse = tuple(zone for zone in zones if any(names.is_below(zone, tree) for tree in REVERSE))
     domains = [zone for zone in zones if zone not in reverse]
-    if len(domains) != 1 or domains[0] == b"\0":
-        line.fail('exactly one cluster domain is needed, such as "kubernetes cluster.local"')
+    if not domains or b"\0" in domains:
+        line.fail('a cluster domain is needed, such as "kubernetes cluster.local"')
     changes: dict[str, Any] = {}
 
     def put(**new: Any) -> None:
@@ -51,6 +51,14 @@ def kubernetes(line: Directive, server_zones: tuple[bytes, ...]) -> KubernetesOp
             option.fail('can only be "ignore empty_service"')
         put(ignore_empty_service=True)
 
+    def multicluster(option: Directive) -> None:
+        found = values.zones(option, option.args)
+        put(multicluster=tuple(names.to_text(each).removesuffix(".") for each in found))
+
+    def startup_timeout(option: Directive) -> None:
+        """Not needed: until the cluster is known only questions about it fail, others are answered."""
+        values.duration(option, option.one())
+
     def accepted(option: Directive) -> None:
         """What limits CoreDNS's own client; ours needs no limit."""
         option.one()
@@ -66,18 +74,32 @@ def kubernetes(line: Directive, server_zones: tuple[bytes, ...]) -> KubernetesOp
             "namespace_labels": lambda o: put(namespace_labels=selector(o)),
             "labels": lambda o: put(labels=selector(o)),
             "noendpoints": lambda o: put(noendpoints=o.flag()),
+            "zonal": lambda o: put(zonal=o.flag()),
+            "multicluster": multicluster,
             "kubeconfig": kubeconfig,
-            "endpoint": lambda o: put(endpoint=o.one()),
+            "endpoint": lambda o: put(endpoint=o.some()[0]),  # further ones never counted
             "tls": tls,
             "ignore": ignore,
             "apiserver_qps": accepted,
             "apiserver_burst": accepted,
             "apiserver_max_inflight": accepted,
-            "startup_timeout": accepted,
+            "startup_timeout": startup_timeout,
+            "upstream": lambda o: None,  # of old: names that an ExternalName points to were never asked of it
         },
     )
-    domain = names.to_text(domains[0]).removesuffix(".")
-    return replace(KubernetesOptions(domain, reverse), **changes)
+    if "namespaces" in changes and "namespace_labels" in changes:
+        line.fail("namespaces and namespace_labels exclude each other")
+    if "zonal" in changes and "noendpoints" in changes:
+        line.fail("zonal names are made of endpoints: they cannot be without (noendpoints)")
+    texts = [names.to_text(domain).removesuffix(".") for domain in domains]
+    imported = changes.get("multicluster", ())
+    for each in imported:
+        if each not in texts:
+            line.fail(f"multicluster: {each} is not one of the zones of this plugin")
+    own = [text for text in texts if text not in imported]
+    if not own:
+        line.fail("a cluster domain is needed beside those of multicluster")
+    return replace(KubernetesOptions(own[0], tuple(own[1:]), reverse_zones=reverse), **changes)
 
 
 def autopath(line: Directive, server_zones: tuple[bytes, ...]) -> AutopathOptions:

@@ -26,6 +26,11 @@ class KubernetesOptions:
     """``kubernetes``: the cluster's names. Zones are wire names in lower case."""
 
     domain: str
+    """The cluster domain, which PTR records point to."""
+    more_domains: tuple[str, ...] = ()
+    """Other domains under which the same names are."""
+    multicluster: tuple[str, ...] = ()
+    """Domains of Services imported from other clusters (KEP-1645)."""
     reverse_zones: tuple[bytes, ...] = ()
     """Which of the reverse trees are answered."""
     pods: PodMode = "disabled"
@@ -38,6 +43,8 @@ class KubernetesOptions:
     namespace_labels: str = ""
     labels: str = ""
     noendpoints: bool = False
+    zonal: bool = False
+    """Headless Services also answer under names that ask for the endpoints of one topology zone."""
     ignore_empty_service: bool = False
     kubeconfig: str | None = None
     context: str | None = None
@@ -51,7 +58,7 @@ class Target:
     """One upstream of ``forward``."""
 
     address: str
-    """``ADDRESS``, ``ADDRESS:PORT`` or a file like /etc/resolv.conf."""
+    """``ADDRESS``, ``ADDRESS:PORT``, ``HOST``, ``HOST:PORT`` or a file like /etc/resolv.conf."""
     tls: bool = False
     server_name: str = ""
     """The name that its certificate must have (``tls://ADDRESS%NAME``)."""
@@ -78,6 +85,20 @@ class ForwardOptions:
     prefer_udp: bool = False
     expire: float = 10.0
     """Seconds for which an idle connection is kept."""
+    read_timeout: float = 2.0
+    """Seconds that one upstream gets for an answer."""
+    max_connect_attempts: int | None = None
+    """How often upstreams are asked for one question; None: each twice, 0: as long as there is time."""
+    next_codes: frozenset[int] = frozenset()
+    """Answers with these response codes are left to the next ``forward``."""
+    next_on_nodata: bool = False
+    failover: frozenset[int] = frozenset()
+    """After an answer with these codes the next upstream is asked, as after none."""
+    failfast: bool = False
+    """SERVFAIL at once if no upstream is up, rather than trying one."""
+    source_address: str = ""
+    resolver: tuple[str, ...] = ()
+    """Whom to ask at the start for the addresses of upstreams that are given by name; empty: the system."""
     tls: tuple[str, ...] = ()
     """``[CERT KEY [CA]]`` or ``CA``, files."""
     tls_servername: str = ""
@@ -112,6 +133,13 @@ class CacheOptions:
     serve_stale: float | None = None
     """For how long after its end an answer may still be given if upstreams fail."""
     serve_stale_refresh: Literal["verify", "immediate"] = "immediate"
+    verify_timeout: float = 0.0
+    """Seconds to wait for upstreams before a stale answer is given; 0: for as long as they may take."""
+    stale_ttl: int = 0
+    failure_recheck: float = 0.0
+    """Seconds for which upstreams that failed are not asked again about a stale answer."""
+    prefer_positive: bool = False
+    """A stale positive answer goes before a fresh denial."""
     servfail: float = 5.0
     disable: tuple[tuple[Literal["success", "denial"], tuple[bytes, ...]], ...] = ()
     keepttl: bool = False
@@ -129,6 +157,8 @@ class HostsOptions:
     """Seconds between looks at the file; 0: never again."""
     no_reverse: bool = False
     fallthrough: tuple[bytes, ...] = ()
+    fallthrough_unsupported: bool = False
+    """Also types other than A, AAAA and PTR of names that are in the table fall through."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +183,7 @@ class AnswerRule:
 class RewriteRule:
     """One ``rewrite``."""
 
-    field: Literal["name", "type", "class", "ttl", "rcode"]
+    field: Literal["name", "type", "class", "ttl", "rcode", "cname", "edns0"]
     where: Where
     go_on: bool = False
     match: Match = Match("exact", "")
@@ -162,6 +192,23 @@ class RewriteRule:
     answers: tuple[AnswerRule, ...] = ()
     numbers: tuple[int, int] = (0, 0)
     """From and to: types, classes or codes; of ``ttl`` the least and the greatest."""
+    edns: EdnsRule | None = None
+
+
+@dataclass(frozen=True)
+class EdnsRule:
+    """``rewrite edns0``: an option of the query is added, changed or removed."""
+
+    kind: Literal["local", "nsid", "subnet"]
+    action: Literal["set", "append", "replace", "unset"]
+    code: int = 0
+    data: bytes = b""
+    variable: str = ""
+    """What the data is of each query, such as ``client_ip``; "": ``data``."""
+    prefixes: tuple[int, int] = (0, 0)
+    """Bits of an IPv4 and of an IPv6 client's address that ``subnet`` tells."""
+    revert: bool = False
+    """The answer does not carry the option."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +225,8 @@ class TemplateOptions:
     additional: tuple[str, ...] = ()
     authority: tuple[str, ...] = ()
     rcode: int = 0
+    extended_error: int | None = None
+    extra_reason: str = ""
     fallthrough: tuple[bytes, ...] = ()
 
 
@@ -213,6 +262,76 @@ class LogOptions:
 
 
 @dataclass(frozen=True)
+class Consolidation:
+    """``errors { consolidate }``: failures that are counted together, and logged as a number."""
+
+    seconds: float
+    pattern: re.Pattern[str]
+    level: Literal["debug", "info", "warning", "error"] = "error"
+    show_first: bool = False
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """``chaos``: what the names of class CHAOS say."""
+
+    version: str = ""
+    """"": that of this program."""
+    authors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeaderRule:
+    """One line of ``header``."""
+
+    response: bool
+    """It is for answers, else for questions."""
+    on: bool
+    flags: int
+    """Header flags, as in a message."""
+
+
+@dataclass(frozen=True)
+class LoadbalanceOptions:
+    """``loadbalance``: which of several addresses comes first."""
+
+    prefer: tuple[Network, ...] = ()
+    weights: str = ""
+    """A file of weights; "": all addresses take turns."""
+    reload: float = 30.0
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """``transfer``: who may have a whole zone (RFC 5936)."""
+
+    zones: tuple[bytes, ...]
+    to: tuple[Network, ...] = ()
+    anyone: bool = False
+
+
+@dataclass(frozen=True)
+class TlsOptions:
+    """``tls``: files of the server's certificate and key, and what is asked of clients."""
+
+    certificate: str
+    key: str
+    authority: str = ""
+    """For clients' certificates; "": the system's."""
+    client_auth: Literal["nocert", "request", "require", "verify_if_given", "require_and_verify"] = "nocert"
+    keylog: str = ""
+
+
+@dataclass(frozen=True)
+class TcpLimits:
+    """``timeouts``: how long a TCP or TLS connection may be idle, and how many questions it may ask."""
+
+    idle: float = 10.0
+    queries: int = 0
+    """0: any number."""
+
+
+@dataclass(frozen=True)
 class Dns64Options:
     """``dns64``: IPv6 addresses for names that have only IPv4 ones (RFC 6147)."""
 
@@ -244,9 +363,25 @@ class ServerOptions:
     ttl: tuple[int, int] | None = None
     """Least and greatest TTL of any answer."""
     loop: bool = False
-    errors: bool = False
-    tls: tuple[str, ...] = ()
-    """Of ``tls``: certificate, key and perhaps authorities for clients, files."""
+    errors: tuple[Consolidation, ...] | None = None
+    """None: failures are not logged."""
+    any: bool = False
+    """Questions of type ANY get the short answer of RFC 8482."""
+    minimal: bool = False
+    whoami: bool = False
+    local: Literal["off", "names", "prefixes"] = "off"
+    """Whether names of this machine are answered here; with ``prefixes`` also ``localhost.ANY.DOMAIN``."""
+    nsid: str | None = None
+    chaos: Chaos | None = None
+    bufsize: int = 0
+    """The largest answer over UDP, whatever a client allows; 0: no limit of its own."""
+    headers: tuple[HeaderRule, ...] = ()
+    loadbalance: LoadbalanceOptions | None = None
+    transfers: tuple[TransferOptions, ...] = ()
+    metadata: tuple[bytes, ...] = ()
+    """Zones of which what is known of a query can be put into texts."""
+    tls: TlsOptions | None = None
+    tcp: TcpLimits = TcpLimits()
     plugins: Mapping[str, Where] = field(default_factory=dict)
     """All plugins named, and where."""
 
@@ -258,11 +393,12 @@ class Config:
     servers: tuple[ServerOptions, ...]
     files: tuple[str, ...] = ()
     """What it was read from, imported files included."""
-    health: str = ""
-    """``HOST:PORT``; "": nowhere."""
+    health: tuple[str, ...] = ()
+    """``HOST:PORT`` each."""
     lameduck: float = 0.0
     """Seconds to go on answering after being told to stop."""
-    ready: str = ""
-    prometheus: str = ""
+    ready: tuple[str, ...] = ()
+    ready_continuously: bool = False
+    prometheus: tuple[str, ...] = ()
     reload: bool = False
     """Follow changes of the files."""

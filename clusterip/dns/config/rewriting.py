@@ -8,6 +8,7 @@ from typing import Literal
 
 from clusterip.dns import names
 from clusterip.dns.config import shaping, values
+from clusterip.dns.config.ednsrules import edns0
 from clusterip.dns.config.model import AnswerRule, Match, RewriteRule
 from clusterip.dns.config.source import Directive
 
@@ -39,8 +40,12 @@ def rewrite(line: Directive) -> RewriteRule:
             rule = _number(line, field, rest)
         case "ttl" | "rcode":
             rule = _answer_number(line, field, rest)
+        case "cname":
+            rule = _cname(line, rest)
+        case "edns0":
+            rule = RewriteRule("edns0", line.where, edns=edns0(line, rest))
         case _:
-            line.fail(f'"{field}" cannot be rewritten; name, type, class, ttl and rcode can')
+            line.fail(f'"{field}" cannot be rewritten; name, type, class, ttl, rcode, cname and edns0 can')
     return replace(rule, go_on=go_on)
 
 
@@ -82,9 +87,17 @@ def _name(line: Directive, args: list[str]) -> RewriteRule:
             options = options[2:]
         else:
             line.fail(f'"{word}" where "answer auto", "answer name FROM TO" or "answer value FROM TO" fit')
-    if auto and match.kind == "regex":
-        line.fail('the way back from a regex is not known: use "answer name FROM TO"')
     return RewriteRule("name", line.where, match=match, to=to, auto=auto, answers=tuple(answers))
+
+
+def _cname(line: Directive, args: list[str]) -> RewriteRule:
+    match, rest = _match(line, args, 1)
+    if len(rest) != 1:
+        line.fail("cname expects what to match and what to make of it")
+    to = rest[0].lower()
+    if match.kind in ("exact", "suffix"):
+        to = to.removesuffix(".") + "."
+    return RewriteRule("cname", line.where, match=match, to=to)
 
 
 def _number(line: Directive, field: Literal["type", "class"], args: list[str]) -> RewriteRule:
@@ -111,5 +124,5 @@ def _answer_number(line: Directive, field: Literal["ttl", "rcode"], args: list[s
 
 def _code(line: Directive, text: str) -> int:
     if re.fullmatch(r"\d{1,2}", text):
-        return values.integer(line, text, 0, 15)
+        return values.integer(line, text, 0, 23)
     return values.keyword(line, text, values.RCODES, "response code")

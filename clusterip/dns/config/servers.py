@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from clusterip.dns.config import forwarding, kubernetes, rewriting, shaping, values
+from clusterip.dns.config import (
+    answering,
+    caching,
+    forwarding,
+    kubernetes,
+    listening,
+    rewriting,
+    shaping,
+    values,
+)
 from clusterip.dns.config.corefile import parse_corefile
 from clusterip.dns.config.model import Config, ServerOptions
 from clusterip.dns.config.source import BadConfig, Block, Directive, Where
 from clusterip.dns.config.yaml import parse_yaml
-from clusterip.kernel.rtnetlink import RouteSocket
+from clusterip.process import log
 
 _Scheme = Literal["dns", "tls"]
 _PORTS: dict[str, int] = {"dns": 53, "tls": 853}
+_WITHOUT_EFFECT = {
+    "pprof": "without effect: it shows the insides of a Go program",
+    "trace": "without effect: queries are not traced; log and metrics tell of them",
+    "debug": "without effect: -v 4 shows debug lines",
+    "multisocket": "without effect: --workers N serves a port by several processes",
+    "cancel": "without effect: no question waits longer than 5 seconds for others",
+    "shed": "without effect: what does not fit into the socket's buffer is dropped by the kernel",
+}
+"""Plugins that change nothing of an answer, and why nothing needs to be done for them."""
+_NOT_HERE = {
+    *("auto", "azure", "clouddns", "dnssec", "dnstap", "erratic", "etcd", "file", "geoip", "grpc"),
+    *("grpc_server", "https", "https3", "k8s_external", "nomad", "on", "proxyproto", "quic", "route53"),
+    *("secondary", "sign", "tsig", "view"),
+}
+"""The rest of CoreDNS's plugins (``plugin.cfg``)."""
+_log = log.get("dns")
 
 
 def load(path: str, port: int = 53) -> Config:
@@ -73,12 +96,7 @@ class _Builder:
                         raise BadConfig(
                             block.where, f"the same zone and port as the server block at {before}"
                         )
-            known = self.config.servers
-            others = [each.kubernetes for each in known if each.kubernetes is not None]
-            if server.kubernetes is not None and any(each != server.kubernetes for each in others):
-                where = server.plugins["kubernetes"]
-                raise BadConfig(where, "kubernetes: it is configured differently in another server block")
-            self.config = replace(self.config, servers=(*known, server))
+            self.config = replace(self.config, servers=(*self.config.servers, server))
 
 
 def _keys(block: Block, default: int) -> list[tuple[_Scheme, int, tuple[bytes, ...]]]:
@@ -93,7 +111,7 @@ def _keys(block: Block, default: int) -> list[tuple[_Scheme, int, tuple[bytes, .
                 place.fail(f"{key}: only dns:// and tls:// are served")
             kind = "tls" if scheme == "tls" else "dns"
         text, colon, number = rest.rpartition(":")
-        if not colon:
+        if not colon or "/" in number:  # the colons of an IPv6 network
             text, number = rest, ""
         port = values.integer(place, number, 1, 65535) if number else _port_of(kind, default)
         found.setdefault((kind, port), {}).update(dict.fromkeys(values.zones(place, [text or "."])))
@@ -110,12 +128,13 @@ class _Server:
     def __init__(self, server: ServerOptions, config: Config) -> None:
         self.server = server
         self.config = config
+        self._root = ""
         zones = server.zones
         self._readers: dict[str, Callable[[Directive], None]] = {
             "kubernetes": lambda d: self._once(d, kubernetes=kubernetes.kubernetes(d, zones)),
             "forward": lambda d: self._put(forwards=(*self.server.forwards, forwarding.forward(d))),
-            "cache": lambda d: self._once(d, cache=forwarding.cache(d, zones)),
-            "hosts": lambda d: self._once(d, hosts=shaping.hosts(d, zones)),
+            "cache": lambda d: self._once(d, cache=caching.cache(d, zones)),
+            "hosts": lambda d: self._once(d, hosts=shaping.hosts(d, zones, self._root)),
             "rewrite": lambda d: self._put(rewrites=(*self.server.rewrites, rewriting.rewrite(d))),
             "template": lambda d: self._put(templates=(*self.server.templates, shaping.template(d, zones))),
             "autopath": lambda d: self._once(d, autopath=kubernetes.autopath(d, zones)),
@@ -123,15 +142,28 @@ class _Server:
             "log": lambda d: self._put(logs=(*self.server.logs, shaping.log(d, zones))),
             "dns64": lambda d: self._once(d, dns64=shaping.dns64(d)),
             "ttl": lambda d: self._once(d, ttl=shaping.ttl(d)),
+            "any": lambda d: self._once(d, any=d.flag()),
+            "minimal": lambda d: self._once(d, minimal=d.flag()),
+            "whoami": lambda d: self._once(d, whoami=d.flag()),
+            "local": lambda d: self._once(d, local=answering.local(d)),
+            "nsid": lambda d: self._once(d, nsid=" ".join(d.args)),
+            "chaos": lambda d: self._once(d, chaos=answering.chaos(d)),
+            "bufsize": self._bufsize,
+            "header": lambda d: self._put(headers=(*self.server.headers, *answering.header(d))),
+            "transfer": lambda d: self._put(transfers=(*self.server.transfers, answering.transfer(d, zones))),
+            "metadata": lambda d: self._once(d, metadata=values.zones(d, d.args) or zones),
             "bind": self._bind,
-            "tls": self._tls,
+            "tls": lambda d: self._once(d, tls=listening.tls(d, self._root)),
+            "timeouts": lambda d: self._once(d, tcp=listening.timeouts(d)),
             "loop": lambda d: self._once(d, loop=d.flag()),
-            "errors": self._errors,
-            "loadbalance": self._loadbalance,
+            "errors": lambda d: self._once(d, errors=answering.errors(d)),
+            "loadbalance": lambda d: self._once(d, loadbalance=answering.loadbalance(d, self._root)),
             "health": self._health,
-            "ready": lambda d: self._address(d, "ready", ":8181"),
-            "prometheus": lambda d: self._address(d, "prometheus", "localhost:9153"),
+            "ready": self._ready,
+            "prometheus": self._prometheus,
             "reload": self._reload,
+            "root": self._set_root,
+            **dict.fromkeys(_WITHOUT_EFFECT, self._note),
         }
 
     def read(self, line: Directive) -> None:
@@ -139,7 +171,9 @@ class _Server:
         reader = self._readers.get(line.name)
         if reader is None:
             known = ", ".join(sorted(self._readers))
-            raise BadConfig(line.where, f'there is no plugin "{line.name}" here; known are {known}')
+            whose = "CoreDNS's plugin" if line.name in _NOT_HERE else "there is no plugin"
+            here = "is not understood here" if line.name in _NOT_HERE else "here"
+            raise BadConfig(line.where, f'{whose} "{line.name}" {here}; known are {known}')
         reader(line)
         self._put(plugins={**self.server.plugins, line.name: line.where})
 
@@ -152,48 +186,40 @@ class _Server:
             line.fail(f"it is there already, at {before}")
         self._put(**changes)
 
+    def _note(self, line: Directive) -> None:
+        _log.warning(f"{line.name} is accepted, and {_WITHOUT_EFFECT[line.name]}", where=line.where)
+
+    def _set_root(self, line: Directive) -> None:
+        self._root = line.one()
+
     def _bind(self, line: Directive) -> None:
-        if line.block:
-            line.block[0].fail("bind has no options here")
-        found: list[str] = []
-        interfaces = {name for _, name in socket.if_nameindex()}
-        for text in line.some():
-            if text in interfaces:
-                found += _addresses_of(text)
-                continue
-            try:
-                ipaddress.ip_address(text)
-            except ValueError:
-                line.fail(f'"{text}" is neither an address nor an interface of this machine')
-            found.append(text)
         before = () if self.server.bind == ("",) else self.server.bind
-        self._put(bind=(*before, *found))
+        self._put(bind=tuple(dict.fromkeys((*before, *listening.bind(line)))))
 
-    def _tls(self, line: Directive) -> None:
-        if not 2 <= len(line.args) <= 3:
-            line.fail("expects CERT KEY [CA]")
-        self._once(line, tls=tuple(line.args))
-
-    def _errors(self, line: Directive) -> None:
-        values.each(line, {"stacktrace": lambda o: None, "consolidate": lambda o: None})
-        self._once(line, errors=True)
-
-    def _loadbalance(self, line: Directive) -> None:
-        if line.args not in ([], ["round_robin"]):
-            line.fail(f'"{" ".join(line.args)}": only round_robin is known')
+    def _bufsize(self, line: Directive) -> None:
+        size = values.integer(line, line.one(), 512, 4096) if line.args else 1232
+        self._once(line, bufsize=size)
 
     def _health(self, line: Directive) -> None:
         def lameduck(option: Directive) -> None:
             self.config = replace(self.config, lameduck=values.duration(option, option.one(), bare=True))
 
         values.each(line, {"lameduck": lameduck})
-        self._address(line, "health", ":8080")
+        self.config = replace(self.config, health=(*self.config.health, _address(line, ":8080")))
 
-    def _address(self, line: Directive, name: str, default: str) -> None:
-        address = line.args[0] if line.args else default
-        if len(line.args) > 1 or not re.search(r":\d+$", address):
-            line.fail(f'expects an address such as "{default}"')
-        self.config = replace(self.config, **{name: address})  # type: ignore[arg-type]
+    def _ready(self, line: Directive) -> None:
+        def monitor(option: Directive) -> None:
+            modes = {"UNTIL-READY": False, "CONTINUOUSLY": True}
+            on = values.keyword(option, option.one(), modes, "way to monitor")
+            self.config = replace(self.config, ready_continuously=on)
+
+        values.each(line, {"monitor": monitor})
+        self.config = replace(self.config, ready=(*self.config.ready, _address(line, ":8181")))
+
+    def _prometheus(self, line: Directive) -> None:
+        values.each(line, {"runtime_metrics": lambda o: None})  # this runtime's are always there
+        address = _address(line, "localhost:9153")
+        self.config = replace(self.config, prometheus=(*self.config.prometheus, address))
 
     def _reload(self, line: Directive) -> None:
         """The intervals are accepted and not needed: the kernel tells of changes."""
@@ -203,8 +229,8 @@ class _Server:
         self.config = replace(self.config, reload=not off)
 
 
-def _addresses_of(interface: str) -> list[str]:
-    """The addresses of an interface, but link-local ones: those need the interface with them."""
-    with RouteSocket() as sockets:
-        addresses = [each.address.ip for each in sockets.addresses(interface)]
-    return [str(address) for address in addresses if address.version == 4 or not address.is_link_local]
+def _address(line: Directive, default: str) -> str:
+    address = line.args[0] if line.args else default
+    if len(line.args) > 1 or not re.search(r":\d+$", address):
+        line.fail(f'expects an address such as "{default}"')
+    return address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -19,16 +20,17 @@ from clusterip.dns.config.model import (
 from clusterip.dns.config.source import Directive
 
 _Action = Literal["allow", "block", "filter", "drop"]
-_COMBINED = (
+_COMMON = (
     '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" '
     "{rcode} {>rflags} {rsize} {duration}"
 )
+_COMBINED = _COMMON.replace("{>id}", "{>id} {>opcode}", 1)
 _LOG_CLASSES = ("success", "denial", "error", "all")
 
 
-def hosts(line: Directive, server_zones: tuple[bytes, ...]) -> HostsOptions:
+def hosts(line: Directive, server_zones: tuple[bytes, ...], root: str = "") -> HostsOptions:
     """``hosts [FILE [ZONES...]] { [INLINE] ... }``"""
-    file = line.args[0] if line.args else "/etc/hosts"
+    file = os.path.join(root, line.args[0]) if line.args else "/etc/hosts"
     zones = values.zones(line, line.args[1:]) or server_zones
     options = HostsOptions(file, zones)
     inline: list[str] = []
@@ -42,6 +44,8 @@ def hosts(line: Directive, server_zones: tuple[bytes, ...]) -> HostsOptions:
                 options = replace(options, no_reverse=option.flag())
             case "fallthrough":
                 options = replace(options, fallthrough=values.zones(option, option.args) or zones)
+            case "fallthrough_unsupported":
+                options = replace(options, fallthrough_unsupported=option.flag())
             case address:
                 try:
                     ipaddress.ip_address(address)
@@ -71,6 +75,13 @@ def template(line: Directive, server_zones: tuple[bytes, ...]) -> TemplateOption
     def matches(option: Directive) -> None:
         put(matches=(*options.matches, *(values.pattern(option, text) for text in option.some())))
 
+    def extended(option: Directive) -> None:
+        code, *reason = option.some()
+        put(extended_error=values.integer(option, code, 0, 65535), extra_reason=" ".join(reason))
+
+    def unknown(option: Directive) -> None:
+        option.fail("expressions are not understood here: use match and Go templates")
+
     values.each(
         line,
         {
@@ -79,7 +90,10 @@ def template(line: Directive, server_zones: tuple[bytes, ...]) -> TemplateOption
             "additional": record,
             "authority": record,
             "rcode": lambda o: put(rcode=values.keyword(o, o.one(), values.RCODES, "response code")),
+            "ederror": extended,
             "fallthrough": lambda o: put(fallthrough=values.zones(o, o.args) or zones),
+            "var": unknown,
+            "expr": unknown,
         },
     )
     put(**{section: tuple(texts) for section, texts in found.items()})
@@ -125,19 +139,20 @@ def _networks(option: Directive, texts: Sequence[str]) -> tuple[Network, ...]:
 def log(line: Directive, server_zones: tuple[bytes, ...]) -> LogOptions:
     """``log [NAMES...] [FORMAT] { class CLASSES... }``"""
     args = list(line.args)
-    form = "{combined}"
+    form = "{common}"
     if args and ("{" in args[-1]):
         form = args.pop()
-    form = form.replace("{combined}", _COMBINED).replace("{common}", _COMBINED)
+    form = form.replace("{combined}", _COMBINED).replace("{common}", _COMMON)
     options = LogOptions(values.zones(line, args) or server_zones, form)
+    classes: set[str] = set()
     for option in line.block:
         if option.name != "class":
             option.fail('log has only the option "class"')
         unknown = set(option.some()) - set(_LOG_CLASSES)
         if unknown:
             option.fail(f"{', '.join(sorted(unknown))}: known are {', '.join(_LOG_CLASSES)}")
-        options = replace(options, classes=frozenset(option.args))
-    return options
+        classes.update(option.args)
+    return replace(options, classes=frozenset(classes or {"all"}))
 
 
 def ttl(line: Directive) -> tuple[int, int]:
@@ -176,7 +191,7 @@ def dns64(line: Directive) -> Dns64Options:
         options = replace(options, **changes)  # type: ignore[arg-type]
 
     if line.args:
-        prefix(line)
+        prefix(Directive(line.name, line.args, line.where))
     values.each(
         line,
         {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from clusterip.dns import names
+from clusterip.dns.config.goregex import compile_go
 from clusterip.dns.config.source import Directive
 
 T = TypeVar("T")
@@ -23,12 +24,22 @@ TYPES = {
     "TXT": 16,
     "AAAA": 28,
     "SRV": 33,
+    "RP": 17,
+    "LOC": 29,
     "NAPTR": 35,
     "DNAME": 39,
     "DS": 43,
+    "SSHFP": 44,
+    "RRSIG": 46,
+    "NSEC": 47,
     "DNSKEY": 48,
+    "NSEC3": 50,
+    "TLSA": 52,
     "SVCB": 64,
     "HTTPS": 65,
+    "SPF": 99,
+    "IXFR": 251,
+    "AXFR": 252,
     "ANY": 255,
     "CAA": 257,
 }
@@ -45,7 +56,17 @@ RCODES = {
     "NXRRSET": 8,
     "NOTAUTH": 9,
     "NOTZONE": 10,
+    "BADVERS": 16,
+    "BADSIG": 16,
+    "BADKEY": 17,
+    "BADTIME": 18,
+    "BADMODE": 19,
+    "BADNAME": 20,
+    "BADALG": 21,
+    "BADTRUNC": 22,
+    "BADCOOKIE": 23,
 }
+MAX_WEIGHT = 255
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
@@ -119,10 +140,10 @@ def record_type(directive: Directive, text: str) -> int:
 
 
 def pattern(directive: Directive, text: str) -> re.Pattern[str]:
-    """A regular expression in Go's notation, as far as it is Python's too."""
+    """A regular expression in Go's notation."""
     try:
-        return re.compile(text.replace(r"\z", r"\Z"))
-    except re.error as error:
+        return compile_go(text)
+    except ValueError as error:
         directive.fail(f'"{text}" is not a regular expression: {error}')
 
 

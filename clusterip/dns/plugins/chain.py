@@ -34,6 +34,11 @@ def refuse(query: Query) -> Found:
     return Found(Reply(message.REFUSED, extended_error=message.EDE_PROHIBITED, why=why))
 
 
+def unkept(found: Found) -> Found:
+    """The answer, not to be kept for others."""
+    return replace(found, keep=False, lasting=False)
+
+
 def failure(why: str) -> Found:
     return Found(Reply(message.SERVFAIL, why=why))
 

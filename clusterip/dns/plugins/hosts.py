@@ -20,6 +20,10 @@ Table = dict[bytes, dict[int, dict[bytes, None]]]
 """Name, type, data of the records."""
 
 
+_STAR = b"\1*"
+"""The label of a name that stands for all names with one more label."""
+
+
 class Hosts:
     """A table of names, read again when its file has changed."""
 
@@ -63,13 +67,14 @@ class Hosts:
             if packed is None:
                 continue
             for host in hosts:
+                wildcard = host.startswith("*.")
                 try:
-                    name = names.to_wire(host)
+                    name = _STAR * wildcard + names.to_wire(host[2 * wildcard :])
                 except names.BadName as error:
                     _log.debug("hosts entry left out", why=error)
                     continue
                 table.setdefault(name, {}).setdefault(A if len(packed) == 4 else AAAA, {})[packed] = None
-                if not self._options.no_reverse:
+                if not self._options.no_reverse and not wildcard:
                     table.setdefault(names.reverse_name(packed), {}).setdefault(PTR, {})[name] = None
         return table
 
@@ -84,11 +89,13 @@ def hosts(options: HostsOptions, next_: Handler) -> Handler:
     def handle(query: Query) -> Outcome:
         if not is_in(query.name, options.zones):
             return next_(query)
-        node = known.table().get(query.name)
+        table = known.table()
+        node = table.get(query.name) or table.get(_STAR + names.parent(query.name))
+        falls = is_in(query.name, options.fallthrough)
         if node is None:
-            if is_in(query.name, options.fallthrough):
-                return next_(query)
-            return failure("no such name in the hosts table")
+            return next_(query) if falls else failure("no such name in the hosts table")
+        if query.type not in (A, AAAA, PTR) and falls and options.fallthrough_unsupported:
+            return next_(query)
         data = node.get(query.type, ())
         records = [Record(query.name, query.type, options.ttl, each) for each in data]
         return Found(Reply(authoritative=True, answer=records))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusterip.dns import message
@@ -17,18 +18,21 @@ class _Target(Query):
     """A question about what an ExternalName points to: its answer is not followed from the top again."""
 
 
-def kubernetes(zone: Zone, options: KubernetesOptions, root: Handler, next_: Handler) -> Handler:
-    """Answer from ``zone``; ``root`` answers for the targets of ExternalNames, as if they had been asked."""
+def kubernetes(zones: Sequence[Zone], options: KubernetesOptions, root: Handler, next_: Handler) -> Handler:
+    """Answer from ``zones``, of which the first one also answers for addresses.
+
+    ``root`` answers for the targets of ExternalNames, as if they had been asked.
+    """
 
     def handle(query: Query) -> Outcome:
-        ours = zone.covers(query.name)
+        zone = next((zone for zone in zones if zone.covers(query.name)), None)
         reverse = next((tree for tree in options.reverse_zones if is_in(query.name, (tree,))), None)
-        if not ours and reverse is None:
+        if zone is None and reverse is None:
             return next_(query)
-        found = look_up(zone, query)
+        found = look_up(zone or zones[0], query)
         if found.elsewhere == query.name:  # an address that is not the cluster's
             assert reverse is not None
-            soa = zone.soa()._replace(owner=reverse)
+            soa = zones[0].soa()._replace(owner=reverse)
             found = Found(Reply(message.NXDOMAIN, authoritative=True, authority=[soa]))
         if found.reply.rcode == message.NXDOMAIN and is_in(query.name, options.fallthrough):
             return next_(query)

@@ -3,76 +3,142 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from clusterip.dns import names
+from clusterip.dns import message, names
 from clusterip.dns.config.model import AnswerRule, Match, RewriteRule
 from clusterip.dns.lookup import Found
-from clusterip.dns.message import SRV, Query, Record, Reply
-from clusterip.dns.plugins.chain import Handler, Outcome, failure, renamed, then, with_records
-from clusterip.dns.rdata import compressible_names
+from clusterip.dns.message import CNAME, Query, Record, Reply
+from clusterip.dns.plugins import edns
+from clusterip.dns.plugins.chain import Handler, Outcome, failure, renamed, settled, then, with_records
+from clusterip.dns.plugins.edns import echoed
+from clusterip.dns.rdata import split_names
 
 _PLACE = re.compile(r"\{(\d+)\}")
 
-Change = Callable[[Reply], Reply]
+Change = Callable[[Reply], Reply | Awaitable[Reply]]
 
 
-def rewrite(rules: Sequence[RewriteRule], next_: Handler) -> Handler:
-    """Apply the rules in order up to the first that matches and does not say ``continue``."""
+@dataclass
+class _Applied:
+    """What the rules have made of a query so far."""
+
+    query: Query
+    changes: list[Change] = field(default_factory=list)
+    """What is to be done to the answer, the last first."""
+    keep: bool = True
+    reverted: set[int] = field(default_factory=set)
+
+
+def rewrite(rules: Sequence[RewriteRule], root: Handler, next_: Handler) -> Handler:
+    """Apply the rules in order up to the first that matches and does not say ``continue``.
+
+    ``root`` is asked about targets of CNAMEs that a rule has changed.
+    """
 
     def handle(query: Query) -> Outcome:
-        changes: list[Change] = []
-        asked = query
+        applied = _Applied(query)
         try:
             for rule in rules:
-                rewritten = _apply(rule, query, changes)
-                if rewritten is None:
-                    continue
-                query = rewritten
-                if not rule.go_on:
+                if _apply(rule, applied, root) and not rule.go_on:
                     break
         except names.BadName as error:
             return failure(f"rewritten to what is no name: {error}")
-        if query is asked and not changes:
+        if applied.query is query and not applied.changes:
             return next_(query)
-        return then(next_(query), lambda found: _answered(found, changes))
+        options = echoed(query, applied.query, reverted=frozenset(applied.reverted))
+        keep = applied.keep and query.edns_options == applied.query.edns_options
+        if keep:
+            options = b""
+        return then(next_(applied.query), lambda found: _answered(found, applied.changes, options, keep))
 
     return handle
 
 
-def _answered(found: Found, changes: Sequence[Change]) -> Found:
+def _answered(found: Found, changes: Sequence[Change], options: bytes, keep: bool) -> Outcome:
     """The answer with all changes undone, the last first; not kept beyond the moment: names differ."""
-    reply = found.reply
-    for change in reversed(changes):
-        reply = change(reply)
-    return replace(found, reply=reply, lasting=False)
+    found = replace(found, lasting=False, keep=found.keep and keep, options=found.options + options)
+    left = list(changes)
+    while left:
+        changed = left.pop()(found.reply)
+        if not isinstance(changed, Reply):
+            return _answered_later(found, changed, left)
+        found = replace(found, reply=changed)
+    return found
 
 
-def _apply(rule: RewriteRule, query: Query, changes: list[Change]) -> Query | None:
-    """The query after a rule, None if the rule is not for it; adds what is to be done to the answer."""
+async def _answered_later(found: Found, changed: Awaitable[Reply], left: list[Change]) -> Found:
+    return await settled(_answered(replace(found, reply=await changed), left, b"", True))
+
+
+def _apply(rule: RewriteRule, applied: _Applied, root: Handler) -> bool:
+    """Apply a rule; whether it is for this query."""
+    query = applied.query
     before, after = rule.numbers
-    if rule.field == "type":
-        return None if query.type != before else _retyped(query, after, query.class_)
-    if rule.field == "class":
-        return None if query.class_ != before else _retyped(query, query.type, after)
-    text = names.to_text(query.name)
-    new = _matched(rule.match, text, rule.to)
+    match rule.field:
+        case "type" if query.type == before:
+            applied.query = _retyped(query, after, query.class_)
+            applied.changes.append(lambda reply: reply)
+            return True
+        case "class" if query.class_ == before:
+            applied.query = _retyped(query, query.type, after)
+            applied.changes.append(lambda reply: reply)
+            return True
+        case "type" | "class":
+            return False
+        case "edns0":
+            assert rule.edns is not None
+            changed = edns.apply(rule.edns, query)
+            if changed is None:
+                return False
+            applied.query, applied.keep = changed, False
+            if rule.edns.revert:
+                applied.reverted.add(rule.edns.code)
+            return True
+        case "cname":
+            applied.changes.append(lambda reply: _retargeted(rule, query, reply, root))
+            applied.keep = False
+            return True
+    new = _matched(rule.match, names.to_text(query.name), rule.to)
     if new is None:
-        return None
-    if rule.field == "ttl":
-        changes.append(lambda reply: with_records(reply, lambda record: _within(record, before, after)))
-        return query
-    if rule.field == "rcode":
-        changes.append(lambda reply: replace(reply, rcode=after) if reply.rcode == before else reply)
-        return query
-    name = names.to_wire(new)
-    if rule.auto:
-        back = _way_back(rule, query.name, name)
-        changes.append(lambda reply: with_records(reply, lambda r: r._replace(owner=back(r.owner))))
-    for each in rule.answers:
-        changes.append(_answer_change(each))
-    return renamed(query, name)
+        return False
+    match rule.field:
+        case "ttl":
+            applied.changes.append(
+                lambda reply: with_records(reply, lambda record: _within(record, before, after))
+            )
+        case "rcode":
+            applied.changes.append(
+                lambda reply: replace(reply, rcode=after) if reply.rcode == before else reply
+            )
+        case "name":
+            name = names.to_wire(new)
+            if rule.auto:
+                applied.changes.append(_way_back(rule, query.name, name))
+            applied.changes += map(_answer_change, rule.answers)
+            applied.query = renamed(query, name)
+    return True
+
+
+def _retargeted(rule: RewriteRule, query: Query, reply: Reply, root: Handler) -> Reply | Awaitable[Reply]:
+    """Another target for a CNAME of the answer, and what is there instead of what follows it."""
+    for at, record in enumerate(reply.answer):
+        if record.type != CNAME:
+            continue
+        new = _matched(rule.match, names.to_text(record.rdata.lower()), rule.to)
+        if new is not None:
+            target = names.to_wire(new)
+            kept = [*reply.answer[:at], record._replace(rdata=target)]
+            return _followed(kept, renamed(query, target), reply, root)
+    return reply
+
+
+async def _followed(kept: list[Record], query: Query, reply: Reply, root: Handler) -> Reply:
+    rest = (await settled(root(query))).reply
+    if rest.rcode not in (message.NOERROR, message.NXDOMAIN):
+        return reply
+    return replace(reply, answer=[*kept, *rest.answer])
 
 
 def _matched(match: Match, text: str, to: str) -> str | None:
@@ -108,18 +174,32 @@ def _within(record: Record, least: int, most: int) -> Record:
     return record._replace(ttl=min(max(record.ttl, least), most))
 
 
-def _way_back(rule: RewriteRule, asked: bytes, name: bytes) -> Callable[[bytes], bytes]:
-    """The names in an answer as they were before the rule."""
-    reverse = Match(rule.match.kind, rule.to)
+def _way_back(rule: RewriteRule, asked: bytes, name: bytes) -> Change:
+    """The names in an answer, owners and within data, as they were before the rule.
 
-    def back(owner: bytes) -> bytes:
-        if owner.lower() == name:
-            return asked
-        if rule.match.kind not in ("prefix", "suffix"):
-            return owner
-        return _or_same(owner, lambda text: _matched(reverse, text, rule.match.text))
+    After a suffix the suffixes are exchanged back; after any other rule the name that was made and what
+    is below it become the name that was asked for.
+    """
+    made, original = names.to_text(name), names.to_text(asked)
+    reverse = Match("suffix", rule.to)
 
-    return back
+    def back(text: str) -> str | None:
+        if rule.match.kind == "suffix":
+            return _matched(reverse, text, rule.match.text)
+        if text == made:
+            return original
+        return text[: -len(made)] + original if text.endswith("." + made) else None
+
+    return _both(lambda owner: _or_same(owner, back))
+
+
+def _both(change: Callable[[bytes], bytes]) -> Change:
+    """A change of owners and of names within data."""
+
+    def change_record(record: Record) -> Record:
+        return record._replace(owner=change(record.owner), rdata=_data_changed(record, change))
+
+    return lambda reply: with_records(reply, change_record)
 
 
 def _or_same(name: bytes, change: Callable[[str], str | None]) -> bytes:
@@ -147,10 +227,6 @@ def _answer_change(rule: AnswerRule) -> Change:
 
 def _data_changed(record: Record, change: Callable[[bytes], bytes]) -> bytes:
     """Record data with the names in it changed."""
-    if record.type == SRV:
-        return record.rdata[:6] + change(record.rdata[6:])
-    parts = compressible_names(record.type, record.rdata)
-    if parts is None:
-        return record.rdata
-    before, inner, after = parts
-    return before + b"".join(change(name) for name in inner) + after
+    return b"".join(
+        change(part) if is_name else part for part, is_name in split_names(record.type, record.rdata)
+    )

@@ -309,7 +309,7 @@ def test_questions_that_come_back_are_noticed(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (". {\n  nosuch\n}\n", 'Corefile:2: there is no plugin "nosuch" here; known are acl, autopath'),
+        (". {\n  nosuch\n}\n", 'Corefile:2: there is no plugin "nosuch" here; known are acl, any, autopath'),
         (". {\n  cache x y {\n", "Corefile:2"),
         (". {\n  forward . nowhere\n}\n", "Corefile:2: forward nowhere"),
         (". {\n  kubernetes cluster.local {\n    pods maybe\n  }\n}\n", 'Corefile:3: pods: "maybe"'),

@@ -251,11 +251,37 @@ def test_metrics(apiserver: RunningApiServer, server: DnsProcess) -> None:
     server.ask(full("nope"), tcp=True)
     status, page = server.get("/metrics")
     assert status == 200
-    assert 'coredns_dns_requests_total{proto="udp"} 3.0' in page
-    assert 'coredns_dns_requests_total{proto="tcp"} 1.0' in page
-    assert 'coredns_dns_responses_total{rcode="NOERROR"} 3.0' in page
-    assert 'coredns_dns_responses_total{rcode="NXDOMAIN"} 1.0' in page
+    name = f'server="dns://127.0.0.1:{server.port}"'
+    where = {"view": "", "zone": "."}
+    assert figure(page, "coredns_dns_requests_total", name, family="1", proto="udp", type="A", **where) == 3
+    assert figure(page, "coredns_dns_requests_total", name, family="1", proto="tcp", type="A", **where) == 1
+    for rcode, count in (("NOERROR", 3), ("NXDOMAIN", 1)):
+        assert figure(page, "coredns_dns_responses_total", name, plugin="", rcode=rcode, **where) == count
+    for histogram, more in (
+        ("request_size_bytes", {"proto": "udp"}),
+        ("response_size_bytes", {"proto": "udp"}),
+        ("request_duration_seconds", {}),
+    ):
+        count = figure(page, f"coredns_dns_{histogram}_count", name, **more, **where)
+        assert count == (3 if more else 4)
+    size = figure(page, "coredns_dns_request_size_bytes_sum", name, proto="udp", **where)
+    question = dns.message.make_query(full("kubernetes"), "A", use_edns=0)
+    assert size == 3 * len(question.to_wire())
     assert "coredns_panics_total 0.0" in page
+    assert "coredns_cache_entries{" in page
+    assert 'coredns_plugin_enabled{name="kubernetes",' in page
+
+
+def figure(page: str, name: str, *more: str, **labels: str) -> float:
+    """The sum of the samples that have these labels."""
+    wanted = [*more, *(f'{key}="{value}"' for key, value in labels.items())]
+    found = [
+        float(line.rpartition(" ")[2])
+        for line in page.splitlines()
+        if re.match(re.escape(name) + r"[{ ]", line) and all(each in line for each in wanted)
+    ]
+    assert found, (name, wanted, page)
+    return sum(found)
 
 
 def test_workers_share_the_port_and_the_metrics(apiserver: RunningApiServer, server: DnsProcess) -> None:
@@ -267,9 +293,12 @@ def test_workers_share_the_port_and_the_metrics(apiserver: RunningApiServer, ser
 
     def counted() -> int:
         page = server.get("/metrics")[1]
-        return sum(map(int, re.findall(r'coredns_dns_requests_total\{proto="\w+"\} (\d+)', page)))
+        return sum(map(int, re.findall(r"coredns_dns_requests_total\{[^}]*\} (\d+)", page)))
 
     until(lambda: counted() == 40)
+    page = server.get("/metrics")[1]
+    assert figure(page, "coredns_dns_request_duration_seconds_count", view="", zone=".") == 40
+    assert figure(page, "clusterip_dns_services") == 1  # not one for each worker
     assert server.stop() == 0
     assert "Traceback" not in server.log.read_text()
 
@@ -323,12 +352,12 @@ def test_the_programming_latency_is_measured(apiserver: RunningApiServer, server
         (["--bind=nonsense"], "HOST:PORT"),
         (["--bind=192.0.2.77:5300"], "cannot listen on udp 192.0.2.77:5300: Cannot assign requested address"),
         (["--cluster-domain=a..b"], "is not a domain name"),
-        (["--forward=www.example.com"], "not an IP address"),
+        (["--forward=host.invalid"], "--forward host.invalid: its address is not known"),
         (["--bind=127.0.0.1:5300", "--forward=127.0.0.1:5300"], "is this server itself"),
         (["--kubeconfig=/nonexistent"], "/nonexistent"),
         (["--cookie-secret=12"], "--cookie-secret"),
         (["--dns64=2001:db8::/65"], "--dns64"),
-        (["--forward=tls://www.example.com"], "not an IP address"),
+        (["--forward=tls://a..b"], "not an IP address"),
     ],
 )
 def test_bad_options_are_explained(

@@ -16,6 +16,8 @@ import dns.rcode
 import pytest
 from dns_lab import Lab, eventually, lab
 
+from clusterip.dns.config.model import TcpLimits
+from clusterip.dns.tcp import TcpServer
 from clusterip.kernel import namespaces
 
 NAME = "my-service.default.svc.cluster.local"
@@ -25,6 +27,10 @@ NAME = "my-service.default.svc.cluster.local"
 async def server(namespace: str) -> AsyncIterator[Lab]:
     async with lab(namespace) as made:
         yield made
+
+
+def tcp_of(server: Lab) -> TcpServer:
+    return next(each for each in server.servers if isinstance(each, TcpServer))
 
 
 def connect(server: Lab, kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
@@ -167,8 +173,8 @@ async def test_a_client_that_never_reads_is_not_buffered_for_ever(server: Lab) -
     del reader
 
 
-async def test_idle_connections_are_closed(server: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusterip.dns.tcp._IDLE_SECONDS", 0.2)
+async def test_idle_connections_are_closed(server: Lab) -> None:
+    tcp_of(server).limits = TcpLimits(idle=0.2)
     reader, writer = await open_tcp(server)
     writer.write(b"\0")
     with contextlib.suppress(ConnectionResetError):
@@ -176,8 +182,39 @@ async def test_idle_connections_are_closed(server: Lab, monkeypatch: pytest.Monk
     writer.close()
 
 
-async def test_too_many_connections_are_turned_away(server: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_connection_that_is_silent_for_longest_makes_room(
+    server: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("clusterip.dns.tcp._MAX_CONNECTIONS", 3)
+    clients = [await open_tcp(server) for _ in range(3)]
+    for number in (1, 0, 2):
+        reader, writer = clients[number]
+        writer.write(framed(query()))
+        await read_framed(reader)
+    reader, writer = await open_tcp(server)
+    writer.write(framed(query()))
+    assert dns.message.from_wire(await read_framed(reader)).answer
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(clients[1][0].read(), 10) == b""
+    clients[0][1].write(framed(query()))
+    assert await read_framed(clients[0][0])
+    for _, each in [*clients, (reader, writer)]:
+        each.close()
+
+
+async def test_a_connection_may_ask_only_so_much(server: Lab) -> None:
+    tcp_of(server).limits = TcpLimits(queries=3)
+    reader, writer = await open_tcp(server)
+    writer.write(framed(*[query()] * 5))
+    for _ in range(3):
+        assert dns.message.from_wire(await read_framed(reader)).answer
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+
+
+async def test_one_client_cannot_take_all_connections(server: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusterip.dns.tcp._MAX_PER_CLIENT", 3)
     clients = [await open_tcp(server) for _ in range(3)]
     for reader, writer in clients:
         writer.write(framed(query()))

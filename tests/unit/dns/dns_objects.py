@@ -67,7 +67,7 @@ def exchange(responder: Responder, packet: bytes, *, tcp: bool = False) -> bytes
             return packet[:2] + (kept if isinstance(kept, bytes) else next(kept))
         recased = responder.recased(packet)
         if recased is not None:
-            return recased
+            return recased[1]
     sent: list[bytes] = []
     responder.respond(packet, sent.append, tcp=tcp)
     assert len(sent) < 2

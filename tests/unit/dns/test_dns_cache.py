@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterip.dns import message
-from clusterip.dns.cache import PLAIN_CACHE, STALE_TTL, Cache, Key
+from clusterip.dns.cache import PLAIN_CACHE, Cache, Key
 from clusterip.dns.config.model import Capacity, Prefetch
 from clusterip.dns.message import SOA, A, Record, Reply
 from clusterip.dns.names import to_wire
@@ -72,13 +72,13 @@ def test_positive_and_negative_answers_have_limits_of_their_own(clock: Clock) ->
 
 
 def test_stale_answers_as_long_as_allowed(clock: Clock) -> None:
-    cache = Cache(replace(PLAIN_CACHE, serve_stale=100.0))
+    cache = Cache(replace(PLAIN_CACHE, serve_stale=100.0, stale_ttl=30))
     cache.put(key(), reply(10))
     clock.now += 50
     hit = cache.get(key())
     assert hit is not None
     assert not hit.fresh
-    assert hit.reply.answer[0].ttl == STALE_TTL
+    assert hit.reply.answer[0].ttl == 30
     assert hit.reply.extended_error == message.EDE_STALE
     cache.put(key(), Reply(message.SERVFAIL))  # does not push it out
     assert cache.get(key()) is not None

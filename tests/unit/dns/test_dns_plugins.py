@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import dns.message
 import pytest
 
 from clusterip.dns import message, names
+from clusterip.dns.clusters import Clusters
 from clusterip.dns.config.corefile import parse_corefile
-from clusterip.dns.config.model import ServerOptions
+from clusterip.dns.config.model import Config, ServerOptions
 from clusterip.dns.config.servers import build
 from clusterip.dns.lookup import Found
 from clusterip.dns.message import CNAME, PTR, A, Query, Record, Reply
@@ -19,10 +21,10 @@ from clusterip.dns.plugins.autopath import autopath
 from clusterip.dns.plugins.chain import Handler, Outcome, settled
 from clusterip.dns.plugins.compose import compose
 from clusterip.dns.plugins.hosts import hosts
+from clusterip.dns.plugins.log import log_queries
 from clusterip.dns.plugins.rewrite import rewrite
 from clusterip.dns.plugins.template import template
 from clusterip.dns.plugins.text import BadRecord, parse_record
-from clusterip.dns.zone import Zone
 
 ADDRESS = bytes((192, 0, 2, 1))
 
@@ -83,13 +85,15 @@ async def ask(handler: Handler, query: Query) -> list[str]:
     ],
 )
 async def test_rewrites(rule: str, asked: str, answered: str | None, later: bool) -> None:
-    handler = rewrite(server(rule).rewrites, end({"real.test": ADDRESS}, later=later))
+    last = end({"real.test": ADDRESS}, later=later)
+    handler = rewrite(server(rule).rewrites, last, last)
     assert await ask(handler, question(asked)) == ([answered] if answered else [])
 
 
 async def test_rewritten_types_codes_and_values() -> None:
     rules = "rewrite type AAAA A\nrewrite rcode suffix .test NXDOMAIN NOERROR"
-    handler = rewrite(server(rules.replace("rewrite type", "rewrite continue type")).rewrites, end({}))
+    continued = server(rules.replace("rewrite type", "rewrite continue type")).rewrites
+    handler = rewrite(continued, end({}), end({}))
     found = await settled(handler(question("x.test.", "AAAA")))
     assert found.reply.rcode == message.NOERROR
 
@@ -98,12 +102,15 @@ async def test_rewritten_types_codes_and_values() -> None:
 
     rule = "rewrite stop {\n name suffix .arpa .arpa\n answer name auto\n"
     rule += " answer value (.*)\\.service\\.consul\\. {1}.coredns.rocks.\n}"
-    found = await settled(rewrite(server(rule).rewrites, pointer)(question("1.0.0.10.in-addr.arpa.", "PTR")))
+    found = await settled(
+        rewrite(server(rule).rewrites, pointer, pointer)(question("1.0.0.10.in-addr.arpa.", "PTR"))
+    )
     assert found.reply.answer[0].rdata == names.to_wire("a.coredns.rocks")
 
 
 async def test_a_rewritten_answer_is_not_kept_as_the_zones() -> None:
-    handler = rewrite(server("rewrite name a.test real.test").rewrites, end({"real.test": ADDRESS}))
+    last = end({"real.test": ADDRESS})
+    handler = rewrite(server("rewrite name a.test real.test").rewrites, last, last)
     assert not (await settled(handler(question("a.test.")))).lasting
     assert (await settled(handler(question("real.test.")))).lasting
 
@@ -146,7 +153,8 @@ async def test_templates() -> None:
         match (^|[.])ip-(?P<a>[0-9]*)-([0-9]*)[.]t[.]test[.]$
         answer "{{ .Name }} 60 IN {{ .Type }} 10.0.{{ .Group.a }}.{{ index .Match 3 }}"
     }"""
-    handler = template(server(text).templates[0], end({"other.test": ADDRESS}))
+    last = end({"other.test": ADDRESS})
+    handler = template(server(text).templates[0], last, last)
     found = await settled(handler(question("ip-3-4.t.test.")))
     assert found.reply.answer[0].rdata == bytes((10, 0, 3, 4))
     assert (await settled(handler(question("x.t.test.")))).reply.rcode == message.SERVFAIL
@@ -154,7 +162,7 @@ async def test_templates() -> None:
     assert bad.reply.rcode == message.SERVFAIL
     assert "Corefile:2" in bad.reply.why
     assert await ask(handler, question("other.test.")) == ["other.test. 300"]
-    denying = template(server("template ANY ANY {\n rcode NXDOMAIN\n}").templates[0], end({}))
+    denying = template(server("template ANY ANY {\n rcode NXDOMAIN\n}").templates[0], last, last)
     assert (await settled(denying(question("x.", "TXT")))).reply.rcode == message.NXDOMAIN
 
 
@@ -170,7 +178,7 @@ async def test_acl_ttl_and_logs() -> None:
     assert outcomes["192.0.2.9"].silent
     assert not any(found.keep for found in outcomes.values())
     assert await ask(small.ttl((0, 7), last), question("a.test.")) == ["a.test. 7"]
-    logged = small.log_queries(server("log").logs[0], last)
+    logged = log_queries(server("log").logs[0], last)
     assert not (await settled(logged(question("a.test.")))).keep
 
 
@@ -189,11 +197,23 @@ def test_records_as_text(text: str, rdata: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a.test.", "a.test. A", "a.test. A ::1", "a.test. CH A 1.2.3.4", "a.test. SRV 1 2 b."]
+    "text", ["", "a.test.", "a.test. A", "a.test. A ::1", "a.test. XX A 1.2.3.4", "a.test. SRV 1 2 b."]
 )
 def test_texts_that_are_no_records(text: str) -> None:
     with pytest.raises(BadRecord):
         parse_record(text)
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    """Of an API server that is not there."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "{apiVersion: v1, kind: Config, current-context: c, users: [],"
+        " clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}],"
+        " contexts: [{name: c, context: {cluster: c, user: ''}}]}"
+    )
+    return path
 
 
 STANDARD = "kubernetes cluster.local in-addr.arpa ip6.arpa {{\n fallthrough in-addr.arpa ip6.arpa\n}}\n{}"
@@ -208,9 +228,13 @@ STANDARD = "kubernetes cluster.local in-addr.arpa ip6.arpa {{\n fallthrough in-a
         ("hosts {\n fallthrough\n}", False),
     ],
 )
-async def test_without_plugins_that_shape_there_is_no_handler(more: str, direct: bool) -> None:
-    zone = Zone("cluster.local", 5)
-    composed = compose([server(STANDARD.format(more))], zone, [":53"], lambda _address: None)
+async def test_without_plugins_that_shape_there_is_no_handler(
+    kubeconfig: Path, more: str, direct: bool
+) -> None:
+    config = Config((server(STANDARD.format(more)),))
+    clusters = Clusters(str(kubeconfig), lambda _error: None).extended(config)
+    composed = compose(config.servers, clusters.of, [":53"])
+    await clusters.close()
     assert (composed.handler is None) == direct
     for forwarder in composed.forwarders:
         await forwarder.close()

@@ -80,7 +80,9 @@ def test_nor_on_any_address_of_the_machine(file: Path, own: str) -> None:
     assert named(Upstreams(["127.0.0.1:5353"], [own])) == ["127.0.0.1:5353"]
 
 
-@pytest.mark.parametrize("element", ["www.example.com", "1.2.3", "1.2.3.4:x", "", "1.2.3.4:99999", "::1:53:"])
+@pytest.mark.parametrize(
+    "element", ["www..example.com", "1.2.3", "1.2.3.4:x", "", "1.2.3.4:99999", "::1:53:"]
+)
 def test_what_cannot_be_used_is_named(element: str) -> None:
     with pytest.raises(Fatal, match="not an IP address"):
         Upstreams([element], OWN)

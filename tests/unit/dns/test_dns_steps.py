@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from dns_objects import ask, endpoint, endpoint_slice, responder_of, service
 
 from clusterip.dns.records import Records, records_in_steps, records_of
-from clusterip.dns.steps import done
+from clusterip.dns.steps import STEP, done
 from clusterip.dns.wire import EndpointSlice
 from clusterip.dns.zone import Zone
 
@@ -24,27 +22,24 @@ def slices(count: int, first: int = 0) -> list[EndpointSlice]:
     ]
 
 
-def test_no_step_of_ten_thousand_endpoints_takes_long() -> None:
+def test_ten_thousand_endpoints_are_worked_on_in_small_steps() -> None:
     zone = Zone("cluster.local", 5)
     zone.put("big", records_of(service("big", "None"), slices(10_000), zone.domain))
     steps = records_in_steps(service("big", "None"), slices(10_000, 100), zone.domain)
-    longest, count = 0.0, 0
+    count = 0
     records = Records()
     for build in (True, False):
         if not build:
             steps = zone.put_in_steps("big", records)  # type: ignore[assignment]
         while True:
-            started = time.thread_time()
             try:
                 next(steps)
             except StopIteration as end:
                 records = end.value if build else records
                 break
             finally:
-                longest = max(longest, time.thread_time() - started)
                 count += 1
-    assert count > 50
-    assert longest < 0.05  # about 5 ms; generous, for machines differ
+    assert count >= 2 * 10_000 // STEP  # none works on more than so many names
     assert zone.find(zone.domain) is not None
 
 
