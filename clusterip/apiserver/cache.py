@@ -24,9 +24,10 @@ from clusterip.apiserver.watching import Change, Watcher
 from clusterip.objects import times
 from clusterip.objects.registry import Resource, resources
 from clusterip.process import log
+from clusterip.storage import keys
 from clusterip.storage.store import Closed, Compacted, Event, KeyValue, Put, Store, StoreError
 
-PREFIX = "/registry/"
+PREFIX = keys.PREFIX
 MARKER = PREFIX + "apiserver-started"
 BOOKMARK_SECONDS = 60.0
 FRESH_SECONDS = 3.0

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from clusterip.apiserver.cache import PREFIX, WatchCache
 from clusterip.objects import times
 from clusterip.process import log
+from clusterip.storage.keys import SERVERS
 from clusterip.storage.store import Compare, Conflict, Delete, Put, StoreError
 
-KEYS = "masterleases/"
+KEYS = SERVERS.removeprefix(PREFIX)
 RENEW_SECONDS = 10.0
 """Upstream's ``DefaultEndpointReconcilerInterval``."""
 GONE_SECONDS = 15.0

@@ -14,6 +14,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "down": "Stop it and remove everything it made.",
         "status": "Say what runs and what is wrong.",
         "kubeconfig": "Print the administrator's kubeconfig.",
+        "snapshot": "Save and restore all that the cluster's store holds.",
         "env": "Print shell commands that make kubectl and clusterip use the cluster.",
     },
     "Objects": {

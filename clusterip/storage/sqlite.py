@@ -67,7 +67,7 @@ class SQLiteStore:
     def _open(cls, path: str) -> Self:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            lock = _lock(path)
+            lock = lock_file(path)
         except OSError as error:
             raise StoreError(f"cannot open the store {path}: {error.strerror}") from error
         try:
@@ -207,7 +207,7 @@ def _fail(group: Sequence[tuple[Transaction, asyncio.Future[int]]], error: Store
             done.set_exception(error)
 
 
-def _lock(path: str) -> int:
+def lock_file(path: str) -> int:
     """Take the file for this process, as events reach only watchers of the process that writes.
 
     The lock is on a file beside it: SQLite loses its own locks when anyone else in the process closes

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -152,6 +152,13 @@ class Reader:
             return [_event(*row) for row in rows]
 
     @contextmanager
+    def everything(self, prefix: str) -> Iterator[tuple[int, Iterator[KeyValue]]]:
+        """The revision and, one after the other, all keys with this prefix, as of one moment."""
+        with self._snapshot(0) as at:
+            bounds = {"start": prefix, "end": _end(prefix), "revision": at, "limit": -1}
+            yield at, (KeyValue(*row) for row in self._connection.execute(_LIST, bounds))
+
+    @contextmanager
     def _snapshot(self, revision: int) -> Iterator[int]:
         """A read transaction; gives the revision to read at. Raises Compacted or FutureRevision."""
         self._connection.execute("BEGIN")
@@ -176,6 +183,8 @@ class Writer:
         self._connection = connection = _connect(path)
         try:
             _prepare(connection, path)
+            self.revision: int
+            self.compacted: int
             self.revision, self.compacted = connection.execute(
                 "SELECT revision, compacted FROM state"
             ).fetchone()
@@ -241,6 +250,17 @@ class Writer:
             self._connection.execute(_DELETIONS, bounds)
             self._connection.execute("UPDATE state SET compacted = ?", (upto,))
         self.compacted = upto
+
+    def replace(self, items: Iterable[KeyValue], revision: int) -> None:
+        """Let the store be at ``revision`` and hold these keys, with no history at all."""
+        with self._write():
+            self._connection.execute("DELETE FROM changes")
+            self._connection.executemany(
+                "INSERT INTO changes (revision, key, created, previous, value) VALUES (?, ?, ?, NULL, ?)",
+                ((item.mod_revision, item.key, item.create_revision, item.value) for item in items),
+            )
+            self._connection.execute("UPDATE state SET revision = ?, compacted = ?", (revision, revision))
+        self.revision = self.compacted = revision
 
     @contextmanager
     def _write(self) -> Iterator[None]:

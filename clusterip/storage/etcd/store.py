@@ -25,6 +25,7 @@ from clusterip.storage.etcd.messages import (
 )
 from clusterip.storage.etcd.stream import stream
 from clusterip.storage.etcd.watch import watch
+from clusterip.storage.keys import PREFIX
 from clusterip.storage.store import (
     Change,
     Compacted,
@@ -36,9 +37,6 @@ from clusterip.storage.store import (
     Page,
     Put,
 )
-
-PREFIX = "/registry/"
-"""Where everything is that this program keeps in etcd; its user there needs no permission for more."""
 
 CHUNK = 500
 """How many keys are asked for at a time."""

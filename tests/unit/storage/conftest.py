@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from clusterip.storage.open import open_store
+from clusterip.storage.shifted import ShiftedStore
 from clusterip.storage.store import Delete, Store
 from tests.support.etcd import Etcd, running_etcd
 
@@ -32,7 +33,12 @@ async def _open_etcd(request: pytest.FixtureRequest) -> Store:
     return store
 
 
-@pytest.fixture(params=[_open_sqlite, _open_etcd], ids=["sqlite", "etcd"])
+async def _open_shifted(request: pytest.FixtureRequest) -> Store:
+    """As an etcd is used that a snapshot was restored into."""
+    return ShiftedStore(await _open_sqlite(request), 1_000_000)
+
+
+@pytest.fixture(params=[_open_sqlite, _open_etcd, _open_shifted], ids=["sqlite", "etcd", "shifted"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """An empty store of each kind."""
     async with AsyncExitStack() as stack:
