@@ -10,17 +10,17 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Generic, Protocol, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import msgspec
 
 from clusterip.client.backoff import Backoff
+from clusterip.client.copy import Copy, Key, Metadata, O, Watched
 from clusterip.client.credentials import CredentialsError
 from clusterip.client.errors import ApiError, Unreachable
-from clusterip.client.index import Index
 from clusterip.client.rest import Client, selection, watch_query
-from clusterip.client.watching import Bookmark, LineSplitter, RawEvent, parse_event
+from clusterip.client.watching import Bookmark, EventReader
 from clusterip.objects import codec
 from clusterip.objects.meta import ListMeta, Object
 from clusterip.objects.registry import Resource
@@ -28,27 +28,7 @@ from clusterip.objects.registry import Resource
 logger = logging.getLogger(__name__)
 
 _LASTING_SECONDS = 1.0  # a watch that held for so long was no failed attempt
-
-Key = tuple[str, str]
-"""Namespace ("" if the kind has none) and name."""
-
-
-class Metadata(Protocol):
-    """What an informer must know of an object; a slim type has at least this."""
-
-    name: str
-    namespace: str
-    resourceVersion: str
-
-
-class Watched(Protocol):
-    """Any struct with ``metadata``."""
-
-    @property
-    def metadata(self) -> Any: ...
-
-
-O = TypeVar("O", bound=Watched)  # noqa: E741
+_SILENT_SECONDS = 30.0  # a server that sends nothing for so long does not know how to stream a list
 
 
 class _RawList(msgspec.Struct):
@@ -56,13 +36,18 @@ class _RawList(msgspec.Struct):
     items: list[msgspec.Raw] | None = None
 
 
-class Informer(Generic[O]):
+class _NoStreaming(Exception):
+    """The server cannot begin a watch with what is there already."""
+
+
+class Informer(Copy[O]):
     """Follows one collection. ``run`` does the work; everything else looks at what it has found so far.
 
-    ``synced`` is set once the first list is in; ``connected`` says whether a watch is open now,
-    ``connected_at`` since when (in the event loop's time) and ``last_error`` why not. Handlers run in
-    the event loop and must not block; one that raises ends ``run``, since a copy that only some have
-    seen cannot be trusted.
+    ``synced`` is set once everything is in that there was at the beginning; ``connected`` says whether a
+    watch is open now, ``connected_at`` since when (in the event loop's time) and ``last_error`` why not.
+
+    What is there already is asked for as the beginning of the watch (KEP-3157), so that a large collection
+    never is in memory as a whole; servers that do not know this are asked for a list.
     """
 
     def __init__(
@@ -74,8 +59,10 @@ class Informer(Generic[O]):
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
+        prepare: Callable[[O], None] | None = None,
     ) -> None:
-        self.objects: dict[Key, O] = {}
+        """``prepare`` may change each object before anybody else sees it, as to make it smaller."""
+        super().__init__()
         self.synced = asyncio.Event()
         self.connected = False
         self.connected_at = 0.0
@@ -85,37 +72,12 @@ class Informer(Generic[O]):
         self._type = cast("type[O]", type_ or resource.type)
         self._path = resource.path(namespace)
         self._selectors = (label_selector, field_selector)
-        self._handlers: list[Callable[[O | None, O | None], None]] = []
-        self._batch_handlers: list[Callable[[], None]] = []
-        self._indexes: dict[str, Index[O]] = {}
+        self._prepare = prepare
+        self._streams_lists = True
+        self._listed: dict[Key, O] | None = None
+        """While a list is coming in: what has come."""
         self._version = ""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-
-    def on_change(self, handler: Callable[[O | None, O | None], None]) -> None:
-        """Call ``handler(old, new)`` for every change, in order; ``old`` None: added, ``new`` None: gone.
-
-        A handler that comes late is told of everything that is already there.
-        """
-        self._handlers.append(handler)
-        for obj in list(self.objects.values()):
-            handler(None, obj)
-
-    def on_batch(self, callback: Callable[[], None]) -> None:
-        """Call back once after all changes that arrived together, and after every full list."""
-        self._batch_handlers.append(callback)
-
-    def add_index(self, name: str, key_of: Callable[[O], Iterable[Hashable]]) -> None:
-        """Keep objects findable by the keys that ``key_of`` gives for each."""
-        index = self._indexes[name] = Index(key_of)
-        for key, obj in self.objects.items():
-            index.change(key, None, obj)
-
-    def by_index(self, name: str, key: Hashable) -> list[O]:
-        """The objects with that key, oldest key first. Raises KeyError for an index never added."""
-        return [self.objects[found] for found in self._indexes[name].find(key)]
-
-    def get(self, namespace: str, name: str) -> O | None:
-        return self.objects.get((namespace, name))
 
     async def reached(self, version: str) -> None:
         """Return once the copy includes what the server had at a resource version.
@@ -135,10 +97,13 @@ class Informer(Generic[O]):
         while True:
             started = time.monotonic()
             try:
-                if not self._version:
-                    await self._relist()
+                if not self._version and not self._streams_lists:
+                    await self._list()
                 await self._watch()
                 self.last_error = ""  # the server ended it in due time
+            except _NoStreaming:
+                self._streams_lists = False
+                continue
             except ApiError as error:
                 if error.is_gone:
                     self._version = ""
@@ -147,6 +112,7 @@ class Informer(Generic[O]):
                 self._note(str(error))
             finally:
                 self.connected = False
+                self._listed = None
             if time.monotonic() - started > _LASTING_SECONDS:
                 backoff.reset()
                 if not self.last_error:
@@ -160,7 +126,7 @@ class Informer(Generic[O]):
             logger.warning("watch interrupted", extra={"fields": fields})
         self.last_error = text
 
-    async def _relist(self) -> None:
+    async def _list(self) -> None:
         # As client-go: any cached state will do to begin with, but never one older than what we had.
         query = selection(*self._selectors)
         if not self.synced.is_set():
@@ -168,80 +134,107 @@ class Informer(Generic[O]):
         body = await self._client.request("GET", self._path, query=query)
         listed = msgspec.json.decode(body, type=_RawList)
         del body
-        found: dict[Key, O] = {}
+        self._listed = {}
         for raw in listed.items or ():
-            obj = self._decode(raw)
-            if obj is not None:
-                found[obj.metadata.namespace, obj.metadata.name] = obj
-        for key in [key for key in self.objects if key not in found]:
-            self._apply(key, None)
-        for key, obj in found.items():
-            self._apply(key, obj)
-        self._version = listed.metadata.resourceVersion
+            try:
+                self._list_one(codec.decode(raw, self._type))
+            except msgspec.ValidationError as error:
+                self._not_understood(raw, error)
+        self._complete(listed.metadata.resourceVersion)
+        self._tell_waiting()
+
+    def _complete(self, version: str) -> None:
+        """The list is in; what was not in it is gone. That is told first, as it happened first."""
+        assert self._listed is not None
+        listed, self._listed = self._listed, None
+        self.keep_only(listed)
+        for obj in listed.values():
+            self.apply(obj)
+        self._version = version
         self.synced.set()
         self._batch()
-        self._tell_waiting()
 
     async def _watch(self) -> None:
         # Spread over time, so that a fleet's watches do not all end in the same second.
-        query = watch_query(self._version, *self._selectors, seconds=random.randint(300, 600))
-        async with self._client.stream(self._path, query=query) as content:
-            self.connected = True
-            self.connected_at = asyncio.get_running_loop().time()
-            self.last_error = ""
-            lines = LineSplitter()
-            while chunk := await content.readany():
-                self._follow(lines.feed(chunk))
-                self._tell_waiting()
+        seconds = random.randint(300, 600)
+        query = watch_query(self._version, *self._selectors, seconds=seconds)
+        if not self._version:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+            self._listed = {}
+        try:
+            async with self._client.stream(self._path, query=query) as content:
+                self.connected = True
+                self.connected_at = asyncio.get_running_loop().time()
+                self.last_error = ""
+                reader = EventReader(self._type, self._not_understood)
+                while True:
+                    try:
+                        async with asyncio.timeout(_SILENT_SECONDS if self._listed is not None else None):
+                            chunk = await content.readany()
+                    except TimeoutError:
+                        raise _NoStreaming from None
+                    if not chunk:
+                        break
+                    self._follow(reader, chunk)
+                    self._tell_waiting()
+        except ApiError as error:
+            if self._listed is not None and error.code in (400, 422):
+                raise _NoStreaming from None
+            raise
+        if self._listed is not None:  # it ended without ever having said that this is all
+            raise _NoStreaming
 
-    def _follow(self, lines: list[bytes]) -> None:
-        """Take all events of one chunk, then say so once. Raises as ``parse_event`` does."""
+    def _follow(self, reader: EventReader[O], chunk: bytes) -> None:
+        """Take all events of one chunk, then say so once. Raises as ``EventReader.feed`` does."""
         changed = False
         try:
-            for line in lines:
-                changed |= self._take(parse_event(line))
-        except (ApiError, msgspec.DecodeError):
-            if changed:
-                self._batch()  # what came before the bad line has been told already
-            raise
-        if changed:
-            self._batch()
+            for event in reader.feed(chunk):
+                if isinstance(event, Bookmark):
+                    if self._listed is None:
+                        self._version = event.metadata.resourceVersion
+                    elif event.ends_initial_events:
+                        self._complete(event.metadata.resourceVersion)
+                elif self._listed is not None:
+                    self._list_one(event.object, gone=event.type == "DELETED")
+                else:
+                    self._take(event.object, gone=event.type == "DELETED")
+                    changed = True
+        finally:
+            # What came before a bad line has been told already; what is being listed waits for the rest.
+            if changed and self._listed is None:
+                self._batch()
 
-    def _take(self, event: RawEvent) -> bool:
-        """Follow one event; whether an object changed."""
-        if event.type == "BOOKMARK":
-            self._version = codec.decode(event.object, Bookmark).metadata.resourceVersion
-            return False
-        obj = self._decode(event.object)
-        if obj is None:
-            self._version = codec.decode(event.object, Bookmark).metadata.resourceVersion
-            return False
+    def _list_one(self, obj: O, *, gone: bool = False) -> None:
+        """One of what is there already; or that was, when the list began."""
+        assert self._listed is not None
         meta = obj.metadata
-        self._apply((meta.namespace, meta.name), None if event.type == "DELETED" else obj)
-        self._version = meta.resourceVersion
-        return True
-
-    def _apply(self, key: Key, new: O | None) -> None:
-        old = self.objects.get(key)
-        if new is None:
-            if old is None:
-                return
-            del self.objects[key]
-        elif old is not None:
-            if old.metadata.resourceVersion == new.metadata.resourceVersion:
-                return
-            if getattr(old.metadata, "uid", "") != getattr(new.metadata, "uid", ""):
-                # Deleted and made again while we were not looking: two changes, not one.
-                self._apply(key, None)
-                self._apply(key, new)
-                return
-            self.objects[key] = new
+        key = (meta.namespace, meta.name)
+        if gone:
+            self._listed.pop(key, None)
         else:
-            self.objects[key] = new
-        for index in self._indexes.values():
-            index.change(key, old, new)
-        for handler in self._handlers:
-            handler(old, new)
+            self._listed[key] = self._prepared(obj)
+        if not self.synced.is_set():  # the first list is taken as it comes: there is nothing to compare with
+            self._put(key, obj, gone)
+
+    def _take(self, obj: O, *, gone: bool) -> None:
+        """A change of now."""
+        meta = obj.metadata
+        self._put((meta.namespace, meta.name), self._prepared(obj), gone)
+        self._version = meta.resourceVersion
+
+    def _put(self, key: Key, obj: O, gone: bool) -> None:
+        if gone:
+            self.remove(key)
+        else:
+            self.apply(obj)
+
+    def _prepared(self, obj: O) -> O:
+        if isinstance(obj, Object):
+            # Often half of an object, and of use only to the server, which keeps its own.
+            obj.metadata.managedFields = []
+        if self._prepare is not None:
+            self._prepare(obj)
+        return obj
 
     def _number(self) -> int:
         return int(self._version) if self._version.isdecimal() else -1
@@ -255,26 +248,16 @@ class Informer(Generic[O]):
                 future.set_result(None)
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
 
-    def _batch(self) -> None:
-        for callback in self._batch_handlers:
-            callback()
-
-    def _decode(self, raw: msgspec.Raw) -> O | None:
-        try:
-            obj = codec.decode(raw, self._type)
-            if isinstance(obj, Object):
-                # Often half of an object, and of use only to the server, which keeps its own.
-                obj.metadata.managedFields = []
-            return obj
-        except msgspec.ValidationError as error:
-            # One object from a newer or broken writer must not stop all others from being served.
-            shown = bytes(raw)[:300].decode(errors="replace")
-            fields = {"resource": self.resource.group_resource, "error": str(error), "object": shown}
-            logger.error("object not understood", extra={"fields": fields})
-            return None
+    def _not_understood(self, raw: msgspec.Raw, error: msgspec.ValidationError) -> None:
+        shown = bytes(raw)[:300].decode(errors="replace")
+        fields = {"resource": self.resource.group_resource, "error": str(error), "object": shown}
+        logger.error("object not understood", extra={"fields": fields})
 
 
 async def wait_synced(*informers: Informer[Any]) -> None:
     """Return when every informer has its first list."""
     for informer in informers:
         await informer.synced.wait()
+
+
+__all__ = ["Informer", "Key", "Metadata", "O", "Watched", "wait_synced"]

@@ -18,6 +18,7 @@ from clusterip.proxy.healthchecks import Failed, ServiceHealthChecks
 from clusterip.proxy.model import Network, NodeAddresses
 from clusterip.proxy.nodes import NodePortAddresses, networks, primary_addresses
 from clusterip.proxy.pace import Pace
+from clusterip.proxy.sharing import share_service, share_slice
 from clusterip.proxy.sync import Sync
 
 _log = log.get("proxy")
@@ -43,8 +44,12 @@ class Component:
 
     async def run(self, client: Client, nodes: Informer[wire.Node]) -> None:
         """Follow the API server until cancelled. ``nodes`` runs already, and knows only this node."""
-        services = Informer(client, SERVICES, wire.Service, label_selector=_OUR_SERVICES)
-        slices = Informer(client, ENDPOINTSLICES, wire.EndpointSlice, label_selector=_OUR_SLICES)
+        services = Informer(
+            client, SERVICES, wire.Service, label_selector=_OUR_SERVICES, prepare=share_service
+        )
+        slices = Informer(
+            client, ENDPOINTSLICES, wire.EndpointSlice, label_selector=_OUR_SLICES, prepare=share_slice
+        )
         # Clusters before Kubernetes 1.33 have no ServiceCIDRs: nothing waits for these.
         cidrs = Informer(client, SERVICECIDRS, wire.ServiceCIDR)
         services.on_change(self._service_changed)

@@ -86,7 +86,7 @@ async def test_health_check_node_port(serving: Node) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--proxy-mode=teleport",), "must be nftables or blank"),
+        (("--proxy-mode=teleport",), "must be nftables"),
         (("--cluster-cidr=10.0.0.0/99",), "10.0.0.0/99"),
         (("--nodeport-addresses=here",), "here"),
         (("--kubeconfig=/nowhere",), "/nowhere"),

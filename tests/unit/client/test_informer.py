@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clusterip.client import informer
 from clusterip.client.informer import Informer
 from clusterip.client.rest import Client
 from clusterip.objects.core.service import SERVICES
@@ -65,13 +66,27 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(client: Client) -> AsyncIterator[Watched]:
+async def streaming(client: Client) -> AsyncIterator[Watched]:
+    """With a server that can stream lists."""
     watched = Watched(client)
     task = asyncio.create_task(watched.informer.run())
     yield watched
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+async def watched(server: Any, streaming: Watched) -> Watched:
+    """With a server that cannot, as Kubernetes before 1.32."""
+    await (await server.next()).refuse(422, "Invalid", "sendInitialEvents is forbidden for watch")
+    return streaming
+
+
+def ends(version: int) -> bytes:
+    annotations = {"k8s.io/initial-events-end": "true"}
+    meta = {"resourceVersion": str(version), "annotations": annotations, "creationTimestamp": None}
+    return line("BOOKMARK", {"kind": "Service", "apiVersion": "v1", "metadata": meta, "spec": {}})
 
 
 Until = Callable[[Callable[[], bool]], Any]
@@ -266,3 +281,127 @@ async def test_a_server_without_any_history_is_not_stormed(server: Any, watched:
             lists += 1
             await request.answer(listing(5))
     assert 2 <= lists <= 5
+
+
+async def test_a_list_is_the_beginning_of_the_watch(server: Any, streaming: Watched, until: Until) -> None:
+    stream = await server.next()
+    assert stream.query["sendInitialEvents"] == "true"
+    assert stream.query["resourceVersionMatch"] == "NotOlderThan"
+    assert stream.query["allowWatchBookmarks"] == "true"
+    assert "resourceVersion" not in stream.query
+    await stream.begin()
+    await stream.chunk(line("ADDED", thing("a", 3)) + line("ADDED", thing("b", 4)))
+    await until(lambda: len(streaming.informer.objects) == 2)
+    assert streaming.batches == 0
+    assert not streaming.informer.synced.is_set()
+    await stream.chunk(ends(7) + line("MODIFIED", thing("a", 8)))
+    await until(lambda: streaming.batches == 2)
+    assert streaming.informer.synced.is_set()
+    assert streaming.told() == [("add", "a"), ("add", "b"), ("update", "a")]
+    await stream.end()
+    again = await server.next()
+    assert again.query["resourceVersion"] == "8"
+    assert "sendInitialEvents" not in again.query
+
+
+async def test_an_empty_collection_is_complete_too(server: Any, streaming: Watched, until: Until) -> None:
+    stream = await server.next()
+    await stream.begin()
+    await stream.chunk(ends(7))
+    await until(streaming.informer.synced.is_set)
+    assert streaming.batches == 1
+
+
+async def test_history_lost_is_streamed_again_and_differences_told(
+    server: Any, streaming: Watched, until: Until
+) -> None:
+    stream = await server.next()
+    await stream.begin()
+    await stream.chunk(
+        b"".join(line("ADDED", thing(name, 1)) for name in ("same", "changed", "gone")) + ends(5)
+    )
+    await until(streaming.informer.synced.is_set)
+    streaming.told()
+    await stream.chunk(line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "old"}))
+    again = await server.next()
+    assert again.query["sendInitialEvents"] == "true"
+    await again.begin()
+    await again.chunk(line("ADDED", thing("changed", 30)) + line("ADDED", thing("same", 1)))
+    await again.chunk(line("ADDED", thing("new", 40)) + line("ADDED", thing("short", 40)))
+    await again.chunk(line("DELETED", thing("short", 41)) + ends(50))
+    await until(lambda: streaming.batches == 2)
+    assert streaming.told() == [("delete", "gone"), ("update", "changed"), ("add", "new")]
+
+
+async def test_a_list_cut_short_is_asked_for_again(server: Any, streaming: Watched, until: Until) -> None:
+    stream = await server.next()
+    await stream.begin()
+    await stream.chunk(line("ADDED", thing("a", 3)))
+    await until(lambda: len(streaming.informer.objects) == 1)
+    stream.drop()
+    again = await server.next()
+    assert again.query["sendInitialEvents"] == "true"
+    await again.begin()
+    await again.chunk(line("ADDED", thing("b", 4)) + ends(9))
+    await until(streaming.informer.synced.is_set)
+    assert streaming.told() == [("add", "a"), ("add", "b"), ("delete", "a")]
+
+
+async def test_a_server_that_never_says_that_this_is_all_is_asked_for_a_list(
+    server: Any, streaming: Watched
+) -> None:
+    stream = await server.next()
+    await stream.begin()
+    await stream.chunk(line("ADDED", thing("a", 3)))
+    await stream.end()
+    request = await server.next()
+    assert "watch" not in request.query
+    await request.answer(listing(5, thing("a", 3)))
+    assert (await server.next()).query["resourceVersion"] == "5"
+    assert streaming.told() == [("add", "a")]
+
+
+async def test_a_server_that_falls_silent_in_a_list(
+    server: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(informer, "_SILENT_SECONDS", 0.1)
+    task = asyncio.create_task(Watched(client).informer.run())
+    stream = await server.next()
+    await stream.begin()
+    assert "watch" not in (await server.next()).query
+    task.cancel()
+
+
+async def test_nulls_and_objects_not_understood_among_good_ones(
+    server: Any, streaming: Watched, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    nulls = thing("b", 4)
+    nulls["metadata"]["labels"] = None
+    stream = await server.next()
+    await stream.begin()
+    broken = {"metadata": {"name": [], "resourceVersion": "5"}}
+    await stream.chunk(line("ADDED", thing("a", 3)) + line("ADDED", nulls) + line("ADDED", broken) + ends(7))
+    await until(streaming.informer.synced.is_set)
+    assert streaming.told() == [("add", "a"), ("add", "b")]
+    assert "object not understood" in caplog.text
+    await stream.chunk(line("MODIFIED", {"metadata": {"name": [], "resourceVersion": "9"}}))
+    await stream.end()
+    assert (await server.next()).query["resourceVersion"] == "9"
+
+
+async def test_objects_are_prepared_before_anybody_sees_them(
+    server: Any, client: Client, until: Until
+) -> None:
+    def shorten(obj: Thing) -> None:
+        obj.metadata.labels = {}
+
+    prepared = Informer(client, SERVICES, Thing, prepare=shorten)
+    seen: list[dict[str, str]] = []
+    prepared.on_change(lambda _, new: seen.append(new.metadata.labels if new else {}))
+    task = asyncio.create_task(prepared.run())
+    stream = await server.next()
+    await stream.begin()
+    await stream.chunk(line("ADDED", thing("a", 3, app="x")) + ends(4))
+    await until(prepared.synced.is_set)
+    assert seen == [{}]
+    task.cancel()
