@@ -10,11 +10,13 @@ from typing import TypeVar
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.iptables import LEGACY, Iptables, IptablesError
+from clusterip.kernel.iptables_counters import Counters
 from clusterip.kernel.nftables import Family
 from clusterip.process import log
 from clusterip.proxy.backend import BackendError, BackendOptions, Refusal
+from clusterip.proxy.iptables import metrics
 from clusterip.proxy.iptables.constant import MANGLE
-from clusterip.proxy.iptables.environment import Environment
+from clusterip.proxy.iptables.environment import COUNTERS, Environment
 from clusterip.proxy.iptables.names import CANARY
 from clusterip.proxy.iptables.plane import Plane
 from clusterip.proxy.iptables.watch import Watch
@@ -39,9 +41,14 @@ class IptablesBackend:
         finally:
             os.close(descriptor)
         found = list(programs)
+        self._counters = Counters()
+        counters = frozenset(name for name in COUNTERS if self._counters.ensure(name))
+        metrics.packets.read_from(self._counters, counters)
         self._watch = Watch(program.family for program in found)
         self.writers = {
-            program.family: Writer(program, Plane(_environment(program, options)), self._watch.ignore)
+            program.family: Writer(
+                program, Plane(_environment(program, options, counters)), self._watch.ignore
+            )
             for program in found
         }
         self._everything = True
@@ -50,6 +57,8 @@ class IptablesBackend:
 
     def close(self) -> None:
         self._watch.close()
+        metrics.packets.read_from(None, frozenset())
+        self._counters.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     # What is wanted.
@@ -126,7 +135,7 @@ class IptablesBackend:
         return False
 
 
-def _environment(program: Iptables, options: BackendOptions) -> Environment:
+def _environment(program: Iptables, options: BackendOptions, counters: frozenset[str]) -> Environment:
     localhost = (
         options.localhost_node_ports
         and program.family is Family.IPV4
@@ -143,6 +152,7 @@ def _environment(program: Iptables, options: BackendOptions) -> Environment:
         all_node_addresses=program.family in options.all_node_addresses,
         drop_invalid=not _is_liberal(),
         random_fully=program.has_random_fully,
+        counters=counters,
     )
 
 

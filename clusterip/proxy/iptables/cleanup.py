@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusterip.kernel.iptables import Iptables, IptablesError, Rules, every
+from clusterip.kernel.iptables_counters import Counters
 from clusterip.kernel.nftables import Family
 from clusterip.proxy.backend import BackendError
 from clusterip.proxy.iptables import names
 from clusterip.proxy.iptables.constant import MANGLE, TABLES, Place, is_own
 from clusterip.proxy.iptables.delta import Delta
+from clusterip.proxy.iptables.environment import COUNTERS
 from clusterip.proxy.iptables.port import FILTER, Entry
 
 
@@ -25,6 +27,11 @@ def clean_up() -> list[str]:
                 removed += _remove(program)
             except IptablesError as error:
                 raise BackendError(f"cannot remove the rules: {error}") from None
+    counters = Counters()
+    try:
+        removed += [f"counter {name}" for name in COUNTERS if counters.remove(name)]
+    finally:
+        counters.close()
     return removed
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from clusterip.kernel.nftables import Family
 from clusterip.proxy.iptables import names
-from clusterip.proxy.iptables.environment import INVALID_DROPPED, Environment, is_loopback
+from clusterip.proxy.iptables.environment import INVALID_DROPPED, Environment, count_in, is_loopback
 from clusterip.proxy.iptables.port import FILTER, NAT
 from clusterip.proxy.iptables.rule import comment, rule
 
@@ -128,10 +128,10 @@ def _forward(environment: Environment) -> list[str]:
     if environment.drop_invalid:
         # A late packet of a connection that conntrack has given up on would reach its receiver with an
         # address that this does not know, and be answered with a reset.
-        counter = (
-            f" -m nfacct --nfacct-name {INVALID_DROPPED}" if INVALID_DROPPED in environment.counters else ""
-        )
-        rules.append(rule(matches=f"-m conntrack --ctstate INVALID{counter}", target="DROP"))
+        match = "-m conntrack --ctstate INVALID"
+        if INVALID_DROPPED in environment.counters:
+            match = f"{match} {count_in(INVALID_DROPPED)}"
+        rules.append(rule(matches=match, target="DROP"))
     rules.append(
         rule(
             matches=f"{comment('kubernetes forwarding rules')} -m mark --mark {mark}/{mark}", target="ACCEPT"

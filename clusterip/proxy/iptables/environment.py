@@ -13,7 +13,13 @@ from clusterip.proxy.model import Address
 
 INVALID_DROPPED = "ct_state_invalid_dropped_pkts"
 LOCALHOST_ACCEPTED = "localhost_nps_accepted_pkts"
-"""Names of kernel counters (nfacct) that upstream's metrics are read from."""
+COUNTERS = (INVALID_DROPPED, LOCALHOST_ACCEPTED)
+"""The kernel's counters (nfacct) that upstream's metrics are read from."""
+
+
+def count_in(counter: str) -> str:
+    """The match that counts a packet. With two blanks, as it is printed."""
+    return f"-m nfacct --nfacct-name  {counter}"
 
 
 class Environment(NamedTuple):

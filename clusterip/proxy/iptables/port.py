@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from clusterip.kernel.nftables import Family
 from clusterip.proxy.iptables import names
-from clusterip.proxy.iptables.environment import LOCALHOST_ACCEPTED, Environment, text_of
+from clusterip.proxy.iptables.environment import LOCALHOST_ACCEPTED, Environment, count_in, text_of
 from clusterip.proxy.iptables.rule import comment, probability, rule
 from clusterip.proxy.model import Address, Destination, Network, PortState
 
@@ -132,7 +132,7 @@ class _Port:
                     destination="127.0.0.0/8",
                     protocol=self.protocol,
                     matches=f"{comment(self.name)} -m {self.protocol} --dport {number}"
-                    f" -m nfacct --nfacct-name {LOCALHOST_ACCEPTED}",
+                    f" {count_in(LOCALHOST_ACCEPTED)}",
                     target=self.external_chain,
                 )
                 yield Entry(NAT, names.NODE_PORTS, counted)
