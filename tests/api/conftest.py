@@ -11,6 +11,7 @@ import kubernetes
 import pytest
 
 from tests.support.apiserver import RunningApiServer, running_apiserver
+from tests.support.cluster import TestCluster, machine
 from tests.support.etcd import running_etcd
 from tests.support.kubectl import Kubectl
 
@@ -61,6 +62,25 @@ def _apiserver(store: str, directory: Path) -> Iterator[RunningApiServer]:
         running_apiserver(directory, f"--store=etcd://{etcd.endpoint}") as server,
     ):
         yield server
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
+    """A whole cluster of two nodes that runs Pods. The tests of its module are on its machine."""
+    name = f"ca{os.getpid()}"
+    options = [
+        "--nodes=2",
+        "--subnet=172.31.251.0/24",
+        "--cluster-cidr=10.251.0.0/16",
+        "--service-cluster-ip-range=10.96.0.0/16",
+    ]
+    with machine(name):
+        made = TestCluster(name, tmp_path_factory.mktemp("cluster") / "state", options)
+        try:
+            made.up()
+            yield made
+        finally:
+            made.remove()
 
 
 @pytest.fixture
