@@ -93,6 +93,11 @@ class Batch:
         subject = Subject("delete chain", table, chain)
         self._add(DEL_CHAIN, 0, subject, netlink.string(1, table.name), netlink.string(3, chain))
 
+    def flush_rules(self, table: Table) -> None:
+        """Delete all rules of all chains of a table."""
+        subject = Subject("delete the rules of", table, table.name)
+        self._add(DEL_RULE, 0, subject, netlink.string(1, table.name))
+
     def add_rule(
         self, table: Table, chain: str, expressions: Iterable[Expression], comment: str = ""
     ) -> None:
@@ -131,8 +136,20 @@ class Batch:
         attributes.append(netlink.attribute(13, _byte_order(0, set_.key) + _byte_order(1, set_.data)))
         self._add(NEW_SET, netlink.NLM_F_CREATE, Subject("add set", table, set_.name, set_), *attributes)
 
-    def add_elements(self, table: Table, set_: Set, elements: Iterable[tuple[bytes, bytes]]) -> None:
-        """Add elements of a set (value ``b""``) or of a map of plain values. Fast: the hot path."""
+    def flush_set(self, table: Table, set_: Set) -> None:
+        """Delete all elements of a set."""
+        subject = Subject("delete all elements of", table, set_.name, set_)
+        attributes = (netlink.string(1, table.name), netlink.string(2, set_.name))
+        self._add(DEL_ELEMENT, 0, subject, *attributes)
+
+    def add_elements(
+        self, table: Table, set_: Set, elements: Iterable[tuple[bytes, bytes]], *, singly: bool = False
+    ) -> None:
+        """Add elements of a set (value ``b""``) or of a map of plain values. Fast: the hot path.
+
+        ``singly``: each in a message of its own, because the kernel tells only the first that it refuses
+        of each message.
+        """
         head, middle = _element_frame(set_)
         size = len(head) + len(middle) + set_.key_length + set_.data_length
         self._add_chunks(
@@ -141,23 +158,31 @@ class Batch:
             table,
             set_,
             [(key, b"".join((head, key, middle, data))) for key, data in elements],
-            _ELEMENTS_BYTES // size,
+            1 if singly else _ELEMENTS_BYTES // size,
         )
 
-    def delete_elements(self, table: Table, set_: Set, keys: Iterable[bytes]) -> None:
+    def delete_elements(
+        self, table: Table, set_: Set, keys: Iterable[bytes], *, singly: bool = False
+    ) -> None:
         head = _key_frame(set_)
-        chunk = _ELEMENTS_BYTES // (len(head) + set_.key_length)
+        chunk = 1 if singly else _ELEMENTS_BYTES // (len(head) + set_.key_length)
         self._add_chunks(DEL_ELEMENT, 0, table, set_, [(key, head + key) for key in keys], chunk)
 
-    def add_ranges(self, table: Table, set_: Set, elements: Iterable[Element]) -> None:
-        """Add elements of any form: ranges, verdicts."""
-        built = [(element.key, _element(element)) for element in elements]
-        self._add_chunks(NEW_ELEMENT, netlink.NLM_F_CREATE, table, set_, built, 200)
+    def add_ranges(
+        self, table: Table, set_: Set, elements: Iterable[Element], *, singly: bool = False
+    ) -> None:
+        """Add elements of any form: ranges, verdicts. They are known by ``key + key_end``."""
+        built = [(element.key + element.key_end, _element(element)) for element in elements]
+        self._add_chunks(NEW_ELEMENT, netlink.NLM_F_CREATE, table, set_, built, 1 if singly else 200)
 
-    def delete_ranges(self, table: Table, set_: Set, elements: Iterable[Element]) -> None:
+    def delete_ranges(
+        self, table: Table, set_: Set, elements: Iterable[Element], *, singly: bool = False
+    ) -> None:
         """Delete elements of any form."""
-        built = [(element.key, _element(element._replace(data=b""))) for element in elements]
-        self._add_chunks(DEL_ELEMENT, 0, table, set_, built, 200)
+        built = [
+            (element.key + element.key_end, _element(element._replace(data=b""))) for element in elements
+        ]
+        self._add_chunks(DEL_ELEMENT, 0, table, set_, built, 1 if singly else 200)
 
     def _add_chunks(
         self,

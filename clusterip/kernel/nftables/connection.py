@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from clusterip.kernel import netlink
 from clusterip.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket
@@ -16,18 +17,29 @@ _ENOENT, _EINTR = 2, 4
 _LISTING_ATTEMPTS = 100
 
 
+class Refused(NamedTuple):
+    """One change the kernel refused. ``key`` is the element's where it was one element of several."""
+
+    subject: Subject | None
+    key: bytes
+    errno: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"the kernel refused to {_describe(self.subject, self.key)}: {self.message}"
+
+
 class NftablesError(Exception):
     """The kernel refused a batch; nothing of it was done.
 
-    ``errno`` is the error number, ``subject`` the change that was refused, ``key`` the element's key
-    where it was one element of several.
+    ``refused`` are the changes it objects to, at least one: of each message the first. ``errno``,
+    ``subject`` and ``key`` are those of the first.
     """
 
-    def __init__(self, error: NetlinkError, subject: Subject | None, key: bytes = b"") -> None:
-        self.errno = error.errno or 0
-        self.subject = subject
-        self.key = key
-        super().__init__(f"the kernel refused to {_describe(subject, key)}: {error.message}")
+    def __init__(self, refused: Sequence[Refused]) -> None:
+        self.refused = refused
+        self.subject, self.key, self.errno, _ = refused[0]
+        super().__init__(str(refused[0]))
 
 
 def _describe(subject: Subject | None, key: bytes) -> str:
@@ -59,18 +71,20 @@ class Nftables:
         """Do all changes of a batch, or none. When it returns, packets see the new state.
 
         Raises:
-            NftablesError: a change was refused; names the first one.
+            NftablesError: changes were refused.
         """
         if not batch.requests:
             return
         errors = self._socket.transact(batch.requests, begin=_BEGIN, end=_END)
         if not errors:
             return
-        first = errors[0]
-        if not 0 <= first.index < len(batch.subjects):
-            raise NftablesError(first, None)
-        subject = batch.subjects[first.index]
-        raise NftablesError(first, subject, _refused_key(first, batch.requests[first.index], subject))
+        raise NftablesError([_refused(error, batch) for error in errors])
+
+    def sets(self, table: Table) -> set[str]:
+        """The names of a table's sets and maps."""
+        request = messages.header(table.family) + netlink.string(1, table.name)
+        listed = self._dump(messages.GET_SET, request)
+        return {netlink.text(netlink.parse_attributes(message.payload, 4)[2]) for message in listed}
 
     def table_comment(self, table: Table) -> str | None:
         """The comment of the table of this family and name; None if there is no such table."""
@@ -126,12 +140,20 @@ class Nftables:
         return self._socket.dump(SUBSYSTEM | kind, payload)
 
 
+def _refused(error: NetlinkError, batch: Batch) -> Refused:
+    code = error.errno or 0
+    if not 0 <= error.index < len(batch.subjects):
+        return Refused(None, b"", code, error.message)
+    subject = batch.subjects[error.index]
+    return Refused(subject, _refused_key(error, batch.requests[error.index], subject), code, error.message)
+
+
 def _refused_key(error: NetlinkError, request: netlink.Request, subject: Subject) -> bytes:
     """The key of the element at the place in the message that the kernel complains about."""
-    if len(subject.keys) == 1:
-        return subject.keys[0]
-    if not error.offset or not subject.keys:
+    if not subject.keys or (not error.offset and len(subject.keys) > 1):
         return b""
+    if not error.offset:
+        return subject.keys[0]
     position = error.offset - 16  # the kernel counts from the netlink header
     start = (
         request.payload.find(netlink.string(2, subject.name), 4) + len(netlink.string(2, subject.name)) + 4
@@ -146,9 +168,48 @@ def _refused_key(error: NetlinkError, request: netlink.Request, subject: Subject
 
 def _elements_of(message: netlink.Message) -> Iterator[Element]:
     listed = netlink.parse_attributes(message.payload, 4).get(3)
-    if listed is not None:
-        for _, element in netlink.iterate_attributes(listed):
-            yield _parse_element(element)
+    if listed is None:
+        return
+    views = [element for _, element in netlink.iterate_attributes(listed)]
+    if not views:
+        return
+    # Nearly always all elements of a message are alike but for what they hold: the first shows where that
+    # is. Millions of them would take many times as long to read attribute by attribute.
+    form = _Form.of(views[0])
+    for view in views:
+        yield form.read(view) if form is not None and form.fits(view) else _parse_element(view)
+
+
+class _Form(NamedTuple):
+    """Elements of a key and at most a plain value, as bytes: constant headers and what is between them."""
+
+    size: int
+    key: slice
+    data: slice
+    headers: tuple[tuple[slice, bytes], ...]
+
+    @classmethod
+    def of(cls, view: memoryview) -> _Form | None:
+        """The form of one element; None if it has more than key and value."""
+        parsed = _parse_element(view)
+        if isinstance(parsed.data, Verdict) or parsed.key_end or parsed.flags:
+            return None
+        key = slice(8, 8 + len(parsed.key))
+        start = (key.stop + 3) & ~3
+        data = slice(start + 8, start + 8 + len(parsed.data)) if parsed.data else slice(0, 0)
+        end = (data.stop + 3) & ~3 if parsed.data else start
+        if end != len(view):
+            return None
+        between = slice(start, start + 8) if parsed.data else slice(0, 0)
+        headers = tuple((part, bytes(view[part])) for part in (slice(0, 8), between))
+        form = cls(len(view), key, data, headers)
+        return form if form.read(view) == parsed else None
+
+    def fits(self, view: memoryview) -> bool:
+        return len(view) == self.size and all(view[part] == held for part, held in self.headers)
+
+    def read(self, view: memoryview) -> Element:
+        return Element(bytes(view[self.key]), bytes(view[self.data]))
 
 
 def _parse_element(view: memoryview) -> Element:

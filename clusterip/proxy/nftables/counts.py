@@ -15,10 +15,11 @@ from clusterip.kernel.nftables import Batch, Chain
 from clusterip.kernel.nftables import expressions as x
 from clusterip.kernel.nftables.batch import Element, Verdict
 from clusterip.proxy.nftables import target
-from clusterip.proxy.nftables.layout import Layout
+from clusterip.proxy.nftables.pieces import Pieces
 from clusterip.proxy.nftables.sets import Entry
 
 _PREFIX = "pick"
+_LOCAL, _MASQUERADE = "local", "masquerade"
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,29 @@ class CountChain:
     """What a count chain does: draw one of ``count`` endpoints.
 
     With ``affinity_seconds`` it also remembers the choice for the client until so long after the client's
-    last connection; it must then know the map it was reached through (``entry``).
+    last connection; it must then know the map it was reached through (``entry``), and whether its groups
+    are those of ``Local`` policy.
     """
 
     count: int
     affinity_seconds: int = 0
     entry: Entry | None = None
+    local: bool = False
 
     def name(self, *, masquerade: bool) -> str:
         parts = [_PREFIX, str(self.count)]
         if self.entry is not None:
             parts += ["sticky", str(self.affinity_seconds), self.entry.value]
+        if self.local:
+            parts.append(_LOCAL)
         if masquerade:
-            parts.append("masquerade")
+            parts.append(_MASQUERADE)
         return ".".join(parts)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Its chain without and with masquerading."""
+        return self.name(masquerade=False), self.name(masquerade=True)
 
 
 def parse_name(name: str) -> CountChain | None:
@@ -47,44 +57,61 @@ def parse_name(name: str) -> CountChain | None:
     parts = name.split(".")
     if parts[0] != _PREFIX:
         return None
-    if "sticky" in parts:
-        return CountChain(int(parts[1]), int(parts[3]), Entry(parts[4]))
-    return CountChain(int(parts[1]))
+    try:
+        if "sticky" in parts:
+            return CountChain(int(parts[1]), int(parts[3]), Entry(parts[4]), _LOCAL in parts)
+        return CountChain(int(parts[1]))
+    except (ValueError, IndexError):  # somebody else's, or another version's
+        return None
 
 
-def create(batch: Batch, layout: Layout, chain: CountChain, index: int) -> None:
-    """Add a count chain, with and without masquerading, and its dispatch elements to a batch."""
+def create(batch: Batch, pieces: Pieces, chain: CountChain) -> None:
+    """Add a count chain, with and without masquerading, to a batch."""
+    for name in chain.names:
+        batch.add_chain(pieces.table, Chain(name))
+    add_rules(batch, pieces, chain)
+
+
+def add_rules(batch: Batch, pieces: Pieces, chain: CountChain) -> None:
+    """Add the rules of a count chain that has none to a batch."""
     for masquerade in (False, True):
-        name = chain.name(masquerade=masquerade)
-        batch.add_chain(layout.table, Chain(name))
-        for rule in _rules(layout, chain, masquerade=masquerade):
-            batch.add_rule(layout.table, name, rule)
-    add_dispatch(batch, layout, chain, index)
+        for rule in _rules(pieces, chain, masquerade=masquerade):
+            batch.add_rule(pieces.table, chain.name(masquerade=masquerade), rule)
 
 
-def add_dispatch(batch: Batch, layout: Layout, chain: CountChain, index: int) -> None:
+def link(batch: Batch, pieces: Pieces, chain: CountChain, index: int) -> None:
     """Add the dispatch elements of a count chain to a batch."""
-    elements = [
-        Element(
-            target.dispatch_key(index, masquerade=masquerade),
-            Verdict(x.GOTO, chain.name(masquerade=masquerade)),
-        )
-        for masquerade in (False, True)
-    ]
-    batch.add_ranges(layout.table, layout.dispatch, elements)
+    batch.add_ranges(pieces.table, pieces.dispatch, _dispatch_elements(chain, index))
 
 
-def rules_per_chain(layout: Layout, chain: CountChain) -> dict[str, int]:
-    """How many rules a count chain has, in both variants."""
+def unlink(batch: Batch, pieces: Pieces, chain: CountChain, index: int) -> None:
+    """Delete the dispatch elements of a count chain."""
+    batch.delete_ranges(pieces.table, pieces.dispatch, _dispatch_elements(chain, index))
+
+
+def dispatch_of(chain: CountChain, index: int) -> set[tuple[bytes, str]]:
+    """A count chain's dispatch elements: key and name of the chain."""
     return {
-        chain.name(masquerade=masquerade): len(_rules(layout, chain, masquerade=masquerade))
+        (target.dispatch_key(index, masquerade=masquerade), chain.name(masquerade=masquerade))
         for masquerade in (False, True)
     }
 
 
-def _rules(layout: Layout, chain: CountChain, *, masquerade: bool) -> list[list[x.Expression]]:
-    rules = _affine_rules(layout, chain) if chain.entry else [_plain_rule(layout, chain)]
-    return [layout.mark_for_masquerade(), *rules] if masquerade else rules
+def rules_per_chain(pieces: Pieces, chain: CountChain) -> dict[str, int]:
+    """How many rules a count chain has, in both variants."""
+    return {
+        chain.name(masquerade=masquerade): len(_rules(pieces, chain, masquerade=masquerade))
+        for masquerade in (False, True)
+    }
+
+
+def _dispatch_elements(chain: CountChain, index: int) -> list[Element]:
+    return [Element(key, Verdict(x.GOTO, name)) for key, name in sorted(dispatch_of(chain, index))]
+
+
+def _rules(pieces: Pieces, chain: CountChain, *, masquerade: bool) -> list[list[x.Expression]]:
+    rules = _affine_rules(pieces, chain) if chain.entry else [_plain_rule(pieces, chain)]
+    return [pieces.mark_for_masquerade(), *rules] if masquerade else rules
 
 
 def _forget_target(word: int) -> list[x.Expression]:
@@ -92,61 +119,66 @@ def _forget_target(word: int) -> list[x.Expression]:
     return [x.load_constant(word, bytes(4)), x.store_priority(word)]
 
 
-def _draw(chain: CountChain, map_name: str, into: int) -> list[x.Expression]:
-    """Load the value of a random slot of the packet's group."""
+def _draw(chain: CountChain, map_name: str, word: int, into: int) -> list[x.Expression]:
+    """Load the value of a random slot of the packet's group. Uses two words."""
     return [
-        x.load_priority(0),
-        x.keep_bits(0, target.GROUP_MASK),
-        x.random_number(1, chain.count),
-        x.lookup_value(map_name, 0, into),
+        x.load_priority(word),
+        x.keep_bits(word, target.GROUP_MASK),
+        x.random_number(word + 1, chain.count),
+        x.lookup_value(map_name, word, into),
     ]
 
 
-def _plain_rule(layout: Layout, chain: CountChain) -> list[x.Expression]:
+def _plain_rule(pieces: Pieces, chain: CountChain) -> list[x.Expression]:
     return [
-        *_draw(chain, layout.endpoints.name, 2),
+        *_draw(chain, pieces.endpoints.name, 0, 2),
         *_forget_target(0),
-        x.dnat(layout.family, 2, 2 + layout.words),
+        x.dnat(pieces.family, 2, 2 + pieces.words),
     ]
 
 
-def _affine_rules(layout: Layout, chain: CountChain) -> list[list[x.Expression]]:
+def _affine_rules(pieces: Pieces, chain: CountChain) -> list[list[x.Expression]]:
     """Go to the endpoint this client had, if it still is one; else draw one and remember it.
 
-    What is remembered is the endpoint's *handle*. When an endpoint goes, its element in ``handles`` does,
-    so nobody has to look for its clients in ``affinity``: that would be work for each client.
+    What is remembered is the endpoint's *handle*, for the Service port: whichever of its addresses the
+    client uses. When an endpoint goes, its element in ``handles`` does, so nobody has to look for its
+    clients in ``affinity``: that would be work for each client.
     """
     assert chain.entry is not None
-    client_key = [*layout.frontend_key(), x.source_address(layout.family, layout.words + 2)]
-    handle = 2 * layout.words + 2  # the register after the client's key
-    endpoint = handle + 1
-    seconds = chain.affinity_seconds * 1000
-    remember = [
-        *client_key,
-        x.load_priority(handle),
-        x.update_element(layout.affinity.name, 0, handle, seconds),
+    timeout = chain.affinity_seconds * 1000
+    affinity = pieces.affinity.name
+    client = [x.load_priority(0), x.keep_bits(0, target.PORT_MASK), x.source_address(pieces.family, 1)]
+    free = 1 + pieces.words  # the first word after the client's key
+    handle = free + 2
+    endpoint = 1
+    go = [
+        x.load_priority(0),
+        x.lookup_value((pieces.local_handles if chain.local else pieces.handles).name, 0, endpoint),
+        *_forget_target(0),
+        x.dnat(pieces.family, endpoint, endpoint + pieces.words),
     ]
-    to_handle = [
-        x.load_priority(handle),
-        x.lookup_value(layout.handles.name, handle, endpoint),
-    ]
-    go = [*_forget_target(handle), x.dnat(layout.family, endpoint, endpoint + layout.words)]
+    # Into the priority and back: `nft list` aborts on an element whose value is another map's.
+    carry = [x.store_priority(handle), x.load_priority(handle)]
     remembered = [
-        *client_key,
-        x.lookup_value(layout.affinity.name, 0, 0),
-        x.store_priority(0),
-        *to_handle,
-        *remember,
+        *client,
+        x.lookup_value(affinity, 0, handle),
+        *carry,
+        x.update_element(affinity, 0, handle, timeout),  # begins its time anew
         *go,
     ]
-    # The first rule may have left a handle of long ago in place of the target.
-    key = layout.entry_key(chain.entry)
-    draw = [
-        *key,
-        x.lookup_value(layout.entry_map(chain.entry).name, 0, 0),
-        x.store_priority(0),
-        *_draw(chain, layout.choices.name, 0),
+    # The rule before may have left a handle of long ago in place of the target.
+    target_again = [
+        *pieces.entry_key(chain.entry),
+        x.lookup_value(pieces.entry_map(chain.entry).name, 0, 0),
         x.store_priority(0),
     ]
-    forget = [*client_key, x.load_priority(handle), x.delete_element(layout.affinity.name, 0, handle)]
-    return [remembered, draw, [*to_handle, *forget, *remember, *go]]
+    draw = [
+        *target_again,
+        *client,
+        *_draw(chain, pieces.choices.name, free, handle),
+        *carry,
+        # What comes last may fail, if there is no room for more clients.
+        x.delete_element(affinity, 0, handle),
+        x.update_element(affinity, 0, handle, timeout),
+    ]
+    return [remembered, draw, go]

@@ -10,17 +10,16 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 
 from clusterip.kernel.nftables import Set
-from clusterip.proxy.model import Address, ServicePort
-from clusterip.proxy.nftables.groups import Group
-from clusterip.proxy.nftables.layout import Layout
+from clusterip.proxy.model import Address, Choice, ServicePort
 from clusterip.proxy.nftables.ranges import pack_ranges
-from clusterip.proxy.nftables.sets import Entry
+from clusterip.proxy.nftables.sets import Entry, Sets
 
 ElementOf = tuple[Set, bytes, bytes]
 """Set, key, value."""
 
-Aim = Callable[[Entry, Group, bool], bytes]
-"""The target for a group reached through an entry map, masqueraded or not."""
+Aim = Callable[[Entry, bool, bool], bytes]
+"""The target for a port's cluster or local group (True: local) reached through an entry map, masqueraded
+(True) or not."""
 
 _FRONTEND = struct.Struct("!BxxxHxx")
 
@@ -31,70 +30,62 @@ def port_key(protocol: int, port: int) -> bytes:
 
 
 def port_elements(
-    layout: Layout,
-    port: ServicePort,
-    cluster: Group | None,
-    local: Group | None,
-    aim: Aim,
-    *,
-    exist: bool,
-    node_ips: Iterable[Address],
+    sets: Sets, port: ServicePort, choice: Choice, aim: Aim, node_ips: Iterable[Address]
 ) -> Iterator[ElementOf]:
     """The elements for a Service port's ClusterIP, external addresses and node port.
 
-    ``cluster`` and ``local`` are its groups, None for empty ones; ``exist``: there are endpoints somewhere.
+    ``node_ips`` are the node's primary addresses.
     """
     suffix = port_key(port.key.protocol, port.port)
-    refused = layout.dropped if exist else layout.rejected
-    internal = local if port.internal_local else cluster
+    refused = sets.dropped if choice.exist else sets.rejected
     key = port.cluster_ip + suffix
-    yield layout.cluster_ips, port.cluster_ip, b""
-    if internal is not None:
-        yield layout.entries[Entry.SERVICES], key, aim(Entry.SERVICES, internal, False)
+    yield sets.cluster_ips, port.cluster_ip, b""
+    if choice.local if port.internal_local else choice.cluster:
+        yield sets.entries[Entry.SERVICES], key, aim(Entry.SERVICES, port.internal_local, False)
     else:
         yield refused, key, b""
+    if not port.is_external:
+        return
     for address in dict.fromkeys((*port.external_ips, *port.load_balancer_ips)):
         yield from _external(
-            layout, port, address + suffix, (Entry.SERVICES, Entry.SHORTCUTS), refused, cluster, local, aim
+            sets, port, choice, address + suffix, (Entry.SERVICES, Entry.SHORTCUTS), refused, aim
         )
     if port.node_port:
         yield from _external(
-            layout,
+            sets,
             port,
+            choice,
             port_key(port.key.protocol, port.node_port),
             (Entry.NODE_PORTS, Entry.NODE_PORT_SHORTCUTS),
-            layout.dropped_node_ports if exist else layout.rejected_node_ports,
-            cluster,
-            local,
+            sets.dropped_node_ports if choice.exist else sets.rejected_node_ports,
             aim,
         )
-    yield from _firewall(layout, port, suffix, node_ips)
+    yield from _firewall(sets, port, suffix, node_ips)
 
 
 def _external(
-    layout: Layout,
+    sets: Sets,
     port: ServicePort,
+    choice: Choice,
     key: bytes,
     entries: tuple[Entry, Entry],
     refused: Set,
-    cluster: Group | None,
-    local: Group | None,
     aim: Aim,
 ) -> Iterator[ElementOf]:
     """The elements for one external address and port, or a node port."""
     entry, shortcut = entries
-    group = local if port.external_local else cluster
-    if group is not None:
+    local = port.external_local
+    if choice.local if local else choice.cluster:
         # Endpoints of other nodes must answer through this one, so that it can undo the translation.
-        yield layout.entries[entry], key, aim(entry, group, not port.external_local)
+        yield sets.entries[entry], key, aim(entry, local, not local)
     else:
         yield refused, key, b""
-    if port.external_local and cluster is not None:
-        yield layout.entries[shortcut], key, aim(shortcut, cluster, False)
+    if local and choice.cluster:
+        yield sets.entries[shortcut], key, aim(shortcut, False, False)
 
 
 def _firewall(
-    layout: Layout, port: ServicePort, suffix: bytes, node_ips: Iterable[Address]
+    sets: Sets, port: ServicePort, suffix: bytes, node_ips: Iterable[Address]
 ) -> Iterator[ElementOf]:
     if not port.source_ranges:
         return
@@ -107,5 +98,21 @@ def _firewall(
         if node_allowed and not any(own.network_address in network for network in ranges):
             # The node's own connections carry the balancer's address as source where it is a local one.
             ranges.append(own)
-        yield layout.firewalled, key, b""
-        yield layout.allowed_sources, key, pack_ranges(ranges)
+        yield sets.firewalled, key, b""
+        yield sets.allowed_sources, key, pack_ranges(ranges)
+
+
+def entries_of(port: ServicePort, *, local: bool) -> Iterator[tuple[Entry, bytes]]:
+    """Where to look for what leads to a port's cluster or local group."""
+    suffix = port_key(port.key.protocol, port.port)
+    if port.internal_local == local:
+        yield Entry.SERVICES, port.cluster_ip + suffix
+    external, node_port = (
+        (Entry.SERVICES, Entry.NODE_PORTS)
+        if port.external_local == local
+        else (Entry.SHORTCUTS, Entry.NODE_PORT_SHORTCUTS)
+    )
+    for address in (*port.external_ips, *port.load_balancer_ips):
+        yield external, address + suffix
+    if port.node_port:
+        yield node_port, port_key(port.key.protocol, port.node_port)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
+from clusterip.kernel.nftables import Set
 from clusterip.proxy.model import Destination
 from clusterip.proxy.nftables import target
 from clusterip.proxy.nftables.changes import Changes
-from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.slots import rearrange
 
 _FIRST_SIZE = 1 << 12
@@ -18,7 +18,10 @@ class Exhausted(Exception):
 
 
 class Numbers:
-    """Hands out the numbers of groups. A freed one is used again only after all others."""
+    """Hands out even numbers, each for the two groups of a Service port.
+
+    A freed one is used again only after all others.
+    """
 
     def __init__(self) -> None:
         self._used = bytearray(_FIRST_SIZE)
@@ -31,20 +34,21 @@ class Numbers:
             found = self._used.find(0)
         if found < 0:
             found = len(self._used)
-            if found >= target.MAX_GROUPS:
-                raise Exhausted(f"more than {target.MAX_GROUPS - 1} groups of endpoints")
+            if found * 2 >= target.MAX_GROUPS:
+                raise Exhausted(f"more than {target.MAX_GROUPS // 2 - 1} Service ports")
             self._grow(found)
         self._used[found] = 1
         self._next = found + 1
-        return found
+        return found * 2
 
     def reserve(self, number: int) -> None:
-        while number >= len(self._used):
+        half = number // 2
+        while half >= len(self._used):
             self._grow(len(self._used))
-        self._used[number] = 1
+        self._used[half] = 1
 
     def free(self, number: int) -> None:
-        self._used[number] = 0
+        self._used[number // 2] = 0
 
     def _grow(self, by: int) -> None:
         self._used += bytes(by)
@@ -71,63 +75,42 @@ class Handles:
 
 
 class Group:
-    """The endpoints of a Service port under one policy."""
+    """The endpoints of a Service port under one policy, in slots 0 to N - 1."""
 
-    __slots__ = ("handles", "number", "slots")
+    __slots__ = ("number", "slots")
 
-    def __init__(self, number: int, *, sticky: bool) -> None:
+    def __init__(self, number: int, slots: list[Destination] | None = None) -> None:
         self.number = number
-        self.slots: list[Destination] = []
-        self.handles: dict[Destination, int] | None = {} if sticky else None
-
-    def __len__(self) -> int:
-        return len(self.slots)
+        self.slots = slots if slots is not None else []
 
     def update(
-        self, wanted: Collection[Destination], layout: Layout, handles: Handles, changes: Changes
+        self,
+        wanted: Collection[Destination],
+        changes: Changes,
+        set_: Set,
+        value_of: Callable[[Destination], bytes],
     ) -> None:
-        """Make the group hold these endpoints."""
-        moved = rearrange(self.slots, wanted)
-        if not moved:
+        """Make the group hold these endpoints. ``set_`` has its slots, with values from ``value_of``."""
+        if not self.slots and not changes.recording:
+            self.slots = list(wanted)
             return
-        if self.handles is None:
-            for slot, old, new in moved:
-                changes.put(layout.endpoints, self._key(slot), old, new)
-            return
-        before = dict(self.handles)
-        present = set(self.slots)
-        for destination in present:
-            if destination not in before:
-                handle = self.handles[destination] = handles.take()
-                changes.put(layout.handles, target.number(handle), None, destination)
-        for slot, old, new in moved:
+        for slot, old, new in rearrange(self.slots, wanted):
             changes.put(
-                layout.choices,
+                set_,
                 self._key(slot),
-                None if old is None else target.number(before[old]),
-                None if new is None else target.number(self.handles[new]),
+                None if old is None else value_of(old),
+                None if new is None else value_of(new),
             )
-        for destination, handle in before.items():
-            if destination not in present:
-                del self.handles[destination]
-                changes.put(layout.handles, target.number(handle), destination, None)
 
-    def endpoint_elements(self) -> Iterator[tuple[bytes, bytes]]:
-        """Its elements of ``endpoints``."""
-        if self.handles is None:
-            for slot, destination in enumerate(self.slots):
-                yield self._key(slot), destination
-
-    def choice_elements(self) -> Iterator[tuple[bytes, bytes]]:
-        """Its elements of ``choices``."""
-        if self.handles is not None:
-            for slot, destination in enumerate(self.slots):
-                yield self._key(slot), target.number(self.handles[destination])
-
-    def handle_elements(self) -> Iterator[tuple[bytes, bytes]]:
-        """Its elements of ``handles``."""
-        for destination, handle in (self.handles or {}).items():
-            yield target.number(handle), destination
+    def elements(self, value_of: Callable[[Destination], bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """The elements of its slots."""
+        for slot, destination in enumerate(self.slots):
+            yield self._key(slot), value_of(destination)
 
     def _key(self, slot: int) -> bytes:
         return target.number(self.number) + target.number(slot)
+
+
+def plainly(destination: Destination) -> bytes:
+    """What a slot holds without session affinity: the endpoint itself."""
+    return destination

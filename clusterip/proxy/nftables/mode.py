@@ -7,7 +7,7 @@ from clusterip.kernel.nftables import Batch, Family, Nftables, NftablesError, Ta
 from clusterip.kernel.nftables.connection import supported
 from clusterip.proxy.backend import BackendError, BackendOptions, Mode
 from clusterip.proxy.nftables.backend import NftablesBackend
-from clusterip.proxy.nftables.layout import TABLE_NAME
+from clusterip.proxy.nftables.pieces import TABLE_NAME
 
 _NO_NFTABLES = (
     "this kernel has no nftables, or it may not be used: it takes CONFIG_NF_TABLES (modprobe nf_tables)"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from clusterip.kernel.nftables import Family, Set
+from clusterip.kernel.nftables import Family, Set, Table
 from clusterip.kernel.nftables import expressions as x
 from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables import target
 from clusterip.proxy.nftables.sets import Entry, Sets
+
+TABLE_NAME = "clusterip"
 
 
 class Pieces(Sets):
@@ -22,6 +24,7 @@ class Pieces(Sets):
         )
         self.knows_pods = bool(self.pods.cidrs or self.pods.bridge or self.pods.interface_prefix)
         """Whether Pods can be told from others."""
+        self.table = Table(family, TABLE_NAME)
         self.masquerade_mark = 1 << options.masquerade_bit
 
     def entry_map(self, entry: Entry) -> Set:

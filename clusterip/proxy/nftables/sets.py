@@ -17,7 +17,7 @@ from clusterip.kernel.nftables import (
     SetFlag,
 )
 
-_AFFINITY_SIZE = 131_072
+_AFFINITY_SIZE = 1 << 20
 
 
 class Entry(Enum):
@@ -58,11 +58,12 @@ class Sets:
         self.dropped_node_ports = Set("dropped-node-ports", node_port)
         # (group, slot) -> endpoint.
         self.endpoints = Set("endpoints", (CLASSID, MARK), (address, INET_SERVICE))
-        # With session affinity: (group, slot) -> handle -> endpoint; (address, client) -> handle.
+        # With session affinity: (group, slot) -> handle -> endpoint, by policy; (port, client) -> handle.
         self.choices = Set("choices", (CLASSID, MARK), (CLASSID,))
         self.handles = Set("handles", (CLASSID,), (address, INET_SERVICE))
+        self.local_handles = Set("local-handles", (CLASSID,), (address, INET_SERVICE))
         self.affinity = Set(
-            "affinity", (*frontend, address), (CLASSID,), SetFlag.TIMEOUT | SetFlag.EVAL, size=_AFFINITY_SIZE
+            "affinity", (CLASSID, address), (CLASSID,), SetFlag.TIMEOUT | SetFlag.EVAL, size=_AFFINITY_SIZE
         )
         # Target -> count chain.
         self.dispatch = Set("dispatch", (CLASSID,), (VERDICT,))
@@ -77,15 +78,18 @@ class Sets:
         self.allowed_sources = Set("allowed-sources", (*frontend, address), flags=SetFlag.INTERVAL)
 
     @property
+    def slot_sets(self) -> tuple[Set, ...]:
+        """The maps that have endpoints, in the order in which to add to them."""
+        return (self.handles, self.local_handles, self.choices, self.endpoints)
+
+    @property
     def changing_sets(self) -> tuple[Set, ...]:
         """The sets and maps whose elements follow Services and endpoints, all of plain values.
 
         In an order in which a map comes after those that its values point into.
         """
         return (
-            self.endpoints,
-            self.handles,
-            self.choices,
+            *self.slot_sets,
             *self.entries.values(),
             self.rejected,
             self.dropped,

@@ -2,90 +2,72 @@
 
 from __future__ import annotations
 
+import errno
+from enum import Enum
+
+from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import Nftables, Set
 from clusterip.kernel.nftables.batch import Element, Verdict
-from clusterip.proxy.model import Destination
-from clusterip.proxy.nftables import counts, target
+from clusterip.proxy.nftables import counts
+from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.layout import Layout
-from clusterip.proxy.nftables.sets import Entry
 
 Elements = dict[bytes, bytes]
+
+
+class Condition(Enum):
+    """How much of the constant part of a table is there."""
+
+    ABSENT = "there is no table"
+    FOREIGN = "its sets are not ours"
+    DAMAGED = "its rules are not ours, or not all"
+    WHOLE = "it is as it should be"
 
 
 class Snapshot:
     """The elements of a table, by set."""
 
-    def __init__(self, layout: Layout, *, exists: bool) -> None:
-        self.exists = exists
-        """Whether there is a table with this very layout, as far as it is constant."""
+    def __init__(self, layout: Layout, condition: Condition) -> None:
+        self.condition = condition
         self.sets: dict[Set, Elements] = {set_: {} for set_ in layout.changing_sets}
         self.ranges: dict[Set, list[Element]] = {set_: [] for set_ in layout.range_sets}
         self.dispatch: list[tuple[bytes, str]] = []
-        self._layout = layout
-        self._groups: dict[int, dict[int, Destination]] | None = None
+        self.chains: set[str] = set()
+        """All chains there are."""
+        self.orphans: list[CountChain] = []
+        """Whole count chains that nothing leads to."""
 
     @property
-    def size(self) -> int:
-        return sum(len(elements) for elements in self.sets.values())
-
-    def group_of(self, entry: Entry, key: bytes) -> int | None:
-        """The group that connections to ``key`` are sent to."""
-        found = self.sets[self._layout.entries[entry]].get(key)
-        return None if found is None else target.group_of(found)
-
-    def slots(self, group: int) -> list[Destination]:
-        """The endpoints of a group without session affinity, as far as its slots are without a gap."""
-        return self._in_order(self._by_group().get(group, {}))
-
-    def choices(self, group: int) -> list[tuple[Destination, int]]:
-        """The endpoints of a group with session affinity, and their handles."""
-        elements = self.sets[self._layout.choices]
-        handles = self.sets[self._layout.handles]
-        found: list[tuple[Destination, int]] = []
-        while handle := elements.get(target.number(group) + target.number(len(found))):
-            destination = handles.get(handle)
-            if destination is None:
-                break
-            found.append((destination, target.from_number(handle)))
-        return found
-
-    def groups(self) -> set[int]:
-        """All groups that have slots."""
-        choices = self.sets[self._layout.choices]
-        return set(self._by_group()) | {target.from_number(key[:4]) for key in choices}
-
-    def handles(self) -> list[int]:
-        return [target.from_number(key) for key in self.sets[self._layout.handles]]
-
-    def _by_group(self) -> dict[int, dict[int, Destination]]:
-        if self._groups is None:
-            self._groups = {}
-            for key, destination in self.sets[self._layout.endpoints].items():
-                group, slot = target.from_number(key[:4]), target.from_number(key[4:])
-                self._groups.setdefault(group, {})[slot] = destination
-        return self._groups
-
-    @staticmethod
-    def _in_order(slots: dict[int, Destination]) -> list[Destination]:
-        found: list[Destination] = []
-        while (destination := slots.get(len(found))) is not None:
-            found.append(destination)
-        return found
+    def linked(self) -> set[str]:
+        """The chains that ``dispatch`` leads to."""
+        return {name for _, name in self.dispatch}
 
 
 def read(nftables: Nftables, layout: Layout) -> Snapshot:
     """Read the table. Raises NetlinkError."""
-    if nftables.table_comment(layout.table) != layout.table.comment:
-        return Snapshot(layout, exists=False)
-    dispatch = [
+    comment = nftables.table_comment(layout.table)
+    if comment is None:
+        return Snapshot(layout, Condition.ABSENT)
+    if comment != layout.table.comment:
+        return Snapshot(layout, Condition.FOREIGN)
+    try:
+        return _read(nftables, layout)
+    except NetlinkError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return Snapshot(layout, Condition.FOREIGN)  # a set of it was deleted
+
+
+def _read(nftables: Nftables, layout: Layout) -> Snapshot:
+    snapshot = Snapshot(layout, Condition.WHOLE)
+    snapshot.chains = set(nftables.chains(layout.table))
+    snapshot.dispatch = [
         (element.key, element.data.chain)
         for element in nftables.elements(layout.table, layout.dispatch)
         if isinstance(element.data, Verdict)
     ]
-    if not _is_whole(nftables, layout, {name for _, name in dispatch}):
-        return Snapshot(layout, exists=False)
-    snapshot = Snapshot(layout, exists=True)
-    snapshot.dispatch = dispatch
+    if not _is_whole(nftables, layout, snapshot):
+        snapshot.condition = Condition.DAMAGED
     for set_, elements in snapshot.sets.items():
         for element in nftables.elements(layout.table, set_):
             assert isinstance(element.data, bytes)
@@ -95,14 +77,28 @@ def read(nftables: Nftables, layout: Layout) -> Snapshot:
     return snapshot
 
 
-def _is_whole(nftables: Nftables, layout: Layout, dispatched: set[str]) -> bool:
+def _is_whole(nftables: Nftables, layout: Layout, found: Snapshot) -> bool:
     """Whether all chains have all their rules: somebody may have flushed or deleted some."""
-    wanted = layout.rules_per_chain()
-    for name in nftables.chains(layout.table):
-        chain = counts.parse_name(name)
-        if chain is not None:
-            if name not in dispatched:
-                return False
-            wanted.update(counts.rules_per_chain(layout, chain))
     counted = nftables.rules_per_chain(layout.table)
-    return all(counted.get(name, 0) == count for name, count in wanted.items())
+    wanted = layout.rules_per_chain()
+    orphans: dict[CountChain, None] = {}
+    for name in found.chains:
+        if name in wanted:
+            continue
+        chain = counts.parse_name(name)
+        if chain is None:
+            return False
+        if name in found.linked:
+            wanted[name] = counts.rules_per_chain(layout, chain)[name]
+        else:
+            orphans[chain] = None
+    for chain in orphans:
+        rules = counts.rules_per_chain(layout, chain)
+        if rules.keys() & found.linked or any(counted.get(name, 0) != rules[name] for name in rules):
+            return False
+    found.orphans = list(orphans)
+    if set(nftables.elements(layout.table, layout.pod_cidrs)) != set(layout.pod_ranges):
+        return False
+    return wanted.keys() <= found.chains and all(
+        counted.get(name, 0) == count for name, count in wanted.items()
+    )

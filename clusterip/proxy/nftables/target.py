@@ -1,8 +1,9 @@
 """Targets: the 32-bit values by which the table's maps speak of groups of endpoints.
 
 A *group* is a set of endpoints that share traffic evenly: those of a Service port under one traffic
-policy. A target names a group, the number of its endpoints (as the index of a :class:`~.counts.CountChain`)
-and whether to masquerade::
+policy. Every Service port has two numbers for groups, an even one for ``Cluster`` policy and the next one
+for ``Local``; the even one also stands for the port itself. A target names a group, the number of its
+endpoints (as the index of a :class:`~.counts.CountChain`) and whether to masquerade::
 
      31          30 ........ 20  19 ......... 0
     masquerade      count chain      group
@@ -16,6 +17,8 @@ import struct
 
 MASQUERADE = 1 << 31
 GROUP_MASK = (1 << 20) - 1
+PORT_MASK = GROUP_MASK & ~1
+"""What the two groups of a Service port have in common."""
 CHAIN_MASK = 0xFFF00000
 CHAIN_SHIFT = 20
 MAX_CHAINS = 1 << 11

@@ -28,7 +28,7 @@ SECOND4, SECOND6 = "192.0.2.2", "2001:db8::2"
 """More addresses of the node."""
 POD_CIDRS = ("10.244.0.0/16", "fd00:244::/32")
 PORT = 8080
-SECONDS = 3.0
+SECONDS = 10.0
 
 _NO_LIMIT_ON_REFUSALS = {
     "net.ipv4.icmp_ratelimit": 0,
@@ -194,6 +194,43 @@ class Network:
         for name in namespaces.names():
             if name.startswith(f"{self._prefix}-"):
                 namespaces.delete_named(name)
+
+
+class Connection:
+    """A TCP connection to a Pod's server."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+
+    @classmethod
+    async def open(cls, source: Path, address: str, port: int) -> Connection:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        client = namespaces.open_socket(source, family, socket.SOCK_STREAM)
+        client.setblocking(False)
+        connection = cls(client)
+        async with asyncio.timeout(SECONDS):
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(client, (address, port))
+            await loop.sock_recv(client, 200)
+        return connection
+
+    async def ask(self) -> tuple[str, str]:
+        """Who is at the other end, and as whom it sees us."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(SECONDS):
+            await loop.sock_sendall(self._client, b"?")
+            answer = await loop.sock_recv(self._client, 200)
+        name, _, peer = answer.decode().partition(" ")
+        return name, peer
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """The client's own address and port."""
+        address, port = self._client.getsockname()[:2]
+        return address, port
+
+    def close(self) -> None:
+        self._client.close()
 
 
 async def ask(

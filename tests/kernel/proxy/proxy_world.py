@@ -11,6 +11,7 @@ from clusterip.proxy import modes, wire
 from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables import snapshot, target
 from clusterip.proxy.nftables.backend import NftablesBackend, Statistics
+from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 from tests.support.proxy_objects import NODE
@@ -88,7 +89,7 @@ class World:
         """What the kernel has, with groups, handles and chains given by what they lead to."""
         found: Contents = {}
         for family, plane in self.nftables.planes.items():
-            found[family.name] = readable(snapshot.read(self.nftables.nftables, plane.layout))
+            found[family.name] = readable(snapshot.read(self.nftables.nftables, plane.layout), plane.layout)
         return found
 
     def stop(self) -> None:
@@ -102,32 +103,33 @@ class World:
             self.stop()
 
 
-def readable(found: snapshot.Snapshot) -> dict[str, object]:
+def readable(found: snapshot.Snapshot, layout: Layout) -> dict[str, object]:
     """Two snapshots are equal in this form if they send the same connections to the same endpoints."""
-    layout = found._layout
     chains = dict(found.dispatch)
+    slots: dict[int, list[tuple[int, bytes]]] = {}
+    for set_ in (layout.endpoints, layout.choices):
+        for key, value in found.sets[set_].items():
+            slots.setdefault(target.from_number(key[:4]), []).append((target.from_number(key[4:]), value))
+
+    def endpoints(group: int) -> tuple[object, ...]:
+        held = sorted(slots.get(group, []))
+        assert [slot for slot, _ in held] == list(range(len(held))), "slots have gaps"
+        handles = found.sets[layout.local_handles if group & 1 else layout.handles]
+        return tuple(sorted(handles.get(value, value) for _, value in held))
 
     def meaning(value: bytes) -> object:
-        number = target.group_of(value)
         key = target.number(target.from_number(value) & target.CHAIN_MASK)
-        chain = chains.get(key)
-        slots = found.slots(number)
-        choices = [backend for backend, _ in found.choices(number)]
-        return chain, frozenset(slots), frozenset(choices), len(slots) + len(choices)
+        return chains.get(key), endpoints(target.group_of(value))
 
     contents: dict[str, object] = {
         entry.value: {key: meaning(value) for key, value in found.sets[set_].items()}
         for entry, set_ in layout.entries.items()
     }
-    entries = {id(set_) for set_ in layout.entries.values()}
     for set_, elements in found.sets.items():
-        if id(set_) in entries:
-            continue
-        if set_ in (layout.endpoints, layout.handles):
-            contents[set_.name] = sorted(elements.values())
-        elif set_ is layout.choices:
-            contents[set_.name] = len(elements)
-        else:
+        if set_ in layout.slot_sets:
+            by_value = (layout.endpoints, layout.handles, layout.local_handles)
+            contents[set_.name] = sorted(elements.values()) if set_ in by_value else len(elements)
+        elif set_.name not in contents:
             contents[set_.name] = elements
     for set_, ranges in found.ranges.items():
         contents[set_.name] = sorted(ranges, key=lambda element: (element.key, element.key_end))

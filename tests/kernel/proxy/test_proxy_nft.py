@@ -49,10 +49,10 @@ async def test_elements_read_like_what_they_are(namespace: Path) -> None:
     world = await started(namespace)
     await world.apply(service(), slice_of("web", endpoint("10.244.1.2")))
     services = nft(namespace, "get", "element", "ip", "clusterip", "services", "{ 10.96.0.10 . tcp . 80 }")
-    assert "10.96.0.10 . tcp . 80 : 10:1" in services
+    assert "10.96.0.10 . tcp . 80 : 10:2" in services
     dispatch = nft(namespace, "list", "map", "ip", "clusterip", "dispatch")
     assert "10:0 : goto pick.1" in dispatch
     assert "8010:0 : goto pick.1.masquerade" in dispatch
     endpoints = nft(namespace, "list", "map", "ip", "clusterip", "endpoints")
-    assert "0:1 . 0x00000000 : 10.244.1.2 . 8080" in endpoints
+    assert "0:2 . 0x00000000 : 10.244.1.2 . 8080" in endpoints
     world.close()

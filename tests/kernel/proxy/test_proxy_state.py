@@ -14,9 +14,7 @@ from proxy_network import Network, ask
 from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
-from clusterip.kernel.nftables import Batch
 from clusterip.proxy import modes
-from clusterip.proxy.nftables import snapshot
 from tests.support.proxy_objects import NODE, endpoint, service, slice_of
 
 SECONDS = 10.0
@@ -186,24 +184,6 @@ async def test_others_tables_and_our_own_changes_do_not_wake_it(namespace: Path)
     await world.apply(*some_objects())
     await asyncio.sleep(0.1)
     assert world.sync.repairs == 0
-    world.close()
-
-
-async def test_a_batch_that_cannot_be_done_is_repaired(namespace: Path) -> None:
-    world = await started(namespace)
-    await world.apply(*some_objects())
-    plane = next(iter(world.nftables.planes.values()))
-    batch = Batch()
-    batch.delete_elements(plane.layout.table, plane.layout.cluster_ips, [b"\x0a\x60\x00\x0c"])
-    world.nftables.nftables.commit(batch)  # behind its back, and without an event: it is our own socket
-    gone = next(item for item in world.objects if item.metadata.name == "c")
-    world.sync.tracker.service_changed(gone, None)  # type: ignore[arg-type]
-    world.sync.flush()
-    await until(lambda: "delete element 10.96.0.12 of cluster-ips" in world.sync.failing)
-    await until(lambda: not world.sync.failing)
-    found = snapshot.read(world.nftables.nftables, plane.layout)
-    assert b"\x0a\x60\x00\x0c" not in found.sets[plane.layout.cluster_ips]
-    assert b"\x0a\x60\x00\x0b" in found.sets[plane.layout.cluster_ips]
     world.close()
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxy_network import NODE4, NODE6, POD_CIDRS, ask
+from proxy_network import NODE4, NODE6, POD_CIDRS, Connection, ask
 from proxy_network import Network as TestNetwork
 from proxy_world import Thing, World
 
@@ -46,19 +46,31 @@ class Bed:
 
     async def start(self, *, zone: str = "", **options: object) -> None:
         """Start the proxy. ``options`` are fields of ``BackendOptions``; ``zone`` is the node's."""
+        self._zone, self._options = zone, options
         with namespaces.enter(self.network.node):
             conntrack = Conntrack()
         for family in Family:
             conntrack.forget_all(family)
         conntrack.close()
+        await self._run(())
+
+    async def restart(self, *changed: Thing) -> None:
+        """End the proxy, rules left alone, and start one that is told of ``changed`` objects first."""
+        new = {(type(obj), obj.metadata.name): obj for obj in changed}
+        objects = [new.get((type(obj), obj.metadata.name), obj) for obj in self.world.objects]
+        self.world.close()
+        await self._run(objects)
+
+    async def _run(self, objects: Sequence[Thing]) -> None:
         self.world = World(
             self.network.node,
-            BackendOptions(**{"pods": PODS} | options),  # type: ignore[arg-type]
+            BackendOptions(**{"pods": PODS} | self._options),  # type: ignore[arg-type]
             self.mode,
         )
-        self.world.sync.tracker.zone = zone
+        self.world.sync.tracker.zone = self._zone
         self._tell_node()
         self._tell_cidrs()
+        self.world.learn(*objects)
         await self.world.start()
 
     async def set_node(self, *node_ports: str) -> None:
@@ -100,6 +112,10 @@ class Bed:
         return await ask(
             self.namespace(client), address, port, udp=self.udp, source_port=source_port, seconds=seconds
         )
+
+    async def connect(self, client: str, address: str, port: int) -> Connection:
+        """A TCP connection that stays open."""
+        return await Connection.open(self.namespace(client), address, port)
 
     async def ask_often(self, client: str, address: str, port: int = 80, times: int = 20) -> Counter[str]:
         """Who answered how many of so many connections."""
