@@ -17,6 +17,7 @@ from clusterip.objects.core.node import NODES
 from clusterip.objects.core.references import ObjectReference
 from clusterip.process import Fatal, log
 from clusterip.process.filewatch import FileWatch
+from clusterip.process.memory import give_back
 from clusterip.proxy import metrics, modes, sysctls, wire
 from clusterip.proxy.backend import BackendError, BackendOptions
 from clusterip.proxy.cleanup import clean_up, clean_up_kube_proxy
@@ -124,8 +125,13 @@ class _Process:
         await sync.synced.wait()
         if any(each.missing for each in refused):
             self._set_sysctls()  # our rules have brought in connection tracking
+        give_back()
+        # What another mode of ours left is in the way. Of iptables that cannot be said without being asked:
+        # the chains of a kube-proxy that still runs have the same names.
+        own = [mode.name for mode in modes.others(self._config.mode) if mode.name != "iptables"]
+        await asyncio.to_thread(clean_up, own)
         if self._options.cleanup_kube_proxy:
-            await asyncio.to_thread(clean_up_kube_proxy)
+            await asyncio.to_thread(clean_up_kube_proxy, self._config.mode)
 
     def _set_sysctls(self) -> list[sysctls.Refused]:
         refused = sysctls.apply(self._config.conntrack)

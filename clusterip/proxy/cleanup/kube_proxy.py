@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 from clusterip.kernel import genetlink
+from clusterip.kernel.iptables import IptablesError
 from clusterip.kernel.nftables import Batch, Family, Nftables, NftablesError, Table
 from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.process import log
@@ -44,22 +45,27 @@ _SETS = (
 )
 
 
-def clean_up_kube_proxy() -> bool:
-    """Remove all of it, each part as well as can be; whether all that was there is gone."""
-    parts: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
-        ("nftables", _nftables),
-        ("iptables", iptables.remove),
-        ("IPVS", _ipvs),
-        ("ipset", _sets),
-    )
+def clean_up_kube_proxy(mode: str = "") -> bool:
+    """Remove all of it, each part as well as can be; whether all that was there is gone.
+
+    In our own ``iptables`` mode the chains have kube-proxy's names, and what it left there is ours by now.
+    """
+    parts: dict[str, Callable[[], Iterator[str]]] = {
+        "nftables": _nftables,
+        "iptables": iptables.remove,
+        "IPVS": _ipvs,
+        "ipset": _sets,
+    }
+    if mode == "iptables":
+        del parts["iptables"]
     complete = True
     found = False
-    for name, remove in parts:
+    for name, remove in parts.items():
         try:
             for removed in remove():
                 found = True
                 _log.info("removed what kube-proxy left", what=removed)
-        except (OSError, NftablesError, iptables.IptablesError) as error:
+        except (OSError, NftablesError, IptablesError) as error:
             complete = False
             _log.error("cannot remove what kube-proxy left", where=name, reason=str(error))
     if complete and not found:

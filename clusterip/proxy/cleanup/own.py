@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from clusterip.process import Fatal, log
 from clusterip.proxy import modes
 from clusterip.proxy.backend import BackendError
@@ -9,10 +11,10 @@ from clusterip.proxy.backend import BackendError
 _log = log.get("proxy")
 
 
-def clean_up() -> None:
-    """Remove the rules of all data planes. Raises Fatal."""
+def clean_up(names: Iterable[str] = modes.NAMES) -> None:
+    """Remove the rules of these data planes. Raises Fatal."""
     try:
-        for name in modes.NAMES:
+        for name in names:
             for removed in modes.get(name).clean_up():
                 _log.info("removed rules", rules=removed)
     except BackendError as error:

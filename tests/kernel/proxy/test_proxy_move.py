@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ from proxy_network import NODE4, ask
 from proxy_process import SERVICES, SLICES, Node, until, web, web_slice
 
 from clusterip.kernel import namespaces
+from clusterip.kernel.iptables import parse
 from clusterip.kernel.rtnetlink import RouteSocket
-from clusterip.proxy.cleanup.iptables import removals
+from clusterip.proxy.cleanup.iptables import removal
 
 FOREIGN = "10.9.9.9"
 
@@ -177,6 +179,29 @@ async def test_connections_stay_through_the_move(node: Node, load: Callable[[Nod
     assert (await ask(network.outside, "10.96.0.10", 80))[0] == "here-1"
 
 
+async def test_from_one_mode_of_ours_to_another(serving: Node) -> None:
+    made = Conversation(serving.network.pods["here-1"].namespace, serving.network.outside)
+    port = {"name": "more", "port": 81, "targetPort": 9090}
+    both = {"ports": [{"name": "web", "port": 80, "targetPort": 8080}, port]}
+    current = serving.request("GET", f"{SERVICES}/web")
+    serving.request("PUT", f"{SERVICES}/web", current | {"spec": current["spec"] | both})
+    endpoints = serving.request("GET", f"{SLICES}/web-1")
+    ports = [{"name": "web", "port": 8080}, {"name": "more", "port": 9090}]
+    serving.request("PUT", f"{SLICES}/web-1", endpoints | {"ports": ports})
+    await until(lambda: "9090" in serving.run("nft", "list", "map", "ip", "clusterip", "endpoints"))
+    await made.open("10.96.0.10", 81, ("10.244.1.2", 9090))
+    serving.stop_proxy(signal.SIGTERM)
+    await serving.start_proxy("--proxy-mode=iptables")
+    await until(lambda: "table ip clusterip" not in serving.run("nft", "list", "tables"))
+    assert "KUBE-SERVICES" in rules(serving)
+    await made.exchange(b"through iptables")
+    serving.stop_proxy(signal.SIGTERM)
+    await serving.start_proxy("--cleanup-kube-proxy")
+    await until(lambda: "KUBE-" not in rules(serving).replace("KUBE-FIREWALL", ""), serving.log.read_text)
+    await made.exchange(b"through nftables again")
+    made.close()
+
+
 async def test_both_are_removed_at_the_end(serving: Node) -> None:
     serving.stop_proxy(15)
     load_nftables(serving, "10.244.1.2")
@@ -195,17 +220,15 @@ async def test_the_interface_of_ipvs_goes(node: Node) -> None:
 
 
 def test_only_what_is_kube_proxys_is_removed() -> None:
-    saved = IPTABLES.format(pod="10.244.1.2", foreign=FOREIGN)
-    found = {table: (chains, commands) for table, chains, commands in removals(saved)}
-    assert set(found) == {"nat", "filter", "mangle"}
-    chains, commands = found["filter"]
+    tables = parse(IPTABLES.format(pod="10.244.1.2", foreign=FOREIGN))
+    chains, commands = removal("filter", tables["filter"])
     assert chains == ["KUBE-FORWARD", "KUBE-EXTERNAL-SERVICES"]
     assert commands == (
         "*filter\n:KUBE-FORWARD - [0:0]\n:KUBE-EXTERNAL-SERVICES - [0:0]\n"
-        "-D INPUT -m conntrack --ctstate NEW -m comment --comment"
-        ' "service portals" -j KUBE-EXTERNAL-SERVICES\n'
+        '-D INPUT -m conntrack --ctstate NEW -m comment --comment "service portals"'
+        " -j KUBE-EXTERNAL-SERVICES\n"
         '-D FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD\n'
         "-X KUBE-FORWARD\n-X KUBE-EXTERNAL-SERVICES\nCOMMIT\n"
     )
-    assert found["mangle"][0] == ["KUBE-PROXY-CANARY"]
-    assert list(removals("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n")) == []
+    assert removal("mangle", tables["mangle"])[0] == ["KUBE-PROXY-CANARY"]
+    assert len(removal("nat", tables["nat"])[0]) == 6
