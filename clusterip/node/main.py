@@ -17,6 +17,7 @@ from clusterip.node.images.store import ImageStore
 from clusterip.node.layout import NodeDirectory
 from clusterip.node.lease import renew_for_ever
 from clusterip.node.network.bridge import ensure_bridge
+from clusterip.node.network.hostports import HostPorts
 from clusterip.node.network.ipam import AddressPools
 from clusterip.node.network.routes import Peer, RouteKeeper
 from clusterip.node.options import Options
@@ -105,6 +106,7 @@ class _Agent:
                 resolv_conf=options.resolv_conf,
                 mtu=options.mtu,
             ),
+            host_ports=HostPorts(),
             hidden=options.hidden_dirs,
         )
         self._manager = PodManager(self._context, self._pods)

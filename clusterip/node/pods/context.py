@@ -10,6 +10,7 @@ from clusterip.client.events import EventRecorder, reference
 from clusterip.client.rest import Client
 from clusterip.node.images.store import ImageStore
 from clusterip.node.layout import NodeDirectory
+from clusterip.node.network.hostports import HostPorts
 from clusterip.node.network.ipam import AddressPools
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.puller import ImagePuller
@@ -38,6 +39,7 @@ class NodeContext:
     inotify: Inotify
     pools: AddressPools
     sandboxes: Settings
+    host_ports: HostPorts
     hidden: list[Path]
 
     def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from clusterip.kernel.netlink import NetlinkError
+from clusterip.kernel.nftables import NftablesError
 from clusterip.node.layout import PodDirectory
 from clusterip.node.network.ipam import Exhausted
 from clusterip.node.pods import starter, volumes
@@ -55,11 +57,20 @@ class Home:
                 self.sandbox = sandboxes.create(
                     pod, self.directory, self._context.pools, self._context.sandboxes
                 )
-            except (OSError, Exhausted) as error:
+                self._open_host_ports(self.sandbox)
+            except (OSError, Exhausted, NftablesError, NetlinkError) as error:
                 message = f"Failed to create pod sandbox: {error}"
                 self._context.event(pod, "Warning", "FailedCreatePodSandBox", message)
                 raise starter.StartFailed("ContainerCreating", message) from error
         return self.sandbox
+
+    def _open_host_ports(self, sandbox: Sandbox) -> None:
+        record = sandbox.record
+        try:
+            self._context.host_ports.add(self.directory.uid, record.host_ports, record.addresses)
+        except (NftablesError, NetlinkError):
+            self.release()  # the next attempt starts afresh
+            raise
 
     async def fill_volumes(self, pod: Pod, *, needed: bool) -> dict[str, Path]:
         """Have the Pod's volumes, by name; nothing is done (and none returned) unless they are ``needed``
@@ -87,5 +98,6 @@ class Home:
     def release(self) -> None:
         """Give back the network; the addresses are remembered."""
         self._last_addresses = self.addresses
+        self._context.host_ports.remove(self.directory.uid)
         sandboxes.delete(self.directory, self._context.pools)
         self.sandbox = None

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from clusterip.client.informer import Informer
+from clusterip.kernel.netlink import NetlinkError
+from clusterip.kernel.nftables import NftablesError
 from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods.context import NodeContext
@@ -48,6 +50,7 @@ class PodManager:
     async def run(self) -> None:
         """Look after the node's Pods for ever. Cancelled, it leaves them running."""
         self._reserve_addresses()
+        self._restore_host_ports()
         self._remove_runtime_leftovers()
         await self._pods.synced.wait()
         try:
@@ -109,6 +112,17 @@ class PodManager:
                 continue
             self._context.pools.reserve(ip_address(address) for address in record.addresses)
 
+    def _restore_host_ports(self) -> None:
+        found = {}
+        for directory in self._context.directory.pods():
+            sandbox = sandboxes.load(directory)
+            if sandbox is not None:
+                found[directory.uid] = sandbox.record.host_ports, sandbox.addresses
+        try:
+            self._context.host_ports.restore(found)
+        except (NftablesError, NetlinkError) as error:
+            _log.error("hostPorts of earlier pods not set up", error=str(error))
+
     async def _remove_orphans(self) -> None:
         """Remove Pods that were deleted while no agent ran."""
         known = {pod.metadata.uid for pod in self._pods.objects.values()}
@@ -145,6 +159,7 @@ class PodManager:
                 if not await deadline.wait_for(container):
                     container.kill(signal.SIGKILL)
                     await container.exited
+        self._context.host_ports.remove(directory.uid)
         sandboxes.delete(directory, self._context.pools)
         await asyncio.to_thread(remove_files, directory)
 

@@ -16,6 +16,7 @@ from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.node.files import write_atomic
 from clusterip.node.layout import PodDirectory
 from clusterip.node.network.bridge import BRIDGE, link_address
+from clusterip.node.network.hostports import HostPort, host_ports_of
 from clusterip.node.network.ipam import Address, AddressPools, gateway_of
 from clusterip.node.sandbox import namespaces
 from clusterip.node.sandbox.dns import read_host, resolver_for
@@ -27,7 +28,8 @@ from clusterip.objects.core.pod import Pod
 class Record(msgspec.Struct):
     """``sandbox.json``. ``network`` is the name of the network namespace, "" for the node's own.
 
-    ``grace_seconds`` is what the Pod's containers get to end, should nobody be left to ask.
+    ``host_ports`` are the node's ports that lead here. ``grace_seconds`` is what the Pod's containers get to
+    end, should nobody be left to ask.
     """
 
     network: str
@@ -36,6 +38,7 @@ class Record(msgspec.Struct):
     hostname: str
     created_at: str
     grace_seconds: int = 30
+    host_ports: list[HostPort] = []
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
         hostname=kernel_hostname(pod, settings.cluster_domain, settings.node_name),
         created_at=times.now_micro(),
         grace_seconds=30 if grace is None else grace,
+        host_ports=host_ports_of(pod),
     )
     uts, ipc = directory.namespace("uts"), directory.namespace("ipc")
     namespaces.create(record.network, uts, ipc, record.hostname)

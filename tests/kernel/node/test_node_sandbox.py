@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,43 +15,9 @@ from clusterip.node.network.bridge import BRIDGE, ensure_bridge
 from clusterip.node.network.ipam import AddressPools
 from clusterip.node.network.routes import ROUTE_PROTOCOL, Peer, RouteKeeper
 from clusterip.node.sandbox import sandbox as sandboxes
-from clusterip.node.sandbox.sandbox import Sandbox, Settings
+from clusterip.node.sandbox.sandbox import Sandbox
 from clusterip.objects import codec
-from clusterip.objects.core.pod import Pod
-
-NETWORKS = [ip_network("10.244.7.0/24"), ip_network("fd00:7::/64")]
-SETTINGS = Settings(node_name="node-a", cluster_dns=("10.96.0.10",))
-
-
-@pytest.fixture
-def machine() -> Iterator[Path]:
-    """A machine's network, which the test is in."""
-    name = f"ct-sandbox-{os.getpid()}"
-    path = namespaces.create_named(name)
-    with namespaces.enter(path):
-        with RouteSocket() as route:
-            route.set_link("lo", up=True)
-        yield path
-    namespaces.delete_named(name)
-
-
-@pytest.fixture
-def pools(machine: Path) -> AddressPools:
-    ensure_bridge(NETWORKS)
-    return AddressPools(NETWORKS)
-
-
-def make(root: Path, pools: AddressPools, uid: str, **spec: object) -> Sandbox:
-    pod = codec.convert({"metadata": {"name": uid, "namespace": "ns", "uid": uid}, "spec": spec}, Pod)
-    return sandboxes.create(pod, NodeDirectory(root).pod(uid), pools, SETTINGS)
-
-
-@pytest.fixture
-def two(tmp_path: Path, pools: AddressPools) -> Iterator[tuple[Sandbox, Sandbox]]:
-    made = make(tmp_path, pools, "uid-a"), make(tmp_path, pools, "uid-b")
-    yield made
-    for each in made:
-        sandboxes.delete(each.directory, pools)
+from tests.support.sandboxes import NETWORKS, make
 
 
 def source_seen(server: Sandbox, client: Sandbox, family: int, address: str) -> str:
