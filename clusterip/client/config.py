@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import ssl
 from dataclasses import dataclass, field
@@ -11,7 +10,10 @@ from typing import Any
 
 import msgspec
 
-from clusterip.client.credentials import Anonymous, Credentials, Plugin, TokenFile, basic, bearer
+from clusterip.client.credentials import Anonymous, Credentials, TokenFile, basic, bearer
+from clusterip.client.plugin import ClusterInfo, Plugin, encoded
+from clusterip.client.proxies import proxy_for
+from clusterip.client.tls import Pem, Tls
 from clusterip.objects import codec
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -26,17 +28,26 @@ class Config:
     """A way to one API server. ``server`` is a URL without trailing slash; ``namespace`` the default one.
 
     ``server_hostname`` is the name to expect in the server's certificate if it is not the URL's;
-    ``root_ca`` what that certificate is checked with, in PEM ("" means the system's authorities).
+    ``root_ca`` what that certificate is checked with, in PEM ("" means the system's authorities);
+    ``tls``, if any, makes contexts that follow changes of files; ``ssl_context`` is its first, or fixed.
     """
 
     server: str
     namespace: str = "default"
     root_ca: str = field(default="", repr=False)
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    tls: Tls | None = field(default=None, repr=False)
     credentials: Credentials = field(default_factory=Anonymous, repr=False)
     server_hostname: str | None = None
     proxy: str | None = None
     user_agent: str = "clusterip"
+    compress: bool = True
+    """Whether the server may compress its answers."""
+
+
+class _Extension(msgspec.Struct):
+    name: str = ""
+    extension: Any = None
 
 
 class _Cluster(msgspec.Struct, rename="kebab"):
@@ -46,6 +57,8 @@ class _Cluster(msgspec.Struct, rename="kebab"):
     insecure_skip_tls_verify: bool = False
     tls_server_name: str | None = None
     proxy_url: str | None = None
+    disable_compression: bool = False
+    extensions: list[_Extension] = []
 
 
 class _Variable(msgspec.Struct):
@@ -58,6 +71,13 @@ class _Exec(msgspec.Struct):
     apiVersion: str = ""
     args: list[str] = []
     env: list[_Variable] = []
+    installHint: str = ""
+    interactiveMode: str = "IfAvailable"
+    provideClusterInfo: bool = False
+
+
+class _AuthProvider(msgspec.Struct):
+    name: str = ""
 
 
 class _User(msgspec.Struct, rename="kebab"):
@@ -70,6 +90,7 @@ class _User(msgspec.Struct, rename="kebab"):
     username: str = ""
     password: str = ""
     exec: _Exec | None = None
+    auth_provider: _AuthProvider | None = None
 
 
 class _Context(msgspec.Struct):
@@ -127,13 +148,17 @@ def _in_cluster() -> Config:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     namespace = SERVICE_ACCOUNT / "namespace"
     try:
-        root_ca = (SERVICE_ACCOUNT / "ca.crt").read_text()
+        authority = Pem(path=SERVICE_ACCOUNT / "ca.crt")
+        tls = Tls(authority, Pem(), Pem())
+        server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
         return Config(
-            server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+            server=server,
             namespace=namespace.read_text().strip() if namespace.exists() else "default",
-            root_ca=root_ca,
-            ssl_context=ssl.create_default_context(cadata=root_ca),
+            root_ca=authority.read().decode(),
+            ssl_context=tls.context(),
+            tls=tls,
             credentials=TokenFile(SERVICE_ACCOUNT / "token"),
+            proxy=proxy_for(server),
         )
     except (OSError, ValueError) as error:
         raise ConfigError(f"the Pod's service account cannot be used: {error}") from error
@@ -169,18 +194,34 @@ def _from_files(paths: list[Path], context_name: str | None) -> Config:
     cluster_entry, cluster_path = clusters[context.cluster]
     user_entry, user_path = users.get(context.user, (_User(), cluster_path))
     try:
-        root_ca = _root_ca(cluster_entry, cluster_path.parent)
-        return Config(
-            server=_url(cluster_entry.server),
-            namespace=context.namespace or "default",
-            root_ca=root_ca,
-            ssl_context=_tls(cluster_entry, root_ca, user_entry, user_path.parent),
-            credentials=_credentials(user_entry, user_path.parent),
-            server_hostname=cluster_entry.tls_server_name,
-            proxy=cluster_entry.proxy_url,
-        )
+        return _config(context, cluster_entry, cluster_path.parent, user_entry, user_path.parent)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{where}: context {current!r}: {error}") from error
+
+
+def _config(context: _Context, cluster: _Cluster, cluster_dir: Path, user: _User, user_dir: Path) -> Config:
+    server = _url(cluster.server)
+    proxy = cluster.proxy_url or proxy_for(server)
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ValueError(f"proxy {proxy}: only HTTP proxies can be used")
+    authority = Pem.of(cluster.certificate_authority_data, cluster_dir, cluster.certificate_authority)
+    root_ca = authority.read().decode()
+    tls = None
+    if not server.startswith("http://"):
+        certificate = Pem.of(user.client_certificate_data, user_dir, user.client_certificate)
+        key = Pem.of(user.client_key_data, user_dir, user.client_key)
+        tls = Tls(authority, certificate, key, check_server=not cluster.insecure_skip_tls_verify)
+    return Config(
+        server=server,
+        namespace=context.namespace or "default",
+        root_ca=root_ca,
+        ssl_context=tls.context() if tls is not None else None,
+        tls=tls,
+        credentials=_credentials(user, user_dir, cluster, root_ca),
+        server_hostname=cluster.tls_server_name,
+        proxy=proxy,
+        compress=not cluster.disable_compression,
+    )
 
 
 def _read(path: Path) -> _File:
@@ -201,40 +242,7 @@ def _url(server: str) -> str:
     return (server if "://" in server else f"https://{server}").rstrip("/")
 
 
-def _root_ca(cluster: _Cluster, directory: Path) -> str:
-    return _pem(cluster.certificate_authority_data, directory, cluster.certificate_authority).decode()
-
-
-def _tls(cluster: _Cluster, root_ca: str, user: _User, user_dir: Path) -> ssl.SSLContext | None:
-    if _url(cluster.server).startswith("http://"):
-        return None
-    context = ssl.create_default_context(cadata=root_ca or None)
-    if cluster.insecure_skip_tls_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    certificate = _pem(user.client_certificate_data, user_dir, user.client_certificate)
-    if certificate:
-        _load_certificate(context, certificate, _pem(user.client_key_data, user_dir, user.client_key))
-    return context
-
-
-def _pem(data: str, directory: Path, name: str) -> bytes:
-    if data:
-        return base64.b64decode(data)
-    return (directory / name).read_bytes() if name else b""
-
-
-def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    # OpenSSL's Python binding reads keys only from files; memory that looks like one keeps it off the disk.
-    descriptor = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, certificate + b"\n" + key)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
-
-
-def _credentials(user: _User, directory: Path) -> Credentials:
+def _credentials(user: _User, directory: Path, cluster: _Cluster, root_ca: str) -> Credentials:
     # Upstream's order of preference: a token file is fresher than a token beside it.
     if user.tokenFile:
         return TokenFile(directory / user.tokenFile)
@@ -243,9 +251,36 @@ def _credentials(user: _User, directory: Path) -> Credentials:
     if user.username:
         return basic(user.username, user.password)
     if user.exec is not None:
-        environment = {variable.name: variable.value for variable in user.exec.env}
-        command = user.exec.command
-        if "/" in command:
-            command = str(directory / command)
-        return Plugin([command, *user.exec.args], environment, user.exec.apiVersion)
+        return _plugin(user.exec, directory, cluster, root_ca)
+    if user.auth_provider is not None:
+        raise ValueError(
+            f"the auth-provider {user.auth_provider.name!r} is of old: Kubernetes has no such providers any"
+            " more; use its credential plugin (exec)"
+        )
     return Anonymous()
+
+
+def _plugin(exec_: _Exec, directory: Path, cluster: _Cluster, root_ca: str) -> Plugin:
+    command = exec_.command
+    if "/" in command:
+        command = str(directory / command)
+    info = None
+    if exec_.provideClusterInfo:
+        extensions = {each.name: each.extension for each in cluster.extensions}
+        info = ClusterInfo(
+            server=_url(cluster.server),
+            tls_server_name=cluster.tls_server_name or "",
+            insecure_skip_tls_verify=cluster.insecure_skip_tls_verify,
+            certificate_authority_data=encoded(root_ca),
+            proxy_url=cluster.proxy_url or "",
+            disable_compression=cluster.disable_compression,
+            config=extensions.get("client.authentication.k8s.io/exec"),
+        )
+    return Plugin(
+        [command, *exec_.args],
+        {variable.name: variable.value for variable in exec_.env},
+        exec_.apiVersion,
+        interactive_mode=exec_.interactiveMode,
+        install_hint=exec_.installHint,
+        cluster=info,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -43,6 +43,7 @@ class Transport:
         self.config = config
         self._requests: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
+        self._context = config.ssl_context
 
     async def __aenter__(self) -> Transport:
         return self
@@ -72,9 +73,11 @@ class Transport:
 
     def _session(self, limit: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=limit, ssl=self.config.ssl_context or True, socket_factory=_socket, keepalive_timeout=60
+            limit=limit, ssl=self._context or True, socket_factory=_socket, keepalive_timeout=60
         )
         headers = {"User-Agent": self.config.user_agent}
+        if not self.config.compress:
+            headers["Accept-Encoding"] = "identity"
         return aiohttp.ClientSession(connector=connector, headers=headers, response_class=_Response)
 
     async def request(
@@ -99,9 +102,10 @@ class Transport:
         if body is not None:
             headers["Content-Type"] = content_type
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
-        session = self._for_requests()
         for attempt in range(_MAX_RETRIES + 1):
-            async with self._send(session, method, path, query, headers, body, timeout) as response:
+            async with self._send(
+                self._for_requests, method, path, query, headers, body, timeout
+            ) as response:
                 answer = await response.read()
                 if response.status < 400:
                     return answer
@@ -117,8 +121,9 @@ class Transport:
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A GET whose answer never has to end, such as a watch or a followed log. Raises as ``request``."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=None)
-        session = self._for_streams()
-        async with self._send(session, "GET", path, query, {"Accept": accept}, None, timeout) as response:
+        async with self._send(
+            self._for_streams, "GET", path, query, {"Accept": accept}, None, timeout
+        ) as response:
             if response.status >= 400:
                 raise error_of(response.status, await response.read())
             yield response.content
@@ -128,12 +133,15 @@ class Transport:
         self, path: str, *, query: Query | None = None, protocols: tuple[str, ...] = ()
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """A WebSocket, as ``exec``, ``attach`` and ``portforward`` want it. Raises as ``request``."""
-        headers = await self._headers({})
+        headers = await self._identify({})
         try:
             async with self._for_streams().ws_connect(
                 self._url(path, query), protocols=protocols, headers=headers, max_msg_size=0, autoping=True
             ) as connection:
                 yield connection
+        except ApiError as error:
+            self._note_refusal(error.code)
+            raise
         except aiohttp.WSServerHandshakeError as error:  # a 101, but not to what was asked for
             raise error_of(error.status, error.message.encode()) from error
         except aiohttp.ClientConnectionError as error:
@@ -142,7 +150,7 @@ class Transport:
     @asynccontextmanager
     async def _send(
         self,
-        session: aiohttp.ClientSession,
+        session: Callable[[], aiohttp.ClientSession],
         method: str,
         path: str,
         query: Query | None,
@@ -155,9 +163,9 @@ class Transport:
             options["server_hostname"] = self.config.server_hostname
         if self.config.proxy:
             options["proxy"] = self.config.proxy
-        headers = await self._headers(headers)
+        headers = await self._identify(headers)
         try:
-            async with session.request(
+            async with session().request(
                 method,
                 self._url(path, query),
                 headers=headers,
@@ -166,13 +174,26 @@ class Transport:
                 allow_redirects=False,
                 **options,
             ) as response:
+                self._note_refusal(response.status)
                 yield response
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
             raise self._unreachable(error) from error
 
-    async def _headers(self, headers: dict[str, str]) -> dict[str, str]:
-        authorization = await self.config.credentials.authorization()
+    async def _identify(self, headers: dict[str, str]) -> dict[str, str]:
+        """Add who we are to the headers of a request that is to be sent; take over new certificates."""
+        credentials = self.config.credentials
+        authorization = await credentials.authorization()
+        if self.config.tls is not None:
+            context = self.config.tls.context(credentials.certificate)
+            if context is not self._context:
+                # As client-go: who we are has changed, so nobody shall go on as who we were.
+                self._context = context
+                await self.close()
         return {**headers, "Authorization": authorization} if authorization else headers
+
+    def _note_refusal(self, code: int) -> None:
+        if code == 401:
+            self.config.credentials.refused()
 
     def _url(self, path: str, query: Query | None) -> URL:
         url = URL(self.config.server + path, encoded=True)
