@@ -42,10 +42,10 @@ def service(number: int) -> wire.Service:
     return msgspec.json.decode(msgspec.json.encode(tree), type=wire.Service)
 
 
-def slice_of(number: int, shift: int = 0) -> wire.EndpointSlice:
+def slice_of(number: int, shift: int = 0, size: int = ENDPOINTS) -> wire.EndpointSlice:
     """The slice of a Service; ``shift`` replaces its last endpoint by another."""
     first = ipaddress.ip_address("10.128.0.1") + number * ENDPOINTS
-    addresses = [first + index for index in range(ENDPOINTS)]
+    addresses = [first + index for index in range(size)]
     if shift:
         addresses[-1] = ipaddress.ip_address("10.250.0.1") + shift
     tree = {
@@ -115,11 +115,8 @@ class Bench:
             number = step * 7919 % self.count
             old = self.slices[number]
             if resize:
-                endpoints = old.endpoints or ()
-                if len(endpoints) == ENDPOINTS:
-                    new = msgspec.structs.replace(old, endpoints=endpoints[:-1])
-                else:
-                    new = slice_of(number)
+                size = len(old.packed)
+                new = slice_of(number, size=ENDPOINTS - 1 if size == ENDPOINTS else ENDPOINTS)
             else:
                 new = slice_of(number, step + 1)
             started = time.perf_counter()

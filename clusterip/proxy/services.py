@@ -52,8 +52,14 @@ def service_ports(service: wire.Service) -> list[ServicePort]:
     ranges = _source_ranges(spec.loadBalancerSourceRanges)
     takes_external = spec.type in ("NodePort", "LoadBalancer") or bool(spec.externalIPs)
     found = []
+    affinity_seconds = _affinity_seconds(spec)
+    health_check = health_check_port(service)
+    created = service.metadata.creationTimestamp or ""
     for cluster_ip in _addresses(spec.clusterIPs or [spec.clusterIP]):
         family = family_of(cluster_ip)
+        own_external = _of_family(external, family)
+        own_balancer = _of_family(load_balancer, family)
+        own_ranges = _ranges_of_family(ranges, family)
         for port in spec.ports or ():
             protocol = PROTOCOLS.get(port.protocol)
             if protocol is None:
@@ -64,14 +70,14 @@ def service_ports(service: wire.Service) -> list[ServicePort]:
                     cluster_ip,
                     port.port,
                     node_port=port.nodePort,
-                    external_ips=_of_family(external, family),
-                    load_balancer_ips=_of_family(load_balancer, family),
-                    source_ranges=_ranges_of_family(ranges, family),
-                    affinity_seconds=_affinity_seconds(spec),
+                    external_ips=own_external,
+                    load_balancer_ips=own_balancer,
+                    source_ranges=own_ranges,
+                    affinity_seconds=affinity_seconds,
                     internal_local=spec.internalTrafficPolicy == "Local",
                     external_local=takes_external and spec.externalTrafficPolicy == "Local",
-                    health_check_port=health_check_port(service),
-                    created=service.metadata.creationTimestamp or "",
+                    health_check_port=health_check,
+                    created=created,
                 )
             )
     return found
@@ -104,12 +110,14 @@ def _ingress_ips(service: wire.Service) -> list[str]:
 
 
 def _addresses(texts: Iterable[str] | None) -> list[Address]:
-    packed = (pack_address(text) for text in texts or ())
+    if not texts:
+        return []
+    packed = map(pack_address, texts)
     return list(dict.fromkeys(address for address in packed if address is not None))
 
 
 def _of_family(addresses: list[Address], family: Family) -> tuple[Address, ...]:
-    return tuple(address for address in addresses if family_of(address) is family)
+    return tuple(address for address in addresses if family_of(address) is family) if addresses else ()
 
 
 def _source_ranges(texts: Iterable[str] | None) -> list[Network]:
@@ -124,6 +132,8 @@ def _source_ranges(texts: Iterable[str] | None) -> list[Network]:
 
 def _ranges_of_family(ranges: list[Network], family: Family) -> tuple[Network, ...]:
     """The ranges of one family, joined; none if one of them is everything, which means no limit."""
+    if not ranges:
+        return ()
     version = 4 if family is Family.IPV4 else 6
     own = [network for network in ranges if network.version == version]
     if any(network.prefixlen == 0 for network in own):

@@ -44,13 +44,6 @@ def share_slice(slice_: wire.EndpointSlice) -> None:
     force_setattr(slice_, "addressType", intern(slice_.addressType))
     if slice_.ports is not None:
         force_setattr(slice_, "ports", _one_of(slice_.ports))
-    for endpoint in slice_.endpoints or ():
-        if endpoint.nodeName is not None:
-            force_setattr(endpoint, "nodeName", intern(endpoint.nodeName))
-        if endpoint.conditions is not None:
-            force_setattr(endpoint, "conditions", _one_of(endpoint.conditions))
-        if endpoint.hints is not None:
-            force_setattr(endpoint, "hints", _one_of(endpoint.hints))
 
 
 def _one_of(value: H) -> H:

@@ -15,12 +15,12 @@ def rearrange(slots: list[T], wanted: Collection[T]) -> list[tuple[int, T | None
     replacing one endpoint of a thousand changes one slot. Returns the slots that changed: (index, what it
     held, what it holds now), None for nothing.
     """
-    keep = set(wanted)
-    holes = [index for index, held in enumerate(slots) if held not in keep]
-    present = set(slots)
-    fresh = [item for item in dict.fromkeys(wanted) if item not in present]
-    if not holes and not fresh:
+    keep, present = set(wanted), set(slots)
+    if keep == present:
         return []
+    gone = present - keep
+    holes = [index for index, held in enumerate(slots) if held in gone] if gone else []
+    fresh = [item for item in dict.fromkeys(wanted) if item not in present] if keep - present else []
     before = len(slots)
     changed: dict[int, T | None] = {}
 

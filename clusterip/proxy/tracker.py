@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from clusterip.proxy import wire
-from clusterip.proxy.choose import choose
-from clusterip.proxy.endpoints import SliceIndex, endpoints_by_port
-from clusterip.proxy.model import NOTHING, Destination, PortKey, PortState, ServiceKey
+from clusterip.proxy.choose import choose_from, serving
+from clusterip.proxy.endpoints import SliceIndex
+from clusterip.proxy.model import Destination, PortKey, PortState, ServiceKey
 from clusterip.proxy.services import health_check_port, key_of, service_ports
 
 
@@ -100,35 +100,23 @@ class Tracker:
 
     def local_endpoints(self, key: ServiceKey) -> int:
         """How many distinct addresses on this node are ready to serve the Service."""
-        found = endpoints_by_port(self._slices.of(key), self.node_name)
-        return len(
-            {
-                endpoint.destination[:-4]
-                for endpoints in found.values()
-                for endpoint in endpoints
-                if endpoint.local and endpoint.ready
-            }
-        )
+        found: set[bytes] = set()
+        for slice_ in self._slices.of(key):
+            if slice_.ports:
+                found |= slice_.packed.ready_on(self.node_name)
+        return len(found)
 
     def _compute(self, key: ServiceKey) -> dict[PortKey, PortState]:
         service = self._services.get(key)
         ports = service_ports(service) if service is not None else []
         if not ports:
             return {}
-        found = endpoints_by_port(self._slices.of(key), self.node_name)
         states = {}
         for port in ports:
-            endpoints = found.get((port.key.port, port.key.protocol, port.key.family))
-            if endpoints is None:
-                states[port.key] = PortState(port, NOTHING, _NONE)
-                continue
-            choice = choose(port, endpoints, self.node_name, self.zone)
-            serving = (
-                frozenset(endpoint.destination for endpoint in endpoints if endpoint.serving)
-                if port.key.protocol == socket.IPPROTO_UDP
-                else _NONE
-            )
-            states[port.key] = PortState(port, choice, serving)
+            parts = self._slices.parts(port.key)
+            choice = choose_from(port, parts, self.node_name, self.zone)
+            answering = serving(parts) if port.key.protocol == socket.IPPROTO_UDP else _NONE
+            states[port.key] = PortState(port, choice, answering)
         return states
 
 

@@ -7,6 +7,9 @@ Informers decode the wire straight into these, so what is not here costs neither
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import force_setattr
+
+from clusterip.proxy.packing import NO_ENDPOINTS, Packed, pack
 
 
 class _Wire(msgspec.Struct, kw_only=True, frozen=True, gc=False):
@@ -121,10 +124,18 @@ class EndpointPort(_Wire, frozen=True):
 
 
 class EndpointSlice(_Wire, frozen=True):
+    """``endpoints`` are packed as soon as they are read, and None from then on."""
+
     addressType: str = ""
     metadata: SliceMeta = SliceMeta()
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[EndpointPort, ...] | None = None
+    packed: Packed = msgspec.field(default=NO_ENDPOINTS, name="-")
+
+    def __post_init__(self) -> None:
+        if self.endpoints is not None:
+            force_setattr(self, "packed", pack(self.addressType, self.endpoints))
+            force_setattr(self, "endpoints", None)
 
 
 class NodeLabels(_Wire, frozen=True):

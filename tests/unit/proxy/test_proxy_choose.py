@@ -7,8 +7,11 @@ import socket
 import pytest
 
 from clusterip.kernel.nftables import Family
-from clusterip.proxy.choose import choose
+from clusterip.proxy import wire
+from clusterip.proxy.choose import choose, choose_from
+from clusterip.proxy.endpoints import SliceIndex, one_by_one
 from clusterip.proxy.model import Choice, Endpoint, PortKey, ServiceKey, ServicePort
+from tests.support.proxy_objects import endpoint, slice_of
 
 NODE, ZONE = "node-1", "zone-a"
 KEY = PortKey(ServiceKey("default", "web"), "", socket.IPPROTO_TCP, Family.IPV4)
@@ -93,3 +96,62 @@ def test_addresses_on_this_node() -> None:
     endpoints = [ep("a", local=True), ep("b"), ep("c", "gone", local=True)]
     assert choose(CLUSTER, endpoints, NODE, ZONE).on_node == (b"a\0\0\0",)
     assert choose(CLUSTER, [], NODE, ZONE) == Choice()
+
+
+def _slice(state: dict[str, bool], *more: str, name: str = "web") -> wire.EndpointSlice:
+    endpoints = [
+        endpoint(f"10.0.0.{number}", node, **state)
+        for number, node in enumerate((NODE, "node-2", "", NODE, *more))
+    ]
+    return slice_of("web", *endpoints, slice_name=name)
+
+
+STATES: dict[str, dict[str, bool]] = {
+    "ready": {},
+    "leaving": {"ready": False, "serving": True, "terminating": True},
+    "gone": {"ready": False, "serving": False},
+}
+
+
+@pytest.mark.parametrize(
+    "service_port", [CLUSTER, LOCAL, EXTERNAL_LOCAL], ids=["cluster", "local", "external"]
+)
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("node", [NODE, "node-2", "node-9", ""])
+@pytest.mark.parametrize("second", [None, "same", "more"])
+def test_the_quick_way_chooses_as_the_slow_one(
+    service_port: ServicePort, state: str, node: str, second: str | None
+) -> None:
+    index = SliceIndex()
+    index.change(None, _slice(STATES[state]))
+    if second == "same":  # every endpoint twice
+        index.change(None, _slice(STATES[state], name="web-2"))
+    elif second == "more":
+        index.change(None, _slice(STATES["ready"], NODE, "node-2", name="web-2"))
+    parts = index.parts(KEY)
+    slowly = choose(service_port, one_by_one(parts, node), node, ZONE)
+    assert choose_from(service_port, parts, node, ZONE) == slowly
+
+
+def test_the_quick_way_is_not_taken_past_hints() -> None:
+    index = SliceIndex()
+    index.change(None, slice_of("web", endpoint("10.0.0.1", zones=[ZONE]), endpoint("10.0.0.2", zones=["b"])))
+    assert len(choose_from(CLUSTER, index.parts(KEY), NODE, ZONE).cluster) == 1
+
+
+def test_parts_of_slices_that_did_not_change_are_kept() -> None:
+    index = SliceIndex()
+    first, second = slice_of("web", endpoint("10.0.0.1"), slice_name="a"), slice_of("web", slice_name="b")
+    index.change(None, first)
+    index.change(None, second)
+    before = index.parts(KEY)
+    after = slice_of("web", endpoint("10.0.0.2"), slice_name="b")
+    index.change(second, after)
+    now = index.parts(KEY)
+    assert now[0] is before[0]
+    assert len(now[1].destinations) == 1
+    index.change(after, None)
+    assert [part.packed for part in index.parts(KEY)] == [first.packed]
+    index.change(first, None)
+    assert not index.parts(KEY)
+    assert not index._parts

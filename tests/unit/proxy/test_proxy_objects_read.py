@@ -11,14 +11,14 @@ import pytest
 from clusterip.kernel.nftables import Family
 from clusterip.objects import codec
 from clusterip.proxy import wire
-from clusterip.proxy.endpoints import SliceIndex, endpoints_by_port
-from clusterip.proxy.model import ServiceKey, pack_address, show_destination
+from clusterip.proxy.endpoints import Part, SliceIndex, one_by_one
+from clusterip.proxy.model import PortKey, ServiceKey, pack_address, show_destination
 from clusterip.proxy.nodes import NodePortAddresses, is_eligible, primary_addresses
 from clusterip.proxy.services import health_check_port, service_ports
 from clusterip.proxy.tracker import Tracker
 from tests.support.proxy_objects import NODE, endpoint, service, slice_of
 
-TCP4 = ("", socket.IPPROTO_TCP, Family.IPV4)
+TCP4 = PortKey(ServiceKey("default", "web"), "", socket.IPPROTO_TCP, Family.IPV4)
 
 
 def test_a_dual_stack_service_has_its_ports_twice() -> None:
@@ -100,7 +100,7 @@ def test_duplicates_prefer_the_one_that_stays() -> None:
     leaving = slice_of("web", endpoint("10.244.1.2", ready=False, terminating=True), slice_name="a")
     running = slice_of("web", endpoint("10.244.1.2"), slice_name="b")
     for order in ((leaving, running), (running, leaving)):
-        (found,) = endpoints_by_port(order, NODE)[TCP4]
+        (found,) = one_by_one([Part(slice_.packed, 8080) for slice_ in order], NODE)
         assert found.ready
 
 
@@ -110,20 +110,23 @@ def test_what_cannot_be_read_in_a_slice_is_left_out() -> None:
         {"addresses": []},
         {"addresses": ["fd00::1"]},
         {"addresses": ["not an address"]},
-        {"addresses": ["10.244.1.2"]},
+        {"addresses": ["10.244.1.2"], "nodeName": NODE},
         ports=(("", "TCP", 8080), ("x", "QUIC", 1), ("zero", "TCP", 0)),
     )
-    found = endpoints_by_port([odd], NODE)
-    assert {name: [show_destination(ep.destination) for ep in eps] for name, eps in found.items()} == {
-        TCP4: ["10.244.1.2:8080"]
-    }
-    (only,) = found[TCP4]
-    assert (only.ready, only.serving, only.terminating, only.local) == (True, True, False, False)
+    index = SliceIndex()
+    index.change(None, odd)
+    (part,) = index.parts(TCP4)
+    (only,) = one_by_one([part], NODE)
+    assert show_destination(only.destination) == "10.244.1.2:8080"
+    assert (only.ready, only.serving, only.terminating, only.local) == (True, True, False, True)
+    assert not index.parts(TCP4._replace(port="x"))
+    assert not index.parts(TCP4._replace(port="zero"))
+    assert not index.parts(TCP4._replace(family=Family.IPV6))
 
 
 def test_nulls_in_slices() -> None:
     text = b'{"addressType":"IPv4","metadata":{"name":"x"},"endpoints":null,"ports":null}'
-    assert endpoints_by_port([codec.decode(text, wire.EndpointSlice)], NODE) == {}
+    assert not codec.decode(text, wire.EndpointSlice).packed
 
 
 def test_slices_are_found_by_their_service() -> None:
