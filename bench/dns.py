@@ -1,10 +1,15 @@
 #!/usr/bin/env python
-"""Queries per second of the DNS server, one core for it and the others for dnsperf.
+"""What ``clusterip dns`` does per second, and what it costs: the real process, beside an API server.
 
-    python bench/dns.py [--services 10000] [--seconds 10] [--case NAME ...] [--processes N] [--json FILE]
+    python bench/dns.py queries [--case NAME ...] [--seconds 10]   one process, one core; 200 in flight
+    python bench/dns.py processes                                  one and two processes on one port
+    python bench/dns.py visibility                                 an event -> the answer, 100,000 endpoints
+    python bench/dns.py memory                                     10,000 Services, 50,000 endpoints
+    python bench/dns.py others [--knotd FILE] [--dnsmasq FILE]     knot and dnsmasq with the same names
 
-The zone is filled directly, without an API server. Needs dnsperf (Debian: apt install dnsperf). Prints a
-line per case and, with ``--json``, writes them to a file.
+Needs dnsperf (Debian: apt install dnsperf). "per CPU s" is answers per second of processor time that the
+server used, which other work on the machine changes little; "per s" is by the clock. ``--json FILE`` keeps
+the figures.
 """
 
 from __future__ import annotations
@@ -12,91 +17,44 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
-import os
 import re
 import resource
+import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from multiprocessing.synchronize import Event
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import uvloop
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from clusterip.dns import wire
-from clusterip.dns.counters import Counters
-from clusterip.dns.forward import Forwarder
-from clusterip.dns.message import Query
-from clusterip.dns.records import records_of
-from clusterip.dns.responder import Responder
-from clusterip.dns.tcp import TcpServer
-from clusterip.dns.udp import UdpServer
-from clusterip.dns.upstream import Upstream
-from clusterip.dns.zone import Zone
+from bench.dns_api import Api, addresses_of, namespace_of, serve, write_kubeconfig
+from bench.dns_servers import Running, clusterip, dnsmasq, knot
 
-NAMESPACES = 100
-ENDPOINTS = 5
 UPSTREAM_NAMES = 1000
-
-
-def namespace_of(number: int) -> str:
-    return f"ns-{number % NAMESPACES}"
-
-
-def cluster_ip_service(number: int) -> wire.Service:
-    address = f"10.{96 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
-    ports = [wire.ServicePort(port=80, name="http")]
-    spec = wire.ServiceSpec(clusterIP=address, clusterIPs=[address], ports=ports)
-    return wire.Service(wire.Metadata(f"svc-{number}", namespace_of(number)), spec)
-
-
-def headless_service(number: int) -> tuple[wire.Service, wire.EndpointSlice]:
-    service = wire.Service(
-        wire.Metadata(f"peers-{number}", namespace_of(number)), wire.ServiceSpec(clusterIP="None")
-    )
-    endpoints = [
-        wire.Endpoint([f"10.244.{number >> 8 & 255}.{(number + each * 51) & 255}"], hostname=f"pod-{each}")
-        for each in range(ENDPOINTS)
-    ]
-    metadata = wire.SliceMetadata(
-        f"peers-{number}-x", namespace_of(number), "1", wire.SliceLabels(f"peers-{number}")
-    )
-    ports = [wire.EndpointPort(port=8080, name="http", protocol="TCP")]
-    return service, wire.EndpointSlice(metadata, "IPv4", endpoints, ports)
-
-
-def filled_zone(services: int) -> Zone:
-    """``services`` with a ClusterIP and a tenth as many headless ones."""
-    zone = Zone("cluster.local", 5)
-    for number in range(NAMESPACES):
-        zone.put_namespace(namespace_of(number), True)
-    for number in range(services):
-        service = cluster_ip_service(number)
-        zone.put(("c", number), records_of(service, (), zone.domain))
-    for number in range(services // 10):
-        headless, endpoints = headless_service(number)
-        zone.put(("h", number), records_of(headless, [endpoints], zone.domain))
-    zone.synced = True
-    return zone
-
+Results = dict[str, dict[str, float]]
 
 Names = Callable[[int], list[str]]
 CASES: dict[str, Names] = {
-    "A, ClusterIP": lambda count: [f"svc-{i}.{namespace_of(i)}.svc.cluster.local A" for i in range(count)],
-    "A and AAAA, ClusterIP": lambda count: [
+    "A": lambda count: [f"svc-{i}.{namespace_of(i)}.svc.cluster.local A" for i in range(count)],
+    "A and AAAA": lambda count: [
         f"svc-{i}.{namespace_of(i)}.svc.cluster.local {kind}" for i in range(count) for kind in ("A", "AAAA")
     ],
     "A, headless": lambda count: [
         f"peers-{i}.{namespace_of(i)}.svc.cluster.local A" for i in range(count // 10)
     ],
-    "SRV, ClusterIP": lambda count: [
+    "SRV": lambda count: [
         f"_http._tcp.svc-{i}.{namespace_of(i)}.svc.cluster.local SRV" for i in range(count)
     ],
-    "NXDOMAIN of a search path": lambda count: [
+    "PTR": lambda count: [
+        f"{i & 255}.{i >> 8 & 255}.{96 + (i >> 16)}.10.in-addr.arpa PTR" for i in range(count)
+    ],
+    "NXDOMAIN": lambda count: [
         f"www{i}.example.com.{namespace_of(i)}.svc.cluster.local A" for i in range(count)
     ],
     "A, letter case at random": lambda count: [
@@ -105,152 +63,214 @@ CASES: dict[str, Names] = {
         for i in range(count)
     ],
     "forwarded, remembered": lambda count: [f"host-{i % UPSTREAM_NAMES}.example.net A" for i in range(count)],
+    "TCP": lambda count: [f"svc-{i}.{namespace_of(i)}.svc.cluster.local A" for i in range(count)],
 }
 
 
-class _Static(asyncio.DatagramProtocol):
-    """An upstream that knows every name."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
-        end = data.index(b"\0", 12) + 5
-        answer = data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + data[12:end]
-        answer += b"\xc0\x0c\0\1\0\1\0\0\x01\x2c\0\4\xc6\x33\x64\x01"
-        self.transport.sendto(answer, address)  # type: ignore[attr-defined]
-
-
-def serve(port: int, services: int, core: int, profile: str, ready: Event, pipe: object) -> None:
-    """The server process."""
-    os.sched_setaffinity(0, {core})
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        upstream, _ = await loop.create_datagram_endpoint(_Static, local_addr=("127.0.0.1", 0))
-        started = time.perf_counter()
-        zone = filled_zone(services)
-        seconds = time.perf_counter() - started
-        known = [Upstream("127.0.0.1", upstream.get_extra_info("sockname")[1])]
-        forwarder = Forwarder(lambda: known)
-        responder = Responder(zone, forwarder)
-        for number in range(UPSTREAM_NAMES if services else 0):
-            await forwarder.resolve(*_upstream_query(number))
-        counters = Counters()
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        udp.bind(("127.0.0.1", port))
-        udp.setblocking(False)
-        UdpServer(udp, responder, counters)
-        listening = socket.create_server(("127.0.0.1", port), reuse_port=True)
-        listening.setblocking(False)
-        await TcpServer(responder, counters).start(listening)
-        pipe.send(seconds)  # type: ignore[attr-defined]
-        ready.set()
-        await asyncio.Event().wait()
-
-    if profile:
-        import cProfile
-
-        profiler = cProfile.Profile()
-        import signal
-
-        def stop(*_: object) -> None:
-            profiler.disable()
-            profiler.dump_stats(profile)
-            os._exit(0)
-
-        signal.signal(signal.SIGTERM, stop)
-        profiler.runcall(asyncio.run, main())
-    uvloop.run(main())
+@contextmanager
+def api(
+    services: int, headless: int, endpoints: int
+) -> Iterator[tuple[Api, Path, asyncio.AbstractEventLoop]]:
+    """An API server in a thread, and how to reach it."""
+    loop = asyncio.new_event_loop()
+    made = Api(services, headless, endpoints)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner, port = asyncio.run_coroutine_threadsafe(serve(made), loop).result()
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            yield made, write_kubeconfig(Path(directory) / "kubeconfig", port), loop
+        finally:
+            loop.call_soon_threadsafe(made.end)
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
 
 
-def _upstream_query(number: int) -> tuple[bytes, Query]:
-    from clusterip.dns.names import to_wire
+def upstream() -> int:
+    """A name server that knows every name; its port."""
+    own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    own.bind(("127.0.0.1", 0))
 
-    name = to_wire(f"host-{number}.example.net")
-    return name, Query(b"\0\0", 0x0100, name + b"\0\1\0\1", name, 1, 1)
+    def run() -> None:
+        while True:
+            data, peer = own.recvfrom(4096)
+            end = data.index(b"\0", 12) + 5
+            answer = data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + data[12:end]
+            own.sendto(answer + b"\xc0\x0c\0\1\0\1\0\0\x0e\x10\0\4\xc6\x33\x64\x01", peer)
+
+    threading.Thread(target=run, daemon=True).start()
+    return int(own.getsockname()[1])
 
 
 def dnsperf(
-    port: int, queries: list[str], seconds: int, cores: str, *, tcp: bool = False, clients: int = 4
+    server: Running,
+    queries: list[str],
+    seconds: int,
+    *,
+    cores: str = "1",
+    tcp: bool = False,
+    clients: int = 4,
+    rate: int = 0,
 ) -> dict[str, float]:
-    """Run dnsperf with 200 queries in flight."""
+    """200 queries in flight, or ``rate`` per second."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(queries) + "\n")
         file.flush()
-        command = ["taskset", "-c", cores, "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", file.name]
-        command += ["-l", str(seconds), "-c", str(clients), "-q", "200", *(["-m", "tcp"] if tcp else [])]
+        command = ["taskset", "-c", cores, "dnsperf", "-s", "127.0.0.1", "-p", str(server.port)]
+        command += ["-d", file.name, "-c", str(clients), "-q", "200", *(["-m", "tcp"] if tcp else [])]
+        # Every name once: what is measured is what comes after.
+        subprocess.run([*command, "-n", "1"], capture_output=True, check=True)
+        before = server.cpu_seconds
+        command += ["-l", str(seconds), *(["-Q", str(rate)] if rate else [])]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def number(pattern: str) -> float:
-        found = re.search(pattern, out)
-        return float(found.group(1)) if found else float("nan")
-
+    used = [after - then for after, then in zip(server.cpu_seconds, before, strict=True)]
+    completed = _number(out, r"Queries completed:\s+(\d+)")
     return {
-        "queries_per_second": number(r"Queries per second:\s+([\d.]+)"),
-        "average_ms": number(r"Average Latency \(s\):\s+([\d.]+)") * 1000,
-        "lost": number(r"Queries lost:\s+(\d+)"),
+        "per_second": _number(out, r"Queries per second:\s+([\d.]+)"),
+        "per_cpu_second": completed / sum(used),
+        "busiest_share": max(used) / sum(used),
+        "average_ms": _number(out, r"Average Latency \(s\):\s+([\d.]+)") * 1000,
+        "lost": _number(out, r"Queries lost:\s+(\d+)"),
+        "memory_mb": server.memory_mb,
     }
 
 
-def memory_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS")
+def _number(text: str, pattern: str) -> float:
+    found = re.search(pattern, text)
+    if found is None:
+        raise RuntimeError(f"dnsperf did not say: {pattern}\n{text}")
+    return float(found.group(1))
+
+
+def show(name: str, result: dict[str, float], results: Results) -> None:
+    results[name] = result
+    print(
+        f"{name:32} {result['per_second']:10,.0f} per s {result['per_cpu_second']:10,.0f} per CPU s   "
+        f"{result['average_ms']:6.3f} ms   lost {result['lost']:.0f}   {result['memory_mb']:.0f} MB",
+        flush=True,
+    )
+
+
+def queries(options: argparse.Namespace, results: Results) -> None:
+    with api(options.services, options.services // 10, 5) as (_, kubeconfig, _loop):
+        for case in options.case or CASES:
+            with clusterip(kubeconfig, upstream=upstream()) as server:
+                names = CASES[case](options.services)
+                show(case, dnsperf(server, names, options.seconds, tcp=case == "TCP"), results)
+
+
+def processes(options: argparse.Namespace, results: Results) -> None:
+    """As many queries for each process, and the client beside them with time to spare.
+
+    The kernel shares the queries out by the client's ports, so one process gets a little more than the
+    other: it is full first. What two can do follows from the cost of a query and the share of the busier.
+    """
+    names = CASES["A"](options.services)
+    with api(options.services, options.services // 10, 5) as (_, kubeconfig, _loop):
+        for count in (1, 2):
+            with clusterip(kubeconfig, workers=count, cores="0,1") as server:
+                found = dnsperf(
+                    server, names, options.seconds, cores="0,1", clients=64, rate=options.rate * count
+                )
+                show(f"{count} process{'es' * (count > 1)} at {options.rate * count:,}/s", found, results)
+    one, two = (results[name] for name in results)
+    ratio = two["per_cpu_second"] / two["busiest_share"] / (one["per_cpu_second"] / one["busiest_share"])
+    results["ratio"] = {"two_to_one": ratio}
+    print(f"two processes answer {ratio:.2f} times what one does")
+
+
+def visibility(options: argparse.Namespace, results: Results) -> None:
+    services, endpoints, changes = 10_000, 10, options.changes
+    found: list[float] = []
+    with (
+        api(0, services, endpoints) as (made, kubeconfig, loop),
+        clusterip(kubeconfig) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own,
+    ):
+        own.settimeout(5)
+        own.connect(("127.0.0.1", server.port))
+        before = sum(server.cpu_seconds)
+        for change in range(changes):
+            number = change * 37 % services
+            first = (1 << 20) + change * endpoints
+            asyncio.run_coroutine_threadsafe(
+                made.change(number, addresses_of(first, endpoints)), loop
+            ).result()
+            started = time.perf_counter()
+            found.append((_seen(own, number, addresses_of(first, 1)[0]) - started) * 1000)
+        used = (sum(server.cpu_seconds) - before) / changes * 1000
+        memory = server.memory_mb
+    quantiles = statistics.quantiles(found, n=100)
+    results["visibility"] = {
+        "median_ms": statistics.median(found),
+        "p99_ms": quantiles[98],
+        "cpu_ms": used,
+        "memory_mb": memory,
+    }
+    median = statistics.median(found)
+    print(
+        f"{services * endpoints:,} endpoints, {memory:.0f} MB: a change is in answers after {median:.2f} ms,"
+    )
+    print(f"99 of 100 within {quantiles[98]:.2f} ms; it costs {used:.2f} ms, questions included")
+
+
+def _seen(own: socket.socket, number: int, address: str) -> float:
+    """When an answer first had the address. The event was written just before."""
+    labels = f"peers-{number}.{namespace_of(number)}.svc.cluster.local".split(".")
+    name = b"".join(bytes((len(label),)) + label.encode() for label in labels) + b"\0"
+    packed = socket.inet_aton(address)
+    query = b"\0\1\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1"
+    for _ in range(100_000):
+        own.send(query)
+        if packed in own.recv(4096):
+            return time.perf_counter()
+    raise RuntimeError("the change was never seen")
+
+
+def memory(options: argparse.Namespace, results: Results) -> None:
+    """Once everything is known, and once each Service has been asked for."""
+    headless = options.services // 10
+    with (
+        api(options.services - headless, headless, 5) as (_, kubeconfig, _loop),
+        clusterip(kubeconfig) as server,
+    ):
+        known = server.memory_mb
+        asked = dnsperf(server, CASES["A"](options.services - headless), 1)["memory_mb"]
+    results["memory"] = {"known_mb": known, "asked_mb": asked}
+    print(f"{options.services:,} Services, {options.services * 5:,} endpoints: {known:.0f} MB,")
+    print(f"when all have been asked for {asked:.0f} MB")
+
+
+def others(options: argparse.Namespace, results: Results) -> None:
+    names = CASES["A"](options.services)
+    for name, start, binary in (("knot", knot, options.knotd), ("dnsmasq", dnsmasq, options.dnsmasq)):
+        if shutil.which(binary) is None:
+            print(f"{name}: there is no {binary}")
+            continue
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            start(Path(directory), options.services, binary) as server,
+        ):
+            show(f"{name}, A", dnsperf(server, names, options.seconds), results)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    suites = {each.__name__: each for each in (queries, processes, visibility, memory, others)}
+    parser.add_argument("suite", nargs="?", default="queries", choices=suites)
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--case", action="append", choices=[*CASES, "TCP"])
-    parser.add_argument("--processes", type=int, default=1, help="that share the port, one core each")
-    parser.add_argument("--port", type=int, default=15353)
+    parser.add_argument("--case", action="append", choices=CASES, help="of queries; all by default")
+    parser.add_argument("--rate", type=int, default=40_000, help="queries per second for each process")
+    parser.add_argument("--changes", type=int, default=300)
+    parser.add_argument("--knotd", default="knotd")
+    parser.add_argument("--dnsmasq", default="dnsmasq")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--profile", default="", help="write cProfile data of the server here")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
-
-    cores = os.cpu_count() or 1
-    context = multiprocessing.get_context("spawn")
-    results: dict[str, dict[str, float]] = {}
-    for case in options.case or [*CASES, "TCP"]:
-        servers, build_seconds = [], 0.0
-        try:
-            for core in range(options.processes):
-                ready = context.Event()
-                ours, theirs = context.Pipe()
-                arguments = (options.port, options.services, core % cores, options.profile, ready, theirs)
-                servers.append(context.Process(target=serve, args=arguments))
-                servers[-1].start()
-                if not ready.wait(60):
-                    raise RuntimeError("the server did not start")
-                build_seconds = ours.recv()
-            queries = CASES["A, ClusterIP" if case == "TCP" else case](options.services)
-            # Cores of its own for the client, unless the servers need them all.
-            theirs_first = options.processes if options.processes < cores else 0
-            result = dnsperf(
-                options.port,
-                queries,
-                options.seconds,
-                f"{theirs_first}-{cores - 1}",
-                tcp=case == "TCP",
-                clients=4 if options.processes == 1 else 32,
-            )
-            memory = sum(memory_mb(server.pid) for server in servers if server.pid is not None)
-            result |= {"memory_mb": memory, "zone_built_s": build_seconds, "processes": options.processes}
-        finally:
-            for server in servers:
-                server.terminate()
-                server.join()
-        results[case] = result
-        print(
-            f"{case:28} {result['queries_per_second']:10,.0f}/s   average {result['average_ms']:6.3f} ms   "
-            f"lost {result['lost']:.0f}   {result['memory_mb']:.0f} MB   zone in {build_seconds:.2f} s",
-            flush=True,
-        )
+    results: Results = {}
+    suites[options.suite](options, results)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0

@@ -12,7 +12,6 @@ from clusterip.dns.message import AAAA, CNAME, PTR, A, Query, Record
 from clusterip.dns.plugins.chain import Handler, Outcome, renamed, then
 
 _MAX_TTL = 600  # where the empty answer has no SOA record to say it (RFC 6147 section 5.1.7)
-_IP6 = names.to_wire("ip6.arpa")
 _PREFIX_SIZES = (32, 40, 48, 56, 64, 96)
 
 
@@ -77,11 +76,8 @@ def _over_ipv6(client: str) -> bool:
 
 def _inner_name(options: Dns64Options, name: bytes) -> bytes | None:
     """The reverse name of the IPv4 address within the IPv6 one that ``name`` is the reverse name of."""
-    if not name.endswith(_IP6) or len(name) != 2 * 32 + len(_IP6):
-        return None
-    try:
-        packed = bytes.fromhex(name[1 : 2 * 32 : 2][::-1].decode("ascii"))
-    except ValueError:
+    packed = names.address_of(name)
+    if packed is None or len(packed) != 16:
         return None
     if ipaddress.IPv6Address(packed) not in options.prefix:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from clusterip.client.informer import Informer
 from clusterip.dns import names, programming
+from clusterip.dns.endpoints import Endpoints
 from clusterip.dns.message import AAAA, A
 from clusterip.dns.records import AnyService, Node, Records, records_in_steps, service_name
 from clusterip.dns.steps import Steps, done, paced
@@ -81,6 +82,7 @@ class Follower:
         namespaces.on_change(self._namespace_changed)
         self._services.on_change(self._service_changed)
         self._slices.on_change(self._slice_changed)
+        zone.endpoints = Endpoints(self._slices, self._has_cluster_ip, zone.domain)
         for informer in self._informers:
             informer.on_batch(self._flush)
 
@@ -174,6 +176,13 @@ class Follower:
                 zone.put_server_addresses(addresses)
         for trigger in triggers:
             programming.observe(trigger)
+
+    def _has_cluster_ip(self, key: Key) -> bool:
+        """Whether a Service has a ClusterIP and is shown."""
+        service = self._services.objects.get(key)
+        if service is None or service.headless or service.spec.type == "ExternalName":
+            return False
+        return names.pack_address(service.spec.clusterIP) is not None and self._shown(key, service)
 
     def _shown(self, key: Key, service: AnyService) -> bool:
         view = self._view

@@ -91,14 +91,16 @@ def not_ready() -> Reply:
 
 def _reverse(zone: Zone, query: Query) -> Found:
     targets = zone.find_reverse(query.name)
+    lasting = bool(targets)
+    targets = targets or zone.find_endpoints(query.name)
     if not targets:
         return Found(Reply(), elsewhere=query.name)
     if query.type == PTR:
         records = [Record(query.name, PTR, zone.ttl, target) for target in targets]
-        return Found(Reply(authoritative=True, answer=records), lasting=True)
+        return Found(Reply(authoritative=True, answer=records), lasting=lasting)
     # As if the zone were cut right here: no claim on the rest of the reverse tree.
     soa = zone.soa()._replace(owner=query.name)
-    return Found(Reply(authoritative=True, authority=[soa]), lasting=True)
+    return Found(Reply(authoritative=True, authority=[soa]), lasting=lasting)
 
 
 def _forward(zone: Zone, query: Query) -> Found:

@@ -135,6 +135,20 @@ def reverse_name(address: bytes) -> bytes:
     return b"".join([b"\1" + digit for digit in _digits(address)]) + _IP6
 
 
+def address_of(name: bytes) -> bytes | None:
+    """The packed address that ``name`` (lower case) is the reverse name of, or None."""
+    if name.endswith(_IN_ADDR):
+        found = list(labels(name[: -len(_IN_ADDR)] + b"\0"))
+        text = b".".join(reversed(found)).decode("latin-1")
+        return pack_address(text) if len(found) == 4 and ":" not in text else None
+    if not name.endswith(_IP6) or len(name) != 2 * 32 + len(_IP6):
+        return None
+    try:
+        return bytes.fromhex(name[1 : 2 * 32 : 2][::-1].decode("ascii"))
+    except ValueError:
+        return None
+
+
 def _digits(address: bytes) -> list[bytes]:
     text = address.hex().encode()
     return [text[at : at + 1] for at in range(len(text) - 1, -1, -1)]

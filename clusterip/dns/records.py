@@ -7,7 +7,7 @@ pure: a Service and its slices in, nodes out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -111,15 +111,16 @@ def _with_cluster_ip(name: bytes, service: AnyService) -> Records:
     records = Records()
     if not addresses:
         return records
-    node = _address_node(addresses)
-    weight = _WEIGHTS // len(addresses)
-    data = [_srv.pack(0, weight, port.port & 0xFFFF) + name for port in service.spec.ports]
-    if data:
-        node[SRV] = tuple(data)  # beyond the specification, but peers find each other by it
+    node = address_node(addresses)
+    ports = service.spec.ports
+    if ports:  # beyond the specification, but peers find each other by it
+        weight = _weight(len(addresses) * len(ports))
+        node[SRV] = tuple(dict.fromkeys(_srv.pack(0, weight, port.port & 0xFFFF) + name for port in ports))
     records.nodes[name] = node
-    for port, each in zip(service.spec.ports, data, strict=True):
+    for port in ports:
         if port.name:
-            records.nodes[_port_name(port.name, port.protocol, name)] = {SRV: (each,)}
+            data = _srv.pack(0, _weight(len(addresses)), port.port & 0xFFFF) + name
+            records.nodes[_port_name(port.name, port.protocol, name)] = {SRV: (data,)}
     records.reverse = [(names.reverse_name(address), name) for address in addresses]
     return records
 
@@ -127,8 +128,9 @@ def _with_cluster_ip(name: bytes, service: AnyService) -> Records:
 def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
     """Sections 2.4.1 to 2.4.3. Without ready endpoints there is not even the name."""
     hosts: dict[bytes, dict[bytes, None]] = {}  # ordered sets: endpoints may be in several slices
-    srv: dict[bytes, dict[bytes, None]] = {}
-    places: dict[bytes, tuple[dict[bytes, None], dict[bytes, None]]] = {}
+    srv: dict[bytes, dict[bytes, set[bytes]]] = {}
+    """By owner and by port and name: the addresses there."""
+    places: dict[bytes, tuple[dict[bytes, None], dict[bytes, set[bytes]]]] = {}
     for each in slices:
         if each.addressType not in ("IPv4", "IPv6"):
             continue
@@ -143,18 +145,19 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
                 address = names.pack_address(text)
                 if address is None:
                     continue
-                host = names.label_of(_host_label(endpoint, text)) + above
+                host = names.label_of(host_label(endpoint, text)) + above
                 hosts.setdefault(host, {})[address] = None
                 if isinstance(endpoint, PlacedEndpoint) and endpoint.zone:
                     there = places.setdefault(endpoint.zone.lower().encode(), ({}, {}))
                     there[0][address] = None
-                    there[1].update(dict.fromkeys(number + host for number, _ in ports))
+                    for number, _ in ports:
+                        there[1].setdefault(number + host, set()).add(address)
                 for number, owners in ports:
                     for owner in owners:
-                        srv.setdefault(owner, {})[number + host] = None
+                        srv.setdefault(owner, {}).setdefault(number + host, set()).add(address)
     records = Records()
     records.zonal[name] = {
-        place: _address_node(addresses) | ({SRV: _weighted(targets)} if targets else {})
+        place: address_node(addresses) | ({SRV: _weighted(targets)} if targets else {})
         for place, (addresses, targets) in places.items()
     }
     if not hosts:
@@ -162,25 +165,31 @@ def _headless(name: bytes, slices: Iterable[EndpointSlice]) -> Steps[Records]:
     for count, (host, addresses) in enumerate(hosts.items()):
         if count % STEP == 0:
             yield
-        records.nodes[host] = _address_node(addresses)
+        records.nodes[host] = address_node(addresses)
         records.reverse += [(names.reverse_name(address), host) for address in addresses]
     yield
     everything = dict.fromkeys(address for addresses in hosts.values() for address in addresses)
-    records.nodes[name] = _address_node(everything)
+    records.nodes[name] = address_node(everything)
     for owner, targets in srv.items():
         yield
         records.nodes.setdefault(owner, {})[SRV] = _weighted(targets)
     return records
 
 
-def _weighted(targets: Collection[bytes]) -> tuple[bytes, ...]:
-    """SRV data of equal priority and weight, from ports and names."""
-    priority_weight = _priority_weight.pack(0, max(1, _WEIGHTS // len(targets)))
+def _weighted(targets: Mapping[bytes, Collection[bytes]]) -> tuple[bytes, ...]:
+    """SRV data of equal priority and weight, from ports and names with the addresses there."""
+    weight = _weight(sum(map(len, targets.values())))
+    priority_weight = _priority_weight.pack(0, weight)
     return tuple(priority_weight + target for target in targets)
 
 
-def _host_label(endpoint: Endpoint, address: str) -> str:
-    """The endpoint's own name, below its Service's."""
+def _weight(count: int) -> int:
+    """The share of one of so many addresses (coredns ``plugin/backend_lookup.go``)."""
+    return max(1, _WEIGHTS // count)
+
+
+def host_label(endpoint: Endpoint, address: str) -> str:
+    """The endpoint's own name, below its Service's (coredns ``endpointHostname``)."""
     if endpoint.hostname:
         return endpoint.hostname
     if isinstance(endpoint, NamedEndpoint) and endpoint.pod_label:
@@ -205,7 +214,8 @@ def _port_name(port: str, protocol: str, name: bytes) -> bytes:
     return names.label_of("_" + port) + names.label_of("_" + protocol.lower()) + name
 
 
-def _address_node(addresses: Iterable[bytes]) -> Node:
+def address_node(addresses: Iterable[bytes]) -> Node:
+    """The A and AAAA records of packed addresses."""
     node: Node = {}
     four = tuple(address for address in addresses if len(address) == 4)
     six = tuple(address for address in addresses if len(address) == 16)

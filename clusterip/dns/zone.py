@@ -9,11 +9,15 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from clusterip.dns import names
 from clusterip.dns.message import NS, SOA, SRV, Record
 from clusterip.dns.records import Node, Records, pod_node, version_node
 from clusterip.dns.steps import STEP, Steps, done
+
+if TYPE_CHECKING:
+    from clusterip.dns.endpoints import Endpoints
 
 _EMPTY: Node = {}
 _ZONE_LABEL = b"\x05_zone"
@@ -36,6 +40,8 @@ class Zone:
         self.changed: Callable[[Iterable[bytes]], None] = lambda _names: None
         self.pods: Callable[[bytes, bytes], Node | None] = lambda _namespace, label: pod_node(label)
         """What is at ``1-2-3-4.NAMESPACE.pod.DOMAIN``, by namespace and first label; None: nothing."""
+        self.endpoints: Endpoints | None = None
+        """Those of Services with a ClusterIP, which are looked up."""
         self.pods_vary = False
         """What ``pods`` says of the same name may be another thing later."""
         self._nodes: dict[bytes, Node] = {}
@@ -73,6 +79,11 @@ class Zone:
         namespace = names.parent(name)
         if namespace in self._nodes and names.parent(namespace) == self._pod:
             return self.pods(namespace[1 : 1 + namespace[0]], name[1 : 1 + name[0]])
+        if self.endpoints is not None and namespace in self._nodes:  # it is a Service rather
+            above = names.parent(namespace)
+            if names.parent(above) == self._services:
+                label, service, space = (each[1 : 1 + each[0]] for each in (name, namespace, above))
+                return self.endpoints.find(space, service, label)
         return None if self._zonal is None else self._find_zonal(name)
 
     def _find_zonal(self, name: bytes) -> Node | None:
@@ -105,6 +116,11 @@ class Zone:
     def find_reverse(self, name: bytes) -> tuple[bytes, ...]:
         """The names that a name below ``in-addr.arpa`` or ``ip6.arpa`` points to."""
         return tuple(dict.fromkeys(target for _, target in self._reverse.get(name, ())))
+
+    def find_endpoints(self, name: bytes) -> tuple[bytes, ...]:
+        """The same for addresses of endpoints that are looked up; ``changed`` does not tell of them."""
+        address = names.address_of(name) if self.endpoints is not None else None
+        return self.endpoints.names_at(address) if self.endpoints and address is not None else ()
 
     @property
     def serial(self) -> int:

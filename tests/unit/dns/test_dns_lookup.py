@@ -91,7 +91,7 @@ def records(*lines: str) -> list[str]:
             "_http._tcp.hdls1@",
             "SRV",
             [
-                f"_http._tcp.hdls1@ IN SRV 0 16 80 {host}.hdls1@"
+                f"_http._tcp.hdls1@ IN SRV 0 14 80 {host}.hdls1@"
                 for host in (
                     "172-0-0-2",
                     "172-0-0-3",
