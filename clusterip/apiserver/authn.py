@@ -23,6 +23,7 @@ UNAUTHENTICATED = "system:unauthenticated"
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 _UID_ATTRIBUTE = "1.3.6.1.4.1.57683.2"  # of a subject: upstream's own, for the UID of a user
+_INVALID = "invalid bearer token"
 _WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 
 
@@ -154,7 +155,7 @@ class Authenticator:
             else:
                 if identity is not None:
                     return Review(Identity(_authenticated(identity.user), identity.audiences))
-        return Review(error=_together(errors) if errors else "invalid bearer token")
+        return Review(error=f"[{', '.join((_INVALID, *errors))}]" if errors else _INVALID)
 
     def _of_connection(self, request: web.BaseRequest) -> User:
         """The user of the connection's client certificate, which TLS has verified already."""
@@ -177,10 +178,6 @@ def _authenticated(user: User) -> User:
     if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
         return user
     return msgspec.structs.replace(user, groups=(*user.groups, AUTHENTICATED))
-
-
-def _together(errors: list[str]) -> str:
-    return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
 
 
 def _websocket_token(protocols: str) -> str:

@@ -123,4 +123,4 @@ def _verb(info: RequestInfo) -> str:
         return "get" if info.name else "list"
     if method == "DELETE":
         return "delete" if info.name else "deletecollection"
-    return _WRITES.get(method, method.lower())
+    return _WRITES.get(method, "")

@@ -21,7 +21,7 @@ from clusterip.apiserver.authz.matching import object_name
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.call import BODY_LIMIT, Call, compress
 from clusterip.apiserver.generic import Objects
-from clusterip.apiserver.impersonation import impersonated
+from clusterip.apiserver.impersonation import Impersonation
 from clusterip.apiserver.metrics import Metrics
 from clusterip.apiserver.openid import OpenId
 from clusterip.apiserver.options import Options
@@ -69,6 +69,7 @@ class ApiServer:
         self.authenticator = authenticator
         self.authorizer = authorizer
         self.openid: OpenId | None = None
+        self._impersonation = Impersonation(authorizer)
         self._subresources = subresources
         self._lost: dict[RequestHandler, Callable[[], None]] = {}
 
@@ -104,7 +105,7 @@ class ApiServer:
             if not _is_public(info.path):
                 raise status.unauthorized()
             return user
-        user = impersonated(request, user, self.authorizer)
+        user = self._impersonation.user_of(request, user, info)
         decision = self.authorizer.decide(user, info)
         if not decision.allowed:
             why = refusal(user, info, decision.reason)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.apiserver import RunningApiServer
 from tests.support.kubectl import Kubectl
@@ -18,9 +19,26 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiSe
     server = RunningApiServer(tmp_path_factory.mktemp("rbac"), ["--authorization-mode=Node,RBAC"])
     with server.token_file.open("a") as tokens:
         tokens.write('jane,jane,jane-uid,"devs"\n')
+        tokens.write("kim,kim,kim-uid\n")
     server.start()
     yield server
     server.stop()
+
+
+def granted(server: RunningApiServer, name: str, rules: list[dict[str, Any]], user: str) -> None:
+    """A ClusterRole of these rules, bound to the user."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    code, answer = server.request(
+        "POST", f"{rbac}/clusterroles", {"metadata": {"name": name}, "rules": rules}
+    )
+    assert code == 201, answer
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
+    }
+    code, answer = server.request("POST", f"{rbac}/clusterrolebindings", binding)
+    assert code == 201, answer
 
 
 def test_a_binding_lets_in(kubectl: Kubectl, namespace: str) -> None:
@@ -46,12 +64,233 @@ def test_impersonation(kubectl: Kubectl) -> None:
     kubectl("create", "rolebinding", "editors", "--clusterrole=edit", "--user=john")
     assert kubectl("auth", "can-i", "create", "services", "--as=john") == "yes\n"
     refused = kubectl.fails("get", "pods", "--as=john", "--token=jane")
-    assert (
-        'users "john" is forbidden: User "jane" cannot impersonate resource "users" in API group "" '
-        "at the cluster scope"
-    ) in refused
+    assert 'pods is forbidden: User "jane" cannot impersonate-on:user-info:list resource "pods"' in refused
     who = kubectl("auth", "whoami", "--as=system:serviceaccount:default:default")
     assert "system:serviceaccounts:default" in who
+
+
+def test_impersonation_in_every_way(apiserver: RunningApiServer) -> None:
+    authentication, everything = ["authentication.k8s.io"], ["*"]
+    rules = [
+        {"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users"], "resourceNames": ["old"]},
+        {
+            "verbs": ["impersonate:user-info"],
+            "apiGroups": authentication,
+            "resources": ["users", "groups", "userextras/acme.io/x"],
+            "resourceNames": ["new", "friends", "y"],
+        },
+        {
+            "verbs": ["impersonate-on:user-info:create"],
+            "apiGroups": authentication,
+            "resources": ["selfsubjectreviews"],
+        },
+        {"verbs": ["impersonate:arbitrary-node"], "apiGroups": authentication, "resources": ["nodes"]},
+        {
+            "verbs": ["impersonate-on:arbitrary-node:create"],
+            "apiGroups": everything,
+            "resources": everything,
+        },
+    ]
+    granted(apiserver, "impersonator", rules, "kim")
+    as_kim = {"Authorization": "Bearer kim"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+    def who(**headers: str) -> Any:
+        code, answer = apiserver.request("POST", path, {}, **as_kim, **headers)
+        return answer["status"]["userInfo"] if code == 201 else answer["message"]
+
+    assert who(Impersonate_User="old") == {"username": "old", "groups": ["system:authenticated"]}
+    found = who(
+        **{"Impersonate_User": "new", "Impersonate_Group": "friends", "Impersonate_Extra_acme.io%2fx": "y"}
+    )
+    assert found == {
+        "username": "new",
+        "groups": ["friends", "system:authenticated"],
+        "extra": {"acme.io/x": ["y"]},
+    }
+    node = who(Impersonate_User="system:node:n")
+    assert node["groups"] == ["system:nodes", "system:authenticated"]
+    assert "impersonating the system:masters group is not allowed" in who(
+        Impersonate_User="new", Impersonate_Group="system:masters"
+    )
+    # The right to be somebody is not yet the right to do anything as such.
+    code, answer = apiserver.request("GET", "/api/v1/namespaces", **as_kim, Impersonate_User="new")
+    assert (code, answer["reason"]) == (403, "Forbidden")
+    code, answer = apiserver.request("GET", "/api/v1/namespaces", Impersonate_Group="friends")
+    assert (code, answer["message"]) == (
+        400,
+        'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"friends"}, '
+        "Extra:map[string][]string(nil)} without impersonating a user name",
+    )
+
+
+def test_nobody_grants_more_than_they_have(apiserver: RunningApiServer, namespace: str) -> None:
+    writer = [
+        {
+            "verbs": ["create", "update", "patch", "get"],
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["roles", "rolebindings"],
+        },
+        {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "configmaps"]},
+    ]
+    granted(apiserver, "writer", writer, "kim")
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+
+    def role(name: str, *rules: dict[str, Any]) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "rules": list(rules)}
+
+    def binding(name: str, role: str) -> dict[str, Any]:
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+        return {"metadata": {"name": name}, "roleRef": reference, "subjects": []}
+
+    def as_kim(method: str, path: str, body: Any, kind: str = "application/json") -> tuple[int, Any]:
+        return apiserver.request(method, rbac + path, body, Content_Type=kind, Authorization="Bearer kim")
+
+    pods = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}
+    secrets = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["secrets", "pods"]}
+    assert as_kim("POST", "/roles", role("less", pods))[0] == 201
+    refusal = (
+        ' is forbidden: user "kim" (groups=["system:authenticated"]) is attempting to grant RBAC '
+        'permissions not currently held:\n{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}'
+    )
+    for method, path, body, kind in (
+        ("POST", "/roles", role("more", secrets), "application/json"),
+        ("PUT", "/roles/less", role("less", secrets), "application/json"),
+        ("PATCH", "/roles/less", {"rules": [secrets]}, "application/merge-patch+json"),
+        (
+            "PATCH",
+            "/roles/more?fieldManager=kim",
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", **role("more", secrets)},
+            "application/apply-patch+yaml",
+        ),
+    ):
+        code, answer = as_kim(method, path, body, kind)
+        assert code == 403, answer
+        assert answer["message"].endswith(refusal)
+    assert apiserver.request("POST", f"{rbac}/roles", role("secrets", secrets))[0] == 201
+    code, answer = as_kim("POST", "/rolebindings", binding("b", "secrets"))
+    assert (code, answer["message"]) == (403, f'rolebindings.rbac.authorization.k8s.io "b"{refusal}')
+    assert as_kim("POST", "/rolebindings", binding("b", "missing"))[0] == 404
+    # Finalizers and owners are the garbage collector's business, which holds no secrets.
+    finalizers = {"metadata": {"finalizers": ["example.com/x"]}}
+    assert as_kim("PATCH", "/roles/secrets", finalizers, "application/merge-patch+json")[0] == 200
+    exceptions = [
+        {
+            "verbs": ["bind", "escalate"],
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["roles"],
+            "resourceNames": ["secrets", "less"],
+        }
+    ]
+    granted(apiserver, "exceptions", exceptions, "kim")
+    assert as_kim("POST", "/rolebindings", binding("b", "secrets"))[0] == 201
+    assert as_kim("PUT", "/roles/less", role("less", secrets))[0] == 200
+    code, answer = apiserver.request("PUT", f"{rbac}/rolebindings/b", binding("b", "less"))
+    assert (code, answer["details"]["causes"][0]["message"]) == (
+        422,
+        'Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"Role","Name":"less"}: '
+        "cannot change roleRef",
+    )
+
+
+def test_only_who_may_do_everything_aggregates(apiserver: RunningApiServer) -> None:
+    writer = [
+        {
+            "verbs": ["create"],
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["clusterroles"],
+        }
+    ]
+    granted(apiserver, "aggregator", writer, "kim")
+    selectors = [{"matchLabels": {"a": "b"}}]
+    role = {
+        "metadata": {"name": "gathers"},
+        "rules": [],
+        "aggregationRule": {"clusterRoleSelectors": selectors},
+    }
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    code, answer = apiserver.request("POST", path, role, Authorization="Bearer kim")
+    assert (code, answer["message"]) == (
+        403,
+        'clusterroles.rbac.authorization.k8s.io "gathers" is forbidden: must have cluster-admin privileges '
+        "to use the aggregationRule",
+    )
+    assert apiserver.request("POST", path, role)[0] == 201
+
+
+def test_kubectl_reconciles(kubectl: Kubectl, namespace: str) -> None:
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "r", "namespace": namespace},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "b", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+        "subjects": [{"kind": "ServiceAccount", "name": "bot", "namespace": namespace}],
+    }
+    both = yaml.safe_dump_all([role, binding])
+    assert "role.rbac.authorization.k8s.io/r reconciled" in kubectl(
+        "auth", "reconcile", "-f", "-", stdin=both
+    )
+    role["rules"][0]["verbs"] = ["list"]
+    binding["roleRef"]["name"] = "other"
+    kubectl("auth", "reconcile", "-f", "-", stdin=yaml.safe_dump_all([role, binding]))
+    verbs = kubectl("get", "role", "r", "-o", "jsonpath={.rules[*].verbs[*]}").split()
+    assert sorted(verbs) == ["get", "list"]
+    assert kubectl("get", "rolebinding", "b", "-o", "jsonpath={.roleRef.name}") == "other"
+
+
+def test_what_reviews_say_of_selectors(apiserver: RunningApiServer) -> None:
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+    def asked(**attributes: Any) -> tuple[int, Any]:
+        spec = {"user": "system:node:n1", "groups": ["system:nodes"]}
+        resource = {"verb": "list", "resource": "pods", **attributes}
+        return apiserver.request("POST", path, {"spec": {**spec, "resourceAttributes": resource}})
+
+    def requirement(key: str, operator: str, *values: str) -> dict[str, Any]:
+        return {"requirements": [{"key": key, "operator": operator, "values": list(values)}]}
+
+    assert not asked()[1]["status"]["allowed"]
+    assert asked(fieldSelector={"rawSelector": "spec.nodeName=n1"})[1]["status"]["allowed"]
+    assert asked(fieldSelector=requirement("spec.nodeName", "In", "n1"))[1]["status"]["allowed"]
+    assert not asked(fieldSelector=requirement("spec.nodeName", "In", "n2"))[1]["status"]["allowed"]
+    assert not asked(fieldSelector=requirement("spec.nodeName", "NotIn", "n1"))[1]["status"]["allowed"]
+    status = asked(labelSelector={"rawSelector": "a in (b"})[1]["status"]
+    assert status["evaluationError"] == "spec.resourceAttributes.labelSelector ignored due to parse error"
+    code, answer = asked(fieldSelector={"rawSelector": "a=b", **requirement("a", "In")})
+    assert (code, [cause["field"] for cause in answer["details"]["causes"]]) == (
+        422,
+        [
+            "spec.resourceAttributes.fieldSelector.rawSelector",
+            "spec.resourceAttributes.fieldSelector.requirements[0].values",
+        ],
+    )
+
+
+def test_rules_as_far_as_they_are_known(apiserver: RunningApiServer) -> None:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "gone"}
+    user = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "lee"}
+    binding = {"metadata": {"name": "dangling"}, "roleRef": reference, "subjects": [user]}
+    path = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings"
+    assert apiserver.request("POST", path, binding)[0] == 201
+    rules = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    code, review = apiserver.request(
+        "POST", rules, {"spec": {"namespace": "default"}}, Impersonate_User="lee"
+    )
+    assert (code, review["status"]["evaluationError"]) == (
+        201,
+        'clusterrole.rbac.authorization.k8s.io "gone" not found',
+    )
+    code, answer = apiserver.request("GET", "/api/v1/namespaces/default/pods", Impersonate_User="lee")
+    assert answer["message"].endswith('RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found')
+    node = {"Impersonate-User": "system:node:n1", "Impersonate-Group": "system:nodes"}
+    code, review = apiserver.request("POST", rules, {"spec": {"namespace": "default"}}, **node)
+    assert review["status"]["incomplete"]
 
 
 def test_reviews(apiserver: RunningApiServer, namespace: str) -> None:
@@ -64,13 +303,13 @@ def test_reviews(apiserver: RunningApiServer, namespace: str) -> None:
         "POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "nobody's"}}
     )
     assert (code, review["status"]["error"]) == (201, "invalid bearer token")
-    spec: dict[str, Any] = {"user": "kim", "resourceAttributes": {"verb": "get", "resource": "pods"}}
+    spec: dict[str, Any] = {"user": "lou", "resourceAttributes": {"verb": "get", "resource": "pods"}}
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
     code, review = apiserver.request("POST", path, {"spec": spec})
     assert (code, review["status"]["allowed"]) == (201, False)
     spec["groups"] = ["system:masters"]
     assert apiserver.request("POST", path, {"spec": spec})[1]["status"]["allowed"]
-    code, answer = apiserver.request("POST", path, {"spec": {"user": "kim"}})
+    code, answer = apiserver.request("POST", path, {"spec": {"user": "lou"}})
     assert (code, answer["reason"]) == (422, "Invalid")
     local = f"/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
     code, answer = apiserver.request("POST", local, {"spec": spec})
@@ -130,11 +369,43 @@ def test_default_roles_come_back_after_a_restart(tmp_path: Path) -> None:
     server = RunningApiServer(tmp_path, ["--authorization-mode=RBAC"])
     server.start()
     try:
-        view = "/apis/rbac.authorization.k8s.io/v1/clusterroles/view"
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        view = f"{rbac}/clusterroles/view"
         assert server.request("DELETE", view)[0] == 200
+        less = {"rules": [{"verbs": ["list"], "apiGroups": ["example.com"], "resources": ["widgets"]}]}
+        merge = {"Content_Type": "application/merge-patch+json"}
+        left_alone = {"metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}}
+        before = {}
+        for name in ("system:node-proxier", "system:kube-scheduler"):
+            before[name] = server.request("GET", f"{rbac}/clusterroles/{name}")[1]["rules"]
+            assert server.request("PATCH", f"{rbac}/clusterroles/{name}", less, **merge)[0] == 200
+        assert (
+            server.request("PATCH", f"{rbac}/clusterroles/system:kube-scheduler", left_alone, **merge)[0]
+            == 200
+        )
+        binding = f"{rbac}/clusterrolebindings/system:node-proxier"
+        assert server.request("PATCH", binding, {"subjects": None}, **merge)[0] == 200
+        reader = f"{rbac}/namespaces/kube-system/roles/extension-apiserver-authentication-reader"
+        assert server.request("DELETE", reader)[0] == 200
         server.kill()
         server.start()
         code, role = server.request("GET", view)
         assert (code, role["metadata"]["labels"]["kubernetes.io/bootstrapping"]) == (200, "rbac-defaults")
+        rules = server.request("GET", f"{rbac}/clusterroles/system:node-proxier")[1]["rules"]
+        assert rules[0] == less["rules"][0]  # what was added stays
+        given = {
+            (verb, group, resource)
+            for rule in rules
+            for verb in rule["verbs"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+        }
+        assert {("list", "", "services"), ("watch", "discovery.k8s.io", "endpointslices")} <= given
+        assert (
+            server.request("GET", f"{rbac}/clusterroles/system:kube-scheduler")[1]["rules"] == less["rules"]
+        )
+        assert server.request("GET", binding)[1]["subjects"][0]["name"] == "system:kube-proxy"
+        assert server.request("GET", reader)[0] == 200
+        assert before["system:node-proxier"] != rules
     finally:
         server.stop()

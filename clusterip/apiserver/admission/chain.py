@@ -13,6 +13,7 @@ from clusterip.apiserver.admission.node_restriction import NodeRestriction
 from clusterip.apiserver.admission.plugin import Plugin
 from clusterip.apiserver.admission.priority import Priority
 from clusterip.apiserver.admission.service_account import ServiceAccountAdmission
+from clusterip.apiserver.admission.taint_nodes import TaintNodesByCondition
 from clusterip.apiserver.authn import User
 from clusterip.apiserver.authz.decision import Authorizer, refusal
 from clusterip.apiserver.authz.escalation import EscalationCheck
@@ -26,6 +27,7 @@ _PLUGINS: dict[str, _Factory] = {
     NamespaceLifecycle.name: lambda cache, _authorizer: NamespaceLifecycle(cache),
     ServiceAccountAdmission.name: lambda cache, _authorizer: ServiceAccountAdmission(cache),
     NodeRestriction.name: NodeRestriction,
+    TaintNodesByCondition.name: lambda cache, _authorizer: TaintNodesByCondition(cache),
     Priority.name: lambda cache, _authorizer: Priority(cache),
     DefaultTolerationSeconds.name: lambda cache, _authorizer: DefaultTolerationSeconds(cache),
 }

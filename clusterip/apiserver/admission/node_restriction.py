@@ -21,6 +21,7 @@ from clusterip.objects.core.node import NODES, Node
 from clusterip.objects.core.pod import PODS, Pod
 from clusterip.objects.core.pod.references import MIRROR_ANNOTATION, needed_api
 from clusterip.objects.core.serviceaccount import SERVICEACCOUNTS
+from clusterip.objects.meta import StatusDetails
 from clusterip.objects.registry import Resource
 
 _NODE_RESTRICTION = "node-restriction.kubernetes.io"
@@ -163,7 +164,9 @@ class NodeRestriction(Plugin):
     def _existing(self, resource: Resource[Any], namespace: str, name: str) -> Any:
         entry = self.cache.of(resource).get(namespace, name)
         if entry is None:
-            raise status.not_found(resource, name)
+            # As upstream's caches say it, which name the resource in the singular.
+            details = StatusDetails(name=name, kind=resource.singular)
+            raise status.failure(404, "NotFound", f'{resource.singular} "{name}" not found', details)
         return entry.decode()
 
 

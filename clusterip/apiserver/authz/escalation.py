@@ -71,7 +71,7 @@ class EscalationCheck:
         try:
             rules = self._resolver.rules_of(role, attributes.namespace)
         except UnknownRole as error:
-            raise error.answer() from None
+            raise error.answer(attributes.resource) from None
         self._check_rules(attributes, rules)
 
     def _check_rules(self, attributes: Attributes, rules: list[PolicyRule]) -> None:
@@ -86,7 +86,8 @@ class EscalationCheck:
             f"permissions not currently held:\n{shown}"
         )
         if errors:
-            message += f"; resolution errors: [{_aggregate(errors)}]"
+            shown = _aggregate([str(error.answer(attributes.resource)) for error in errors])
+            message += f"; resolution errors: [{shown}]"
         raise attributes.forbidden(message)
 
     def _may_escalate(self, attributes: Attributes) -> bool:

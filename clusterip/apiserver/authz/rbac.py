@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from clusterip.apiserver import status
 from clusterip.apiserver.authn import User
@@ -22,6 +23,7 @@ from clusterip.objects.rbac.role import ROLES
 from clusterip.objects.rbac.rolebinding import ROLEBINDINGS
 from clusterip.objects.rbac.rules import PolicyRule
 from clusterip.objects.rbac.subjects import SERVICE_ACCOUNT, USER, RoleRef, Subject
+from clusterip.objects.registry import Resource
 
 _KINDS = (CLUSTERROLES, CLUSTERROLEBINDINGS, ROLES, ROLEBINDINGS)
 _REMEMBERED_USERS = 4096
@@ -33,22 +35,23 @@ class UnknownRole(Exception):
     def __init__(self, role: RoleRef, namespace: str) -> None:
         self.role = role
         self.namespace = namespace
-        super().__init__(str(self.answer()))
+        super().__init__(self.briefly)
 
     @property
     def briefly(self) -> str:
         """The same as upstream's caches say it, which name the resource in the singular."""
         return f'{self.role.kind.lower()}.{CLUSTERROLES.group} "{self.role.name}" not found'
 
-    def answer(self) -> status.StatusError:
-        """What a request gets to hear that cannot be judged without the role."""
+    def answer(self, resource: Resource[Any]) -> status.StatusError:
+        """What a request gets to hear that cannot be judged without the role.
+
+        It names the request's own resource rather than the role's, as upstream does.
+        """
         match self.role.kind:
-            case "ClusterRole":
-                return status.not_found(CLUSTERROLES, self.role.name)
-            case "Role" if self.namespace:
-                return status.not_found(ROLES, self.role.name)
-            case "Role":
+            case "Role" if not self.namespace:
                 return status.bad_request("Namespace parameter required.")
+            case "ClusterRole" | "Role":
+                return status.not_found(resource, self.role.name)
         return status.failure(500, "", f'unsupported role reference kind: "{self.role.kind}"')
 
 
@@ -145,10 +148,10 @@ class Resolver:
         self._policy: Policy | None = None
         self._made_of: list[list[Entry]] = []
 
-    def rules(self, user: User, namespace: str) -> tuple[list[PolicyRule], list[str]]:
+    def rules(self, user: User, namespace: str) -> tuple[list[PolicyRule], list[UnknownRole]]:
         """A user's rules everywhere and in the namespace, and what is wrong with their bindings."""
         held = self.policy().held(user, namespace)
-        return [rule for _, rules in held.grants for rule in rules], [str(error) for error in held.errors]
+        return [rule for _, rules in held.grants for rule in rules], held.errors
 
     def rules_of(self, role: RoleRef, namespace: str) -> list[PolicyRule]:
         """Raises UnknownRole as ``Policy.rules_of``."""

@@ -37,8 +37,10 @@ async def serve(call: Call) -> web.StreamResponse | None:
     """The answer to what is never stored; None if the request is not for such a resource."""
     info = call.info
     resource = find_virtual(info.group, info.version, info.plural)
-    if resource is None or info.name or bool(info.namespace) != resource.namespaced:
+    if resource is None:
         return None
+    if info.name or bool(info.namespace) != resource.namespaced:
+        raise status.no_such_path()
     if info.verb != "create":
         raise status.method_not_allowed()
     if resource is BINDINGS:

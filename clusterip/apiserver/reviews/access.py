@@ -5,12 +5,13 @@ from __future__ import annotations
 from clusterip.apiserver import status
 from clusterip.apiserver.authn import User
 from clusterip.apiserver.call import Call
-from clusterip.apiserver.decoding import read_options
+from clusterip.apiserver.reviews.reading import invalid, read
 from clusterip.apiserver.reviews.selectors import evaluation_error, field_selector
 from clusterip.apiserver.router import RequestInfo
 from clusterip.objects.authorization.reviews import (
     LOCALSUBJECTACCESSREVIEWS,
     SELFSUBJECTACCESSREVIEWS,
+    SELFSUBJECTRULESREVIEWS,
     SUBJECTACCESSREVIEWS,
     LocalSubjectAccessReview,
     NonResourceAttributes,
@@ -32,26 +33,26 @@ from clusterip.objects.authorization.validation import (
 
 
 async def may_i(call: Call) -> SelfSubjectAccessReview:
-    review = read_options(await call.body(), call.content_type, SelfSubjectAccessReview)
+    review = await read(call, SELFSUBJECTACCESSREVIEWS)
     errors = validate_self_review(review)
     if errors:
-        raise status.invalid(SELFSUBJECTACCESSREVIEWS, "", errors)
+        raise invalid(SELFSUBJECTACCESSREVIEWS, errors)
     spec = review.spec
     review.status = _decide(call, call.user, spec.resourceAttributes, spec.nonResourceAttributes)
     return review
 
 
 async def may_somebody(call: Call) -> SubjectAccessReview:
-    review = read_options(await call.body(), call.content_type, SubjectAccessReview)
+    review = await read(call, SUBJECTACCESSREVIEWS)
     errors = validate_review(review)
     if errors:
-        raise status.invalid(SUBJECTACCESSREVIEWS, "", errors)
+        raise invalid(SUBJECTACCESSREVIEWS, errors)
     review.status = _decide_for(call, review.spec)
     return review
 
 
 async def may_somebody_here(call: Call) -> LocalSubjectAccessReview:
-    review = read_options(await call.body(), call.content_type, LocalSubjectAccessReview)
+    review = await read(call, LOCALSUBJECTACCESSREVIEWS)
     if review.metadata.namespace not in ("", call.info.namespace):
         raise status.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
@@ -59,13 +60,13 @@ async def may_somebody_here(call: Call) -> LocalSubjectAccessReview:
     review.metadata.namespace = call.info.namespace
     errors = validate_local_review(review)
     if errors:
-        raise status.invalid(LOCALSUBJECTACCESSREVIEWS, "", errors)
+        raise invalid(LOCALSUBJECTACCESSREVIEWS, errors)
     review.status = _decide_for(call, review.spec)
     return review
 
 
 async def what_may_i(call: Call) -> SelfSubjectRulesReview:
-    review = read_options(await call.body(), call.content_type, SelfSubjectRulesReview)
+    review = await read(call, SELFSUBJECTRULESREVIEWS)
     if not review.spec.namespace:
         raise status.bad_request("no namespace on request")
     found = call.server.authorizer.rules(call.user, review.spec.namespace)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from clusterip.apiserver import status
 from clusterip.apiserver.authn import User
 from clusterip.apiserver.call import Call
-from clusterip.apiserver.decoding import read_options
+from clusterip.apiserver.reviews.reading import read
 from clusterip.objects import times
 from clusterip.objects.authentication.reviews import (
+    SELFSUBJECTREVIEWS,
+    TOKENREVIEWS,
     SelfSubjectReview,
     SelfSubjectReviewStatus,
     TokenReview,
@@ -18,7 +20,7 @@ from clusterip.objects.meta import ObjectMeta
 
 
 async def who_am_i(call: Call) -> SelfSubjectReview:
-    read_options(await call.body(), call.content_type, SelfSubjectReview)
+    await read(call, SELFSUBJECTREVIEWS)
     return SelfSubjectReview(
         metadata=ObjectMeta(creationTimestamp=times.now()),
         status=SelfSubjectReviewStatus(userInfo=_described(call.user)),
@@ -26,7 +28,7 @@ async def who_am_i(call: Call) -> SelfSubjectReview:
 
 
 async def whose_token(call: Call) -> TokenReview:
-    review = read_options(await call.body(), call.content_type, TokenReview)
+    review = await read(call, TOKENREVIEWS)
     if not review.spec.token:
         raise status.bad_request("token is required for TokenReview in authentication")
     authenticator = call.server.authenticator

@@ -15,8 +15,8 @@ from clusterip.apiserver import status
 from clusterip.apiserver.admission.attributes import Attributes
 from clusterip.apiserver.admission.service_account import TOKEN_SECONDS
 from clusterip.apiserver.call import Call
-from clusterip.apiserver.decoding import read_options
 from clusterip.apiserver.encoding import finish
+from clusterip.apiserver.reviews.reading import read
 from clusterip.apiserver.tokens import EXTENDED_SECONDS, ServiceAccountTokens
 from clusterip.objects import times
 from clusterip.objects.base import Struct, always, always_list
@@ -43,7 +43,7 @@ class BoundObjectReference(Struct):
 class TokenRequestSpec(Struct):
     audiences: list[str] = always_list()
     expirationSeconds: int | None = None
-    boundObjectRef: BoundObjectReference | None = None
+    boundObjectRef: BoundObjectReference | None = always(None)
 
 
 class TokenRequestStatus(Struct):
@@ -56,7 +56,7 @@ class TokenRequest(Object):
     status: TokenRequestStatus = msgspec.field(default_factory=TokenRequestStatus)
 
 
-_REQUESTS: Resource[Any] = Resource(
+_REQUESTS: Resource[TokenRequest] = Resource(
     type=TokenRequest, group="authentication.k8s.io", version="v1", plural="tokenrequests", namespaced=True
 )
 # Conflicts name the kind where a resource should stand, as upstream's do.
@@ -81,7 +81,7 @@ class TokenRequests:
         info = call.info
         if info.verb != "create":
             raise status.method_not_allowed()
-        request = read_options(await call.body(), call.content_type, TokenRequest)
+        request = await read(call, _REQUESTS)
         spec = request.spec
         if spec.expirationSeconds is None:
             spec.expirationSeconds = USUAL
@@ -176,12 +176,15 @@ class TokenRequests:
 
 
 def _check_identity(request: TokenRequest, name: str, namespace: str) -> None:
-    """Raises StatusError (422) if the body speaks of another account than the URL."""
+    """Raises StatusError (400, 422) if the body speaks of another account than the URL."""
     meta = request.metadata
-    for field, given, wanted in (("name", meta.name, name), ("namespace", meta.namespace, namespace)):
-        if given not in ("", wanted):
-            why = f"must match the service account {field} if specified"
-            raise status.invalid(_REQUESTS, name, [invalid(f"metadata.{field}", given, why)])
+    if meta.namespace not in ("", namespace):
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if meta.name not in ("", name):
+        why = "must match the service account name if specified"
+        raise status.invalid(_REQUESTS, name, [invalid("metadata.name", meta.name, why)])
 
 
 def _validate(spec: TokenRequestSpec) -> ErrorList:

@@ -14,7 +14,7 @@ from clusterip.objects.authorization.reviews import (
     SubjectAccessReview,
     SubjectAccessReviewSpec,
 )
-from clusterip.objects.errors import ErrorList, Path, forbidden, invalid, invalid_each, required
+from clusterip.objects.errors import ErrorList, Path, forbidden, go_struct, invalid, invalid_each, required
 from clusterip.objects.meta import LabelSelectorRequirement, ObjectMeta
 
 _SPEC = Path("spec")
@@ -41,7 +41,7 @@ def validate_local_review(review: LocalSubjectAccessReview) -> ErrorList:
         errors.append(invalid(where, resource.namespace, "must match metadata.namespace"))
     if review.spec.nonResourceAttributes is not None:
         message = "disallowed on this kind of request"
-        errors.append(invalid(_OTHER, review.spec.nonResourceAttributes, message))
+        errors.append(invalid(_OTHER, _shown(review.spec.nonResourceAttributes), message))
     return errors
 
 
@@ -59,11 +59,15 @@ def _validate_metadata(meta: ObjectMeta, message: str, *, namespaced: bool = Fal
 
 def _one_of(resource: ResourceAttributes | None, other: NonResourceAttributes | None) -> ErrorList:
     if resource is not None and other is not None:
-        return [invalid(_OTHER, other, "cannot be specified in combination with resourceAttributes")]
+        return [invalid(_OTHER, _shown(other), "cannot be specified in combination with resourceAttributes")]
     if resource is None and other is None:
         message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         return [invalid(_RESOURCE, None, message)]
     return []
+
+
+def _shown(other: NonResourceAttributes) -> object:
+    return go_struct(Path=other.path, Verb=other.verb)
 
 
 def _validate_selectors(resource: ResourceAttributes | None) -> ErrorList:

@@ -6,7 +6,7 @@ from typing import Any
 
 from clusterip.objects import names
 from clusterip.objects.base import Struct, always_list
-from clusterip.objects.errors import ErrorList, Path, required
+from clusterip.objects.errors import ErrorList, Path, invalid, required
 from clusterip.objects.meta import LabelSelector, Object
 from clusterip.objects.metadata import (
     validate_label_selector,
@@ -16,6 +16,7 @@ from clusterip.objects.metadata import (
 from clusterip.objects.rbac.role import CREATED_AT
 from clusterip.objects.rbac.rules import GROUP, PolicyRule, validate_rules
 from clusterip.objects.registry import Resource, register
+from clusterip.objects.selectors import SelectorError, from_label_selector
 from clusterip.objects.tables import NAME_COLUMN
 
 
@@ -44,6 +45,10 @@ def _validate_aggregation(aggregation: AggregationRule | None) -> ErrorList:
     errors: ErrorList = []
     for i, selector in enumerate(aggregation.clusterRoleSelectors):
         errors += validate_label_selector(selector, path.item(i))
+        try:
+            from_label_selector(selector)
+        except SelectorError:
+            errors.append(invalid(path.item(i), None, "invalid label selector."))
     return errors
 
 

@@ -7,7 +7,15 @@ from typing import Any
 
 from clusterip.objects import names
 from clusterip.objects.base import Struct, always
-from clusterip.objects.errors import ErrorList, Path, invalid, invalid_each, not_supported, required
+from clusterip.objects.errors import (
+    ErrorList,
+    Path,
+    go_struct,
+    invalid,
+    invalid_each,
+    not_supported,
+    required,
+)
 from clusterip.objects.rbac.rules import GROUP
 from clusterip.objects.registry import Column
 from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, wide
@@ -92,7 +100,10 @@ def _validate_subject(subject: Subject, namespaced: bool, path: Path) -> ErrorLi
 
 def same_role(new: RoleRef, old: RoleRef) -> ErrorList:
     """An error if a binding would give another role than it did."""
-    return [] if new == old else [invalid("roleRef", new, "cannot change roleRef")]
+    if new == old:
+        return []
+    shown = go_struct(APIGroup=new.apiGroup, Kind=new.kind, Name=new.name)
+    return [invalid("roleRef", shown, "cannot change roleRef")]
 
 
 def subject_cells(subjects: Sequence[Subject]) -> list[Any]:
