@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import ssl
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Put, Store
-from tests.support.apiserver import TOKEN, RunningApiServer, running_apiserver
+from clusterip.storage.store import Put
+from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.etcd import Etcd, running_etcd
 
 SERVICES = "/api/v1/namespaces/default/services"
-CLIENTS = 200
-KILLS = 5
-BETWEEN_KILLS = 2.0
-"""Seconds."""
-RANGES = "--service-cluster-ip-range=10.9.0.0/23,fd00:9::/112"
-PORTS = "--service-node-port-range=30000-30299"
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
 @pytest.fixture
@@ -41,8 +35,8 @@ def servers(etcd: Etcd, tmp_path: Path) -> Iterator[list[RunningApiServer]]:
         for n in range(3):
             directory = tmp_path / f"apiserver-{n}"
             directory.mkdir()
-            arguments = (f"--store=etcd://{etcd.endpoint}", RANGES, PORTS)
-            running.append(stack.enter_context(running_apiserver(directory, *arguments)))
+            store = f"--store=etcd://{etcd.endpoint}"
+            running.append(stack.enter_context(running_apiserver(directory, store)))
         yield running
 
 
@@ -74,127 +68,99 @@ async def test_reads_are_not_held_up_by_what_others_keep_in_etcd(
         await store.close()
 
 
-async def test_no_address_or_port_is_lost_or_given_twice(etcd: Etcd, servers: list[RunningApiServer]) -> None:
-    stop = asyncio.Event()
-    answers: dict[int, int] = {}
-    async with _Clients(servers, answers) as clients:
-        tasks = [asyncio.create_task(_churn(clients, n, stop)) for n in range(CLIENTS)]
-        for _ in range(KILLS):
-            await asyncio.sleep(BETWEEN_KILLS)
-            victim = random.choice(servers)
-            await asyncio.to_thread(victim.kill)
-            await asyncio.to_thread(victim.start)
-        stop.set()
-        await asyncio.gather(*tasks)
-    assert answers[201] > 300, answers
-    assert answers[200] > 300, answers
-    store = await open_store(f"etcd://{etcd.endpoint}")
-    try:
-        held = await _check(store)
-    finally:
-        await store.close()
-    assert held > 1
-    # Whatever is left can still be deleted, and gives everything back.
-    for service in servers[0].request("GET", SERVICES)[1]["items"]:
-        assert servers[1].request("DELETE", f"{SERVICES}/{service['metadata']['name']}")[0] == 200
-    for kind in ("ipaddresses", "servicecidrs"):
-        items = servers[2].request("GET", f"/apis/networking.k8s.io/v1/{kind}")[1]["items"]
-        assert len(items) <= 1
+def test_a_list_has_what_was_written_before_it_whoever_wrote_it(servers: list[RunningApiServer]) -> None:
+    """Without a resource version a list is consistent, page by page, on servers that others keep busy."""
+    done = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        busy = [pool.submit(_keep_busy, server, done) for server in servers]
+        try:
+            written: list[int] = []
+            for n in range(40):
+                writer, reader, third = random.sample(servers, 3)
+                body = {"metadata": {"name": f"c{n:03}", "labels": {"test": "mine"}}}
+                code, made = writer.request("POST", CONFIGMAPS, body)
+                assert code == 201
+                version = int(made["metadata"]["resourceVersion"])
+                assert version > max(written, default=0)
+                written.append(version)
+                listed = reader.request("GET", f"{CONFIGMAPS}?labelSelector=test%3Dmine&limit=7")[1]
+                assert int(listed["metadata"]["resourceVersion"]) >= version
+                items, token = listed["items"], listed["metadata"].get("continue")
+                while token:
+                    query = f"?labelSelector=test%3Dmine&limit=7&continue={token}"
+                    page = random.choice(servers).request("GET", CONFIGMAPS + query)[1]
+                    assert page["metadata"]["resourceVersion"] == listed["metadata"]["resourceVersion"]
+                    items, token = items + page["items"], page["metadata"].get("continue")
+                assert [int(item["metadata"]["resourceVersion"]) for item in items] == written
+                # A version that another server gave is one that this server knows, or waits for.
+                query = f"?resourceVersion={version}&resourceVersionMatch=NotOlderThan"
+                names = {i["metadata"]["name"] for i in third.request("GET", CONFIGMAPS + query)[1]["items"]}
+                assert f"c{n:03}" in names
+            assert not any(task.done() for task in busy)
+        finally:
+            done.set()
+    for server in servers:
+        start = written[0] - 1
+        query = f"?watch=1&labelSelector=test%3Dmine&resourceVersion={start}&timeoutSeconds=1"
+        events = [json.loads(line) for line in _text(server.request("GET", CONFIGMAPS + query)[1])]
+        assert [event["type"] for event in events] == ["ADDED"] * len(written)
+        assert [int(event["object"]["metadata"]["resourceVersion"]) for event in events] == written
 
 
-async def _check(store: Store) -> int:
-    """What Services have and what is allocated must be the same; how many Services there are."""
-    addresses: dict[str, str] = {}
-    ports: dict[str, str] = {}
-    services = await _values(store, "/registry/services/")
-    for key, service in services.items():
-        spec, owner = service["spec"], key.removeprefix("/registry/services/")
-        for address in spec.get("clusterIPs", []):
-            if address != "None":
-                assert address not in addresses, f"{owner} and {addresses[address]} both have {address}"
-                addresses[address] = owner
-        numbers = {p.get("nodePort", 0) for p in spec["ports"]} | {spec.get("healthCheckNodePort", 0)}
-        for port in map(str, numbers - {0}):
-            assert port not in ports, f"{owner} and {ports[port]} both have port {port}"
-            ports[port] = owner
-    prefix = "/registry/ipaddresses.networking.k8s.io/"
-    allocated = {
-        key.removeprefix(prefix): "{namespace}/{name}".format(**value["spec"]["parentRef"])
-        for key, value in (await _values(store, prefix)).items()
-    }
-    assert allocated == addresses
-    reserved = {
-        key.removeprefix("/registry/nodeports/"): f"{value['namespace']}/{value['name']}"
-        for key, value in (await _values(store, "/registry/nodeports/")).items()
-    }
-    assert reserved == ports
-    return len(services)
+def test_compaction_by_one_server_is_right_for_all(
+    etcd: Etcd, servers: list[RunningApiServer], tmp_path: Path
+) -> None:
+    versions = []
+    for n in range(12):
+        _, made = random.choice(servers).request("POST", CONFIGMAPS, {"metadata": {"name": f"c{n:03}"}})
+        versions.append(made["metadata"]["resourceVersion"])
+    listed = servers[0].request("GET", f"{CONFIGMAPS}?limit=5")[1]
+    token = listed["metadata"]["continue"]
+    assert (
+        servers[1].request("POST", SERVICES.replace("services", "secrets"), {"metadata": {"name": "s"}})[0]
+        == 201
+    )
+    _compact(etcd)
+    for server in servers:
+        # What a server has in memory it still tells; what only etcd had is gone, on each of them alike.
+        watch = f"{CONFIGMAPS}?watch=1&resourceVersion={versions[5]}&timeoutSeconds=1"
+        events = [json.loads(line) for line in _text(server.request("GET", watch)[1])]
+        assert [event["object"]["metadata"]["resourceVersion"] for event in events] == versions[6:]
+        code, status = server.request("GET", f"{CONFIGMAPS}?limit=5&continue={token}")
+        assert (code, status["reason"]) == (410, "Expired")
+        fresh = status["metadata"]["continue"]
+        code, rest = server.request("GET", f"{CONFIGMAPS}?limit=50&continue={fresh}")
+        assert (code, len(rest["items"])) == (200, 7)
+        exact = f"{CONFIGMAPS}?resourceVersion={versions[5]}&resourceVersionMatch=Exact"
+        assert server.request("GET", exact)[0] == 410
+        assert len(server.request("GET", CONFIGMAPS)[1]["items"]) >= 12
+    # One that starts now has never seen what was before.
+    directory = tmp_path / "late"
+    directory.mkdir()
+    with running_apiserver(directory, f"--store=etcd://{etcd.endpoint}") as late:
+        assert len(late.request("GET", CONFIGMAPS)[1]["items"]) >= 12
+        watch = f"{CONFIGMAPS}?watch=1&resourceVersion={versions[0]}&timeoutSeconds=1"
+        (event,) = (json.loads(line) for line in _text(late.request("GET", watch)[1]))
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+        assert late.request("DELETE", f"{CONFIGMAPS}/c000")[0] == 200
+        assert servers[1].request("GET", f"{CONFIGMAPS}/c000")[0] == 404
 
 
-async def _values(store: Store, prefix: str) -> dict[str, Any]:
-    return {item.key: json.loads(item.value) for item in (await store.list(prefix)).items}
-
-
-class _Clients:
-    """Requests to any of the servers, by clients that shrug off broken connections."""
-
-    def __init__(self, servers: list[RunningApiServer], answers: dict[int, int]) -> None:
-        self._servers = servers
-        self._answers = answers
-        self._contexts = [ssl.create_default_context(cafile=str(s.ca_file)) for s in servers]
-
-    async def __aenter__(self) -> _Clients:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=aiohttp.ClientTimeout(total=10),
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
-
-    async def request(self, method: str, path: str, body: Any = None, **headers: str) -> int:
-        """The status code; 0 if there was no answer."""
-        n = random.randrange(len(self._servers))
-        url = f"{self._servers[n].url}{path}"
-        code = 0
-        with suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with self._session.request(
-                method, url, json=body, headers=headers, ssl=self._contexts[n]
-            ) as response:
-                await response.read()
-                code = response.status
-        self._answers[code] = self._answers.get(code, 0) + 1
-        if code == 0:
-            await asyncio.sleep(0.05)
-        return code
-
-
-async def _churn(clients: _Clients, client: int, stop: asyncio.Event) -> None:
-    """One client: its Services come, change and go, until told to stop."""
-    merge = {"Content-Type": "application/merge-patch+json"}
+def _keep_busy(server: RunningApiServer, done: threading.Event) -> None:
     n = 0
-    while not stop.is_set():
-        # Some names are used by several clients, so that they meet.
-        name = f"shared-{random.randrange(20)}" if client % 4 == 0 else f"own-{client}-{n % 3}"
+    while not done.is_set():
         n += 1
-        spec: dict[str, Any] = {"ports": [{"port": 80}], "ipFamilyPolicy": "PreferDualStack"}
-        spec["type"] = random.choice(("ClusterIP", "NodePort", "LoadBalancer"))
-        if client % 8 == 1:
-            spec["clusterIP"] = f"10.9.0.{random.randrange(10, 30)}"
-        await clients.request("POST", SERVICES, {"metadata": {"name": name}, "spec": spec})
-        for change in random.sample(_CHANGES, 2):
-            await clients.request("PATCH", f"{SERVICES}/{name}", {"spec": change}, **merge)
-        if random.random() < 0.8:
-            await clients.request("DELETE", f"{SERVICES}/{name}")
+        name = f"busy-{server.port}-{n % 5}"
+        server.request("POST", CONFIGMAPS, {"metadata": {"name": name}})
+        server.request("DELETE", f"{CONFIGMAPS}/{name}")
 
 
-_CHANGES: list[dict[str, Any]] = [
-    {"type": "ClusterIP", "externalName": None},
-    {"type": "NodePort", "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]},
-    {"type": "ExternalName", "externalName": "example.com"},
-    {"ipFamilyPolicy": "SingleStack"},
-    {"ipFamilyPolicy": "RequireDualStack"},
-    {"type": "LoadBalancer", "externalTrafficPolicy": "Local"},
-]
+def _compact(etcd: Etcd) -> None:
+    """Forget all that is past, as the servers do it every five minutes."""
+    revision = etcd.ask("/v3/kv/range", key="AA==")["header"]["revision"]
+    etcd.ask("/v3/kv/compaction", revision=revision)
+
+
+def _text(answer: object) -> list[str]:
+    """The lines of a watch, of which a single one has been decoded."""
+    return answer.splitlines() if isinstance(answer, str) else [json.dumps(answer)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Self
 
 from clusterip.storage.etcd.endpoints import Tls, parse, tls_context
@@ -77,10 +77,10 @@ class EtcdStore:
         """Those who ask while an answer is on its way share the next one, which is late enough for all."""
         self._gateway.check_open()
         if self._asking is None or self._asking.done():
-            self._asking, self._next = asyncio.create_task(self._revision()), None
+            self._asking, self._next = _task(self._revision()), None
             return await asyncio.shield(self._asking)
         if self._next is None:
-            self._next = asyncio.create_task(self._revision_after(self._asking))
+            self._next = _task(self._revision_after(self._asking))
         return await asyncio.shield(self._next)
 
     async def _revision_after(self, other: asyncio.Task[int]) -> int:
@@ -169,6 +169,13 @@ class EtcdStore:
 
     async def close(self) -> None:
         await self._gateway.close()
+
+
+def _task(revision: Coroutine[Any, Any, int]) -> asyncio.Task[int]:
+    """A task whose failure is known to have been seen, though all who waited for it may have gone."""
+    task = asyncio.create_task(revision)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
 
 
 def _done_before(found: dict[str, KeyValue | None], changes: Sequence[Change]) -> int:
