@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 import yaml
 
@@ -409,3 +410,55 @@ def test_default_roles_come_back_after_a_restart(tmp_path: Path) -> None:
         assert before["system:node-proxier"] != rules
     finally:
         server.stop()
+
+
+def test_the_python_client_asks_about_permissions(
+    client: kubernetes.client.ApiClient, apiserver: RunningApiServer, namespace: str
+) -> None:
+    core, rbac = kubernetes.client.CoreV1Api(client), kubernetes.client.RbacAuthorizationV1Api(client)
+    models = kubernetes.client
+    account = models.V1ServiceAccount(metadata=models.V1ObjectMeta(name="robot"))
+    core.create_namespaced_service_account(namespace, account)
+    request = models.AuthenticationV1TokenRequest(
+        spec=models.V1TokenRequestSpec(audiences=[], expiration_seconds=600)
+    )
+    token = core.create_namespaced_service_account_token("robot", namespace, request).status.token
+    rule = models.V1PolicyRule(verbs=["list"], api_groups=[""], resources=["pods"])
+    role = models.V1Role(metadata=models.V1ObjectMeta(name="lister"), rules=[rule])
+    rbac.create_namespaced_role(namespace, role)
+    binding = models.V1RoleBinding(
+        metadata=models.V1ObjectMeta(name="listers"),
+        role_ref=models.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="Role", name="lister"),
+        subjects=[models.RbacV1Subject(kind="ServiceAccount", name="robot", namespace=namespace)],
+    )
+    rbac.create_namespaced_role_binding(namespace, binding)
+    configuration = models.Configuration(host=apiserver.url, api_key={"authorization": f"Bearer {token}"})
+    configuration.ssl_ca_cert = str(apiserver.ca_file)
+    with models.ApiClient(configuration) as robot:
+        assert models.CoreV1Api(robot).list_namespaced_pod(namespace).items == []
+        with pytest.raises(kubernetes.client.ApiException) as refused:
+            models.CoreV1Api(robot).list_namespaced_secret(namespace)
+        assert refused.value.status == 403
+        ask = models.AuthorizationV1Api(robot)
+        rules = ask.create_self_subject_rules_review(
+            models.V1SelfSubjectRulesReview(spec=models.V1SelfSubjectRulesReviewSpec(namespace=namespace))
+        )
+        assert any(rule.resources == ["pods"] for rule in rules.status.resource_rules)
+        attributes = models.V1ResourceAttributes(verb="list", resource="pods", namespace=namespace)
+        answer = ask.create_self_subject_access_review(
+            models.V1SelfSubjectAccessReview(
+                spec=models.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes)
+            )
+        )
+        assert answer.status.allowed
+        who = models.AuthenticationV1Api(robot).create_self_subject_review(models.V1SelfSubjectReview())
+        assert who.status.user_info.username == f"system:serviceaccount:{namespace}:robot"
+    spec = models.V1SubjectAccessReviewSpec(user="robin", resource_attributes=attributes)
+    local = models.AuthorizationV1Api(client).create_namespaced_local_subject_access_review(
+        namespace, models.V1LocalSubjectAccessReview(spec=spec)
+    )
+    assert not local.status.allowed
+    token_review = models.AuthenticationV1Api(client).create_token_review(
+        models.V1TokenReview(spec=models.V1TokenReviewSpec(token=token))
+    )
+    assert token_review.status.authenticated
