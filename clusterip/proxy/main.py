@@ -55,13 +55,13 @@ async def main(options: Options) -> None:
         _log.info("wrote the configuration", file=options.write_config_to)
         return
     if options.cleanup:
-        clean_up()
+        clean_up(options.cleanup_modes)
         if options.cleanup_kube_proxy:
             clean_up_kube_proxy()
         return
     if options.init_only:
         for refused in sysctls.apply(config.conntrack):
-            raise Fatal(f"cannot set {refused}")
+            _log.warning("cannot change a kernel setting", setting=str(refused))
         return
     api = _api(config, options.master)
     _set_oom_score(config.oomScoreAdj)
@@ -126,10 +126,8 @@ class _Process:
         if any(each.missing for each in refused):
             self._set_sysctls()  # our rules have brought in connection tracking
         give_back()
-        # What another mode of ours left is in the way. Of iptables that cannot be said without being asked:
-        # the chains of a kube-proxy that still runs have the same names.
-        own = [mode.name for mode in modes.others(self._config.mode) if mode.name != "iptables"]
-        await asyncio.to_thread(clean_up, own)
+        # What another mode of ours left is in the way.
+        await asyncio.to_thread(lambda: clean_up(modes.left_by_us(self._config.mode)))
         if self._options.cleanup_kube_proxy:
             await asyncio.to_thread(clean_up_kube_proxy, self._config.mode)
 

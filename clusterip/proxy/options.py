@@ -17,7 +17,8 @@ class Options:
     master: str = ""
     """The API server's URL, instead of the kubeconfig's."""
     cleanup: bool = False
-    """Remove the rules and end."""
+    """Remove the rules and end: those of ``cleanup_modes``."""
+    cleanup_modes: tuple[str, ...] = ()
     cleanup_kube_proxy: bool = False
     """Remove what kube-proxy left behind, once our rules are in place."""
     init_only: bool = False

@@ -5,11 +5,16 @@ Unlike kube-proxy this one goes on where it may not set them: in a namespace, or
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+from clusterip.kernel import conntrack as kernel_conntrack
 from clusterip.kernel import sysctl
+from clusterip.kernel.nftables import Family
 from clusterip.process import log
 from clusterip.proxy.config.durations import Duration
 from clusterip.proxy.config.types import Conntrack
@@ -34,6 +39,7 @@ class Refused(NamedTuple):
 
 def apply(conntrack: Conntrack) -> list[Refused]:
     """Set what the configuration says; what could not be set."""
+    _bring_in_connection_tracking()
     refused = []
     for name, value, ensure in _wanted(conntrack):
         try:
@@ -43,6 +49,17 @@ def apply(conntrack: Conntrack) -> list[Refused]:
             missing = isinstance(error, FileNotFoundError)
             refused.append(Refused(name, value, error.strerror or str(error), missing))
     return refused
+
+
+def _bring_in_connection_tracking() -> None:
+    """Have the kernel load the module, without which it has none of these settings."""
+    if Path("/proc/sys/net/netfilter/nf_conntrack_max").exists():
+        return
+    try:
+        with contextlib.closing(kernel_conntrack.Conntrack()) as connection:
+            connection.all_flows(socket.IPPROTO_UDP, Family.IPV4)
+    except OSError as error:
+        _log.debug("cannot bring in connection tracking", error=str(error))
 
 
 def most_connections(conntrack: Conntrack, cpus: int) -> int:

@@ -11,7 +11,7 @@ from clusterip.proxy.backend import BackendError
 _log = log.get("proxy")
 
 
-def clean_up(names: Iterable[str] = modes.NAMES) -> None:
+def clean_up(names: Iterable[str]) -> None:
     """Remove the rules of these data planes. Raises Fatal."""
     try:
         for name in names:

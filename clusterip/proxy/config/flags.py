@@ -85,7 +85,8 @@ ACTIONS = (
         "cleanup",
         "bool",
         "",
-        "Remove the proxy's rules and end. With --cleanup-kube-proxy: kube-proxy's too.",
+        "Remove the proxy's rules (with --proxy-mode: that mode's alone) and end. With --cleanup-kube-proxy:"
+        " kube-proxy's too.",
     ),
     Flag(
         "cleanup-kube-proxy",

@@ -45,6 +45,7 @@ def load(
         config_file=config_file,
         master=given.get("master", ""),
         write_config_to=given.get("write-config-to", ""),
+        cleanup_modes=(config.mode,) if "proxy-mode" in given else tuple(modes),
         warnings=tuple(warnings),
     )
     switches = {

@@ -27,9 +27,10 @@ SERVICES = "/api/v1/namespaces/default/services"
 class Node:
     """API server and proxy in a node's network namespace."""
 
-    def __init__(self, network: Network, directory: Path) -> None:
+    def __init__(self, network: Network, directory: Path, *arguments: str) -> None:
+        """``arguments`` are the API server's."""
         self.network = network
-        self.api = RunningApiServer(directory)
+        self.api = RunningApiServer(directory, arguments)
         self.proxy: subprocess.Popen[bytes] | None = None
         self.log = directory / "proxy.log"
         with namespaces.enter(network.node):

@@ -202,6 +202,16 @@ async def test_from_one_mode_of_ours_to_another(serving: Node) -> None:
     made.close()
 
 
+async def test_the_way_back_leaves_kube_proxy_its_rules(serving: Node) -> None:
+    serving.stop_proxy(signal.SIGTERM)
+    load_iptables("nft")(serving, "10.244.1.2")
+    serving.run(*serving.command("--cleanup", "--proxy-mode=nftables"))
+    assert "KUBE-SEP-BBBBBBBBBBBBBBBB" in rules(serving)
+    assert "clusterip" not in serving.run("nft", "list", "tables")
+    serving.run(*serving.command("--cleanup"))
+    assert "KUBE-SEP" not in rules(serving)
+
+
 async def test_both_are_removed_at_the_end(serving: Node) -> None:
     serving.stop_proxy(15)
     load_nftables(serving, "10.244.1.2")
