@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusterip.kernel import netlink
+from clusterip.kernel.namespaces import read_sysctl
 from clusterip.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket
 
 _SUBSYSTEM = 1 << 8
@@ -95,6 +96,14 @@ class Conntrack:
                 return False
             raise
         return True
+
+
+def is_liberal() -> bool:
+    """Whether TCP packets out of order are taken for valid (``nf_conntrack_tcp_be_liberal``)."""
+    try:
+        return read_sysctl("net.netfilter.nf_conntrack_tcp_be_liberal") not in ("", "0")
+    except OSError:  # connection tracking is not loaded yet; it starts strict
+        return False
 
 
 def _header(family: int) -> bytes:

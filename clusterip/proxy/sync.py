@@ -100,10 +100,11 @@ class Sync:
         """
         self.backend.watch(self.touched)
         await self._adopt()
+        gc.disable()  # nothing that is made now goes soon
         self._hand_over()
         # What is known now mostly stays; the collector need not walk it again and again.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         self._wake.set()
         try:
             while True:

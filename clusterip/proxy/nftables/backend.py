@@ -29,9 +29,13 @@ TIDY_SECONDS = 2.0
 class NftablesBackend:
     """Programs the kernel of the network namespace it was opened in, through one table a family."""
 
-    def __init__(self, families: Iterable[Family], options: BackendOptions) -> None:
+    def __init__(
+        self, families: Iterable[Family], options: BackendOptions, *, drop_invalid: bool = True
+    ) -> None:
         self.nftables = Nftables()
-        self.planes = {family: Plane(Layout(family, options)) for family in families}
+        self.planes = {
+            family: Plane(Layout(family, options, drop_invalid=drop_invalid)) for family in families
+        }
         self._writer = Writer(self.nftables)
         self._events = Changes(self.nftables.port)
         self._watching = False

@@ -104,11 +104,22 @@ class Group:
 
     def elements(self, value_of: Callable[[Destination], bytes]) -> Iterator[tuple[bytes, bytes]]:
         """The elements of its slots."""
-        for slot, destination in enumerate(self.slots):
-            yield self._key(slot), value_of(destination)
+        number = target.number(self.number)
+        for slot, destination in zip(_slot_keys(len(self.slots)), self.slots, strict=False):
+            yield number + slot, value_of(destination)
 
     def _key(self, slot: int) -> bytes:
         return target.number(self.number) + target.number(slot)
+
+
+_known_slot_keys: list[bytes] = []
+
+
+def _slot_keys(count: int) -> list[bytes]:
+    """The ends of the keys of at least the first ``count`` slots."""
+    for slot in range(len(_known_slot_keys), count):
+        _known_slot_keys.append(target.number(slot))
+    return _known_slot_keys
 
 
 def plainly(destination: Destination) -> bytes:

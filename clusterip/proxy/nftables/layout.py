@@ -23,8 +23,8 @@ class Layout(Pieces):
     those of other versions and options, which can be replaced without touching an element.
     """
 
-    def __init__(self, family: Family, options: BackendOptions) -> None:
-        super().__init__(family, options)
+    def __init__(self, family: Family, options: BackendOptions, *, drop_invalid: bool = True) -> None:
+        super().__init__(family, options, drop_invalid=drop_invalid)
         self._rules = constant_rules(self, options)
         self.pod_ranges = interval_elements(self.pods.cidrs)
         sets, rules = Batch(), Batch()

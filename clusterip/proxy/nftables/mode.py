@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusterip.kernel.conntrack import is_liberal
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import Batch, Family, Nftables, NftablesError, Table
 from clusterip.kernel.nftables.connection import supported
@@ -20,7 +21,8 @@ def open_backend(options: BackendOptions) -> NftablesBackend:
     families = [family for family in options.families or Family if supported(family)]
     if not families:
         raise BackendError(_NO_NFTABLES)
-    return NftablesBackend(families, options)
+    # Where connection tracking is liberal it calls little invalid, and that may be somebody's traffic.
+    return NftablesBackend(families, options, drop_invalid=not is_liberal())
 
 
 def missing() -> str:

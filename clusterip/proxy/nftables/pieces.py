@@ -16,8 +16,14 @@ TABLE_NAME = "clusterip"
 class Pieces(Sets):
     """A family's sets, and parts of rules for them."""
 
-    def __init__(self, family: Family, options: BackendOptions) -> None:
+    def __init__(self, family: Family, options: BackendOptions, *, drop_invalid: bool = True) -> None:
+        """``drop_invalid``: drop what connection tracking can make nothing of.
+
+        Such packets are not translated back, so a client would see its server's own address, and break the
+        connection off.
+        """
         super().__init__(family)
+        self.drop_invalid = drop_invalid
         version = 4 if family is Family.IPV4 else 6
         self.pods = options.pods._replace(
             cidrs=tuple(network for network in options.pods.cidrs if network.version == version)

@@ -118,8 +118,10 @@ class Plane:
     def wanted(self, set_: Set) -> Iterator[tuple[bytes, bytes]]:
         """All elements that a set shall hold."""
         if set_ in self.layout.slot_sets:
+            plain = set_ is self.layout.endpoints
             for programmed in self._ports.values():
-                yield from programmed.slot_elements(set_, self.layout)
+                if (programmed.handles is None) is plain:
+                    yield from programmed.slot_elements(set_, self.layout)
         elif set_.is_concatenated_range:
             for key, ranges in self._claims.elements(set_):
                 for each in range_keys(key, ranges, set_.key[-1].length):

@@ -84,8 +84,8 @@ class Programmed:
 
     def slot_elements(self, set_: Set, sets: Sets) -> Iterator[tuple[bytes, bytes]]:
         """Its elements of one of ``Sets.slot_sets``."""
-        value_of, slots = self._slot_values(sets)
-        if set_ is slots:
+        if set_ is (sets.endpoints if self.handles is None else sets.choices):
+            value_of, _ = self._slot_values(sets)
             for group in (self.cluster, self.local):
                 if group is not None:
                     yield from group.elements(value_of)

@@ -73,6 +73,13 @@ def _differences(plane: Plane, found: Snapshot) -> Iterator[list[Change]]:
     part: list[Change] = []
     for set_ in plane.layout.changing_sets:
         existing = found.sets[set_]
+        if not existing:
+            for key, value in plane.wanted(set_):
+                part.append(Change(set_, key, None, value))
+                if len(part) >= BATCH_ELEMENTS:
+                    yield part
+                    part = []
+            continue
         for key, value in plane.wanted(set_):
             held = existing.pop(key, None)
             if held != value:

@@ -45,6 +45,13 @@ def constant_rules(p: Pieces, options: BackendOptions) -> dict[str, list[Rule]]:
         ([*new, x.verdict(x.JUMP, "refuse")], ""),
         ([*new, x.verdict(x.JUMP, "unknown")], ""),
     ]
+    invalid = [
+        x.ct_state(0),
+        x.keep_bits(0, x.CT_STATE_INVALID),
+        x.differs(0, bytes(4)),
+        x.verdict(x.DROP),
+    ]
+    drop_invalid = [(invalid, "nothing could translate them back")] if p.drop_invalid else []
     return {
         "firewall-prerouting": to_firewall,
         "firewall-output": to_firewall,
@@ -55,7 +62,7 @@ def constant_rules(p: Pieces, options: BackendOptions) -> dict[str, list[Rule]]:
             ([*new, x.verdict(x.JUMP, "refuse")], ""),
             ([*new, *_is_to_node(p, options), x.verdict(x.JUMP, "refuse-node-ports")], ""),
         ],
-        "filter-forward": to_cluster_ips,
+        "filter-forward": [*drop_invalid, *to_cluster_ips],
         "filter-output": to_cluster_ips,
         "services": _service_rules(p, options),
         "external": _entry_rules(p, Entry.SERVICES, Entry.SHORTCUTS),
