@@ -178,7 +178,8 @@ class Informer(Copy[O]):
                     self._follow(reader, chunk)
                     self._tell_waiting()
         except ApiError as error:
-            if self._listed is not None and error.code in (400, 422):
+            if self._listed is not None and (error.code >= 500 or error.code in (400, 404, 405, 422)):
+                # Also 500: so says a server whose store cannot report its progress (etcd before 3.4.25).
                 raise _NoStreaming from None
             raise
         if self._listed is not None:  # it ended without ever having said that this is all

@@ -361,6 +361,19 @@ async def test_a_server_that_never_says_that_this_is_all_is_asked_for_a_list(
     assert streaming.told() == [("add", "a")]
 
 
+async def test_a_server_whose_store_cannot_stream_is_asked_for_a_list(
+    server: Any, streaming: Watched, until: Until
+) -> None:
+    stream = await server.next()
+    await stream.begin()
+    message = "a watch stream was requested by the client but the required storage feature is disabled"
+    await stream.chunk(line("ERROR", {"kind": "Status", "code": 500, "message": message}))
+    request = await server.next()
+    assert "watch" not in request.query
+    await request.answer(listing(5, thing("a", 3)))
+    await until(streaming.informer.synced.is_set)
+
+
 async def test_a_server_that_falls_silent_in_a_list(
     server: Any, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
