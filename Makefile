@@ -15,16 +15,19 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
-TEST_PACKAGES := dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo tcpdump
+TEST_PACKAGES := clang libbpf-dev dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo tcpdump knot-dnsutils musl-tools nodejs
+
+EBPF := clusterip/proxy/ebpf/sockets.bpf.o
 
 PYTEST := $(BIN)/pytest
 PYTEST_FLAGS ?=
 
-.PHONY: help up down install test check clean
+.PHONY: help up down install ebpf test check clean
 
 help:
 	@echo 'make up      install what is missing and start a cluster on this machine (as root)'
 	@echo 'make down    stop it and remove everything it made'
+	@echo 'make ebpf    compile the programs for --proxy-mode=ebpf (with clang and libbpf-dev)'
 	@echo 'make test    install what the tests need and run them all (as root)'
 	@echo 'make check   only the linters and type checks'
 	@echo 'make clean   remove the Python environment'
@@ -37,7 +40,13 @@ down:
 
 install: $(STAMPS)/runtime
 
-test: $(STAMPS)/test-packages $(STAMPS)/dev check
+ebpf: $(EBPF)
+
+# The programs for --proxy-mode=ebpf. `make ebpf` needs clang and libbpf-dev; everything else works without.
+clusterip/proxy/ebpf/%.bpf.o: clusterip/proxy/ebpf/%.bpf.c
+	clang -O2 -g -Wall -Werror -target bpf -I/usr/include/$$(uname -m)-linux-gnu -c $< -o $@
+
+test: $(STAMPS)/test-packages $(STAMPS)/dev ebpf check
 	@echo '== tests'
 	$(PYTEST) $(PYTEST_FLAGS) tests/unit tests/kernel tests/api tests/system
 
