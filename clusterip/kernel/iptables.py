@@ -115,7 +115,7 @@ def parse(saved: str) -> dict[str, Rules]:
             _, chain, rule = line.split(" ", 2) if line.count(" ") > 1 else (*line.split(" "), "")
             rules[chain].append(rule)
         elif first == ":":
-            rules[line[1 : line.index(" ")]] = []
+            rules[line[1:].split(" ", 1)[0]] = []
         elif first == "*":
             rules = tables.setdefault(line[1:], {})
     return tables

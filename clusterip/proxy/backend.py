@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from clusterip.kernel.nftables import Family
@@ -123,6 +124,7 @@ class BackendOptions:
     ``families``: those to program; None: all the machine has. ``all_node_addresses``: the families in which
     node ports answer on every local address but loopback ones, not only on those of ``set_node``.
     ``localhost_node_ports``: also on loopback addresses of IPv4, where the data plane can.
+    ``cgroup``: where programs at sockets are attached (ebpf); None: at the root, for the whole machine.
     ``masquerade_bit``: the bit of the packet mark (0 to 31) that means "masquerade".
     """
 
@@ -132,6 +134,7 @@ class BackendOptions:
     masquerade_bit: int = 14
     all_node_addresses: frozenset[Family] = frozenset()
     localhost_node_ports: bool = False
+    cgroup: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -146,5 +149,7 @@ class Mode:
     clean_up: Callable[[], list[str]]
     """Remove every trace of it from this network namespace; what was removed, for people. Works (and
     returns nothing) where the mode cannot run. Raises BackendError."""
+    is_ours: Callable[[], bool] = lambda: True
+    """Whether what ``clean_up`` would remove was made by this program, where another may have made it."""
     node_ports_on_primary: bool = False
     """Where node ports answer if nothing is said: on the Node's InternalIPs, else on all addresses."""

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from clusterip.proxy.backend import Mode
 
-NAMES = ("nftables", "iptables")
+NAMES = ("nftables", "iptables", "ebpf")
 """What ``--proxy-mode`` takes. Each is a package here with a ``mode.MODE``; the first is the default."""
 
 
@@ -25,3 +25,11 @@ def get(name: str) -> Mode:
 def others(name: str) -> list[Mode]:
     """All data planes but that one: what they left behind is in its way."""
     return [get(other) for other in NAMES if other != name]
+
+
+def left_by_us(name: str) -> list[str]:
+    """Those of the others whose rules this program made, if there are any.
+
+    Chains of a kube-proxy, which may still run, have the same names as those of the mode ``iptables``.
+    """
+    return [mode.name for mode in others(name) if mode.is_ours()]

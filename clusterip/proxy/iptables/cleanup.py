@@ -10,7 +10,7 @@ from clusterip.kernel.nftables import Family
 from clusterip.proxy.backend import BackendError
 from clusterip.proxy.iptables import names
 from clusterip.proxy.iptables.constant import MANGLE, TABLES, Place, is_own
-from clusterip.proxy.iptables.delta import Delta
+from clusterip.proxy.iptables.delta import Delta, in_steps
 from clusterip.proxy.iptables.environment import COUNTERS
 from clusterip.proxy.iptables.port import FILTER, Entry
 
@@ -35,6 +35,18 @@ def clean_up() -> list[str]:
     return removed
 
 
+def is_ours() -> bool:
+    """Whether the rules here are this program's, and not those of a kube-proxy."""
+    for family in Family:
+        for program in every(family):
+            try:
+                if names.OWNER in program.save(MANGLE).get(MANGLE, {}):
+                    return True
+            except IptablesError:
+                continue  # no such table, so nothing in it
+    return False
+
+
 def _remove(program: Iptables) -> Iterator[str]:
     found: dict[str, Rules] = {}
     for table in TABLES:
@@ -44,8 +56,9 @@ def _remove(program: Iptables) -> Iterator[str]:
             continue  # a kernel without the table: nothing of ours is in it
     for table in TABLES:
         delta = removal(table, found.get(table, {}), kubelet=_has_kubelet(found))
+        for part in in_steps(delta):
+            program.restore(part.text())
         if delta:
-            program.restore(delta.text())
             yield f"{len(delta.dropped)} chains of table {table} ({program.name})"
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from clusterip.kernel.iptables import Rules
 from clusterip.proxy.iptables import names
 from clusterip.proxy.iptables.constant import (
-    CANARIES,
     JUMPS,
     KUBELET_JUMPS,
+    MARKS,
     SHARED,
     Place,
     constant_chains,
@@ -63,7 +63,7 @@ class Comparison:
             if not same(self._rules(place), rules):
                 delta.chains[place] = rules
         firewall = Place("filter", names.KUBELET_FIREWALL)
-        for place in (*SHARED, *CANARIES, firewall):
+        for place in (*SHARED, *MARKS, firewall):
             if self._rules(place) is None and place not in delta.chains:
                 delta.chains[place] = ()
         for jump in (*JUMPS, *KUBELET_JUMPS):

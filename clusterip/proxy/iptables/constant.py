@@ -76,7 +76,8 @@ SHARED = (
 )
 """Chains that hold the entries of all Service ports."""
 
-CANARIES = tuple(Place(table, names.CANARY) for table in (MANGLE, NAT, FILTER))
+MARKS = (*(Place(table, names.CANARY) for table in (MANGLE, NAT, FILTER)), Place(MANGLE, names.OWNER))
+"""Chains with nothing in them, which only have to be there."""
 
 OWN_CHAINS = frozenset(
     (
@@ -85,6 +86,7 @@ OWN_CHAINS = frozenset(
         names.MARK_MASQUERADE,
         names.FORWARD,
         names.CANARY,
+        names.OWNER,
     )
 )
 """All chains of ours but those per Service and the kubelet's."""

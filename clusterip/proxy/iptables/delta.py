@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from clusterip.proxy.iptables import names
 from clusterip.proxy.iptables.constant import Place
@@ -74,6 +74,27 @@ class Delta:
     def _drops_in(self, table: str) -> bool:
         """Whether chains of a table go: then what leads to them has to go at the same instant."""
         return any(place.table == table for place in self.dropped)
+
+
+def in_steps(removal: Delta, size: int = 2000) -> Iterator[Delta]:
+    """The removal of very many chains, in parts that ``iptables-restore`` can do in good time.
+
+    First goes what leads into the chains, then what is in them, as they may lead to each other.
+    """
+    first = Delta()
+    first.removed, first.appended = removal.removed, removal.appended
+    if first:
+        yield first
+    places = sorted(removal.dropped)
+    parts = [places[start : start + size] for start in range(0, len(places), size)]
+    for part in parts if len(parts) > 1 else ():
+        emptied = Delta()
+        emptied.chains = dict.fromkeys(part, ())
+        yield emptied
+    for part in parts:
+        dropped = Delta()
+        dropped.dropped = set(part)
+        yield dropped
 
 
 def _section(table: str, lines: list[str]) -> str:

@@ -8,7 +8,7 @@ from clusterip.kernel.iptables import Iptables, IptablesError, choose
 from clusterip.kernel.nftables import Family
 from clusterip.proxy.backend import BackendError, BackendOptions, Mode
 from clusterip.proxy.iptables.backend import IptablesBackend
-from clusterip.proxy.iptables.cleanup import clean_up
+from clusterip.proxy.iptables.cleanup import clean_up, is_ours
 from clusterip.proxy.iptables.names import KUBELET_CHAINS
 from clusterip.proxy.iptables.port import NAT
 
@@ -52,4 +52,4 @@ def _usable(families: Iterable[Family]) -> tuple[list[Iptables], str]:
     return found, why
 
 
-MODE = Mode("iptables", open_backend, missing, clean_up)
+MODE = Mode("iptables", open_backend, missing, clean_up, is_ours=is_ours)

@@ -15,6 +15,10 @@ FIREWALL = "KUBE-PROXY-FIREWALL"
 CANARY = "KUBE-PROXY-CANARY"
 """A chain with nothing in it: when it is gone, somebody has flushed all rules."""
 
+OWNER = "CLUSTERIP-PROXY"
+"""A chain of ``mangle`` with nothing in it, by which our rules are told from kube-proxy's: when another mode
+takes over, ours go without being asked for."""
+
 KUBELET_FIREWALL = "KUBE-FIREWALL"
 """A chain that kubelets make as well; whoever comes first."""
 KUBELET_CHAINS = ("KUBE-KUBELET-CANARY", "KUBE-IPTABLES-HINT")

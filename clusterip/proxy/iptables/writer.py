@@ -11,7 +11,7 @@ from clusterip.proxy.backend import BackendError, Refusal
 from clusterip.proxy.iptables import metrics
 from clusterip.proxy.iptables.compare import Comparison
 from clusterip.proxy.iptables.constant import TABLES
-from clusterip.proxy.iptables.delta import Delta
+from clusterip.proxy.iptables.delta import Delta, in_steps
 from clusterip.proxy.iptables.plane import Plane, Written
 from clusterip.proxy.iptables.port import NAT
 from clusterip.proxy.model import PortKey
@@ -119,21 +119,12 @@ class Writer:
             self._write_ports(comparison, again, delta)
 
     def _remove(self, rest: Delta) -> None:
-        removal = Delta()
-        removal.removed, removal.appended = rest.removed, rest.appended
-        self._write(removal)
-        stale = sorted(rest.dropped)
-        # Stale chains may lead to each other: all are emptied before the first goes.
-        for start in range(0, len(stale), self._limit):
-            emptied = Delta()
-            emptied.chains = dict.fromkeys(stale[start : start + self._limit], ())
-            self._write(emptied)
-        for start in range(0, len(stale), self._limit):
-            dropped = Delta()
-            dropped.dropped = set(stale[start : start + self._limit])
-            self._write(dropped)
-        if stale:
-            _log.info("removed chains that nothing needs", chains=len(stale), program=self.iptables.name)
+        for part in in_steps(rest):
+            self._write(part)
+        if rest.dropped:
+            _log.info(
+                "removed chains that nothing needs", chains=len(rest.dropped), program=self.iptables.name
+            )
 
     def _try(self, key: PortKey, wanted: Written | None) -> None:
         """Once more write what was refused."""
