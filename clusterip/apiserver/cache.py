@@ -42,8 +42,8 @@ _log = log.get("apiserver")
 def key_of(resource: Resource[Any], namespace: str, name: str) -> str:
     """Where the store keeps an object."""
     if resource.namespaced:
-        return f"{PREFIX}{resource.group_resource}/{namespace}/{name}"
-    return f"{PREFIX}{resource.group_resource}/{name}"
+        return f"{PREFIX}{resource.stored.group_resource}/{namespace}/{name}"
+    return f"{PREFIX}{resource.stored.group_resource}/{name}"
 
 
 class WatchCache:
@@ -61,6 +61,10 @@ class WatchCache:
         self.ready = asyncio.Event()
         self.failure = "the watch cache is not loaded yet"
         self._caches = {r.group_resource: ResourceCache(r) for r in resources()}
+        self._views: dict[str, list[str]] = {}
+        for each in resources():
+            if each.view is not None:
+                self._views.setdefault(each.stored.group_resource, []).append(each.group_resource)
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._waits = 0
         self._nudge = asyncio.Event()
@@ -75,7 +79,8 @@ class WatchCache:
     def counts(self) -> Iterator[tuple[Resource[Any], int]]:
         """How many objects there are of each resource."""
         for cache in self._caches.values():
-            yield cache.resource, len(cache)
+            if cache.resource.view is None:
+                yield cache.resource, len(cache)
 
     async def run(self) -> None:
         """Load and follow the store until cancelled; starts over if the store has forgotten the place."""
@@ -135,8 +140,14 @@ class WatchCache:
         if cache is None:
             self.extra[item.key[len(PREFIX) :]] = item.mod_revision
             return
-        entry = Entry(cache.resource, namespace, name, item.mod_revision, item.value)
-        cache.namespaces.setdefault(namespace, {})[name] = entry
+        for each in self._with_views(cache):
+            entry = Entry(each.resource, namespace, name, item.mod_revision, item.value)
+            each.namespaces.setdefault(namespace, {})[name] = entry
+
+    def _with_views(self, cache: ResourceCache) -> list[ResourceCache]:
+        """A cache, and those of the resources that show the same objects."""
+        views = self._views.get(cache.resource.group_resource)
+        return [cache, *(self._caches[name] for name in views)] if views else [cache]
 
     async def _follow(self) -> None:
         async for events in self.store.watch(PREFIX, self.revision):
@@ -156,9 +167,10 @@ class WatchCache:
         for event in events:
             cache, namespace, name = self._place(event.key)
             if cache is not None:
-                change = cache.apply(namespace, name, event)
-                if change is not None:
-                    changes.setdefault(cache, []).append(change)
+                for each in self._with_views(cache):
+                    change = each.apply(namespace, name, event)
+                    if change is not None:
+                        changes.setdefault(each, []).append(change)
             else:
                 self._apply_extra(event)
         if events:
@@ -266,7 +278,7 @@ class WatchCache:
     def _missed(self, resource: Resource[Any], events: Sequence[Event], upto: int) -> Iterator[Change]:
         for event in events:
             cache, namespace, name = self._place(event.key)
-            if event.revision > upto or cache is None or cache.resource is not resource:
+            if event.revision > upto or cache is None or cache.resource is not resource.stored:
                 continue
             old = event.previous
             previous = Entry(resource, namespace, name, old.mod_revision, old.value) if old else None

@@ -79,13 +79,21 @@ class Call:
 
     def respond(self, body: bytes, code: int, content_type: str) -> web.Response:
         headers = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-cache, private"})
-        for warning in told(self.warnings):
-            headers.add("Warning", f"299 - {_quoted(warning)}")
+        for warning in self.told:
+            headers.add("Warning", header_of(warning))
         return web.Response(body=body, status=code, headers=headers)
+
+    @property
+    def told(self) -> list[str]:
+        """The warnings of the answer, as they are sent."""
+        resource = self.info.resource
+        if resource is not None and resource.deprecation:
+            return told([resource.deprecation, *self.warnings])
+        return told(self.warnings) if self.warnings else self.warnings
 
     def reply_status(self, answer: Any, headers: dict[str, str] | None = None) -> web.Response:
         """A ``Status``, always as JSON."""
-        response = self.respond(encode(answer) + b"\n", answer.code, "application/json")
+        response = self.respond(encode(answer) + b"\n", answer.code or 200, "application/json")
         if headers:
             response.headers.update(headers)
         return response
@@ -124,8 +132,8 @@ def told(warnings: list[str]) -> list[str]:
     return sent
 
 
-def _quoted(text: str) -> str:
-    """A warning as it may stand in a header: no control characters, quotes escaped."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
+def header_of(warning: str) -> str:
+    """A warning as it stands in a header: no control characters, quotes escaped."""
+    plain = "".join(character if character.isprintable() else " " for character in warning)
     escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return f'299 - "{escaped}"'

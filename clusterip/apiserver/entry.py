@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from clusterip.objects.codec import decode
+from clusterip.objects.codec import decode, encode
 from clusterip.objects.registry import Resource
 
 _META = b'"metadata":{'
@@ -37,6 +37,8 @@ class Entry:
         self.namespace = namespace
         self.name = name
         self.revision = revision
+        if resource.view is not None:
+            stored = encode(resource.view.read(decode(stored, resource.view.of.type)))
         # The stored form always begins {"kind":K,"apiVersion":V,"metadata":{ in exactly this way.
         start = len(header(resource)) + len(_META)
         version = b'"resourceVersion":"%d",' % revision if revision else b""  # none of a dry run
@@ -57,6 +59,10 @@ class Entry:
     @property
     def stored(self) -> bytes:
         """The object as the store holds it, without a resource version."""
+        if self.resource.view is not None:
+            obj = self.decode()
+            obj.metadata.resourceVersion = ""
+            return stored_form(self.resource, obj)
         return header(self.resource) + _META + self.body[len(_META) + len(str(self.revision)) + 21 :]
 
     def at(self, revision: int) -> Entry:
@@ -83,6 +89,11 @@ class Entry:
     def decode(self) -> Any:
         """The object itself, a new one each time, so that callers may change it."""
         return decode(self.json, self.resource.type)
+
+
+def stored_form(resource: Resource[Any], obj: Any) -> bytes:
+    """An object as the store holds it."""
+    return encode(obj if resource.view is None else resource.view.write(obj))
 
 
 _headers: dict[Resource[Any], bytes] = {}

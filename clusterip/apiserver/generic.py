@@ -15,7 +15,7 @@ from clusterip.apiserver.admission.chain import Admission
 from clusterip.apiserver.authn import SERVER, User
 from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.deletion import Outcome
-from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.entry import Entry, stored_form
 from clusterip.apiserver.field_managers import SELF, note
 from clusterip.apiserver.metadata import begin, carry_over, check_identity, check_version
 from clusterip.apiserver.transaction import Hooks, Transaction
@@ -25,17 +25,20 @@ from clusterip.objects.coordination.lease import LEASES
 from clusterip.objects.core.endpoints import ENDPOINTS
 from clusterip.objects.core.event import EVENTS
 from clusterip.objects.core.service import SERVICES
+from clusterip.objects.events.event import EVENTS_V1
 from clusterip.objects.meta import DeleteOptions
+from clusterip.objects.metadata import validate_any_object_meta
+from clusterip.objects.policy.poddisruptionbudget import PODDISRUPTIONBUDGETS
 from clusterip.objects.registry import Resource
 from clusterip.storage.store import Conflict, KeyValue, Store
 
 ATTEMPTS = 8
 """How often a write is tried again after someone else was quicker."""
 
-CREATED_BY_UPDATE = frozenset((EVENTS, SERVICES, ENDPOINTS, LEASES))
+CREATED_BY_UPDATE = frozenset((EVENTS, EVENTS_V1, SERVICES, ENDPOINTS, LEASES))
 """Kinds of which a PUT may create an object (upstream's ``AllowCreateOnUpdate``)."""
 
-NEEDS_VERSION = frozenset((LEASES,))
+NEEDS_VERSION = frozenset((LEASES, PODDISRUPTIONBUDGETS))
 """Kinds that cannot be replaced without saying which version is meant (``AllowUnconditionalUpdate``)."""
 
 Changing = Callable[[Any], Any]
@@ -108,12 +111,14 @@ class Objects:
             try:
                 if hooks is not None:
                     hooks.create(obj, transaction)
-                errors = resource.validate(obj)
+                errors = resource.validate(obj) or validate_any_object_meta(
+                    obj.metadata, namespaced=resource.namespaced
+                )
                 if errors:
                     raise status.invalid(resource, obj.metadata.name, errors)
                 resource.canonicalize(obj)
                 key = key_of(resource, namespace, obj.metadata.name)
-                value = encode(obj)
+                value = stored_form(resource, obj)
                 transaction.create(key, value)
                 if dry_run:
                     await self._must_be_new(resource, namespace, obj.metadata.name)
@@ -133,7 +138,7 @@ class Objects:
 
     def _exists(self, resource: Resource[Any], current: KeyValue | None, name: str) -> status.StatusError:
         if current is not None:
-            existing = decode(current.value, resource.type)
+            existing = decode(current.value, resource.stored.type)
             if existing.metadata.deletionTimestamp is not None:
                 error = status.already_exists(resource, name)
                 error.status.message = f"object is being deleted: {error.status.message}"
@@ -234,10 +239,12 @@ class Objects:
             if hooks is not None:
                 hooks.update(new, old, transaction)
             errors = resource.validate_update(new, old)
+        # Upstream judges the metadata once for every kind and once more in the kind's own words.
+        errors = validate_any_object_meta(new.metadata, namespaced=resource.namespaced) + errors
         if errors:
             raise status.invalid(resource, entry.name, errors)
         new.metadata.resourceVersion = ""
-        value = encode(new)
+        value = stored_form(resource, new)
         key = key_of(resource, entry.namespace, entry.name)
         if deletion.may_go(new):
             return await self._remove(resource, entry, new, transaction)
@@ -253,7 +260,7 @@ class Objects:
         self, resource: Resource[Any], entry: Entry, obj: Any, transaction: Transaction
     ) -> Entry:
         obj.metadata.resourceVersion = ""
-        value = encode(obj)
+        value = stored_form(resource, obj)
         if transaction.dry_run:
             return Entry(resource, entry.namespace, entry.name, entry.revision, value)
         removal = Transaction()
@@ -295,7 +302,7 @@ class Objects:
                 if outcome is Outcome.DELETE and not obj.metadata.finalizers:
                     return await self._remove(resource, entry, obj, transaction), True
                 obj.metadata.resourceVersion = ""
-                value = encode(obj)
+                value = stored_form(resource, obj)
                 if transaction.dry_run:
                     return Entry(resource, namespace, name, entry.revision, value), False
                 marking = Transaction()

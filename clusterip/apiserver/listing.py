@@ -167,7 +167,7 @@ async def _at(
     limit: int,
 ) -> Listing:
     """A list at ``revision``, which the cache may have left behind, from the store itself."""
-    base = f"{PREFIX}{resource.group_resource}/"
+    base = f"{PREFIX}{resource.stored.group_resource}/"
     prefix = f"{base}{selection.namespace}/" if selection.namespace else base
     start = f"{base}{after}" if after else ""
     found: list[Entry] = []

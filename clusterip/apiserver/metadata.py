@@ -43,7 +43,9 @@ def check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str)
     """Raises StatusError (400) if a changed object is not the one that the URL names."""
     meta = obj.metadata
     if not meta.name:
-        meta.name = name
+        raise status.bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
     if meta.name != name:
         raise status.bad_request(
             f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
@@ -53,6 +55,32 @@ def check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str)
             f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL "
             f"({namespace})"
         )
+
+
+def single_owners(obj: Any, *, late: bool = False) -> list[str]:
+    """Drop owner references that are there twice; a warning if there were any.
+
+    ``late`` if it is the result of a patch, which upstream looks at only after admission.
+    """
+    owners = obj.metadata.ownerReferences
+    if len(owners) < 2:
+        return []
+    single: list[Any] = []
+    again: list[str] = []
+    for owner in owners:
+        if owner in single:
+            again.append(owner.uid)
+        else:
+            single.append(owner)
+    if not again:
+        return []
+    obj.metadata.ownerReferences = single
+    when = " after mutating admission happens" if late else ""
+    return [
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in "
+        "1.20+, and may reject such requests as early as 1.24; please fix your requests; "
+        f"duplicate UID(s) observed: {', '.join(again)}"
+    ]
 
 
 def carry_over(resource: Resource[Any], new: Any, old: Any, subresource: str) -> None:
@@ -95,8 +123,13 @@ def check_version(resource: Resource[Any], new: Any, old: Any, *, insist: bool) 
     if asked and asked != old.metadata.resourceVersion:
         raise status.conflict(resource, old.metadata.name)
     if not asked and insist:
-        problem = invalid("metadata.resourceVersion", "", "must be specified for an update")
-        raise status.invalid(resource, old.metadata.name, [problem])
+        problem = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        error = status.invalid(resource, old.metadata.name, [problem])
+        # Upstream names the resource here where it names the kind everywhere else.
+        error.status.message = f'{resource.group_resource} "{old.metadata.name}" is invalid: {problem}'
+        if error.status.details is not None:
+            error.status.details.kind = resource.plural
+        raise error
     new.metadata.resourceVersion = old.metadata.resourceVersion
 
 

@@ -37,7 +37,7 @@ def failure(code: int, reason: str, message: str, details: StatusDetails | None 
     )
 
 
-def success(details: StatusDetails | None = None, code: int = 200) -> Status:
+def success(details: StatusDetails | None = None, code: int = 0) -> Status:
     """The answer to a request that leaves no object to show, as most deletions do."""
     return Status(kind="Status", apiVersion="v1", status="Success", details=details, code=code)
 
@@ -77,6 +77,7 @@ def conflict(resource: Resource[Any], name: str, why: str = MODIFIED) -> StatusE
 
 def invalid(resource: Resource[Any], name: str, errors: Sequence[FieldError]) -> StatusError:
     """422: what is wrong with each field, said once each."""
+    resource = resource.stored
     kind = resource.kind
     shown = f"{kind}.{resource.group}" if resource.group else kind
     return failure(

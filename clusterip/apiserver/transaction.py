@@ -12,13 +12,14 @@ class Transaction:
     """Compares and changes of one request.
 
     ``on_end`` callbacks run when the transaction is over, done or not: they give back what was only
-    reserved in memory while it was under way.
+    reserved in memory while it was under way. ``pretended`` are the node ports that a dry run took.
     """
 
-    __slots__ = ("_on_end", "changes", "compares", "dry_run")
+    __slots__ = ("_on_end", "changes", "compares", "dry_run", "pretended")
 
     def __init__(self, *, dry_run: bool = False) -> None:
         self.dry_run = dry_run
+        self.pretended: list[int] = []
         self.compares: list[Compare] = []
         self.changes: list[Change] = []
         self._on_end: list[Callable[[], None]] = []

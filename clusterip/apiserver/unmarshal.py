@@ -20,6 +20,38 @@ _INTEGER = re.compile(r"-?[0-9]+")
 _QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
+_WITH_REFERENCE = frozenset(
+    (
+        "ConfigMapEnvSource",
+        "ConfigMapKeySelector",
+        "ConfigMapProjection",
+        "ConfigMapVolumeSource",
+        "SecretEnvSource",
+        "SecretKeySelector",
+        "SecretProjection",
+    )
+)
+"""Structs whose ``name`` is that of a ``LocalObjectReference`` within them."""
+
+_WITHIN = {
+    "EphemeralContainer": ("EphemeralContainerCommon", ("targetContainerName",)),
+    "IngressRule": ("IngressRuleValue", ("host",)),
+    "Probe": (
+        "ProbeHandler",
+        (
+            "failureThreshold",
+            "initialDelaySeconds",
+            "periodSeconds",
+            "successThreshold",
+            "terminationGracePeriodSeconds",
+            "timeoutSeconds",
+        ),
+    ),
+    "Volume": ("VolumeSource", ("name",)),
+}
+"""Structs that have another one within them, and the fields that are not in that."""
+
+
 class Number(str):
     """A number as it was written."""
 
@@ -89,7 +121,8 @@ class _Walk:
         for name, each in value.items():
             field: Field | None = fields.get(name)
             if field is not None:
-                path = f"{self.path}.{name}" if self.path else name
+                inside = _embedding(type_.__name__, name)
+                path = f"{self.path}.{inside}{name}" if self.path else name
                 _Walk(type_.__name__, path).check(each, field.type, field.scalar)
 
     def _items(self, value: Any, type_: Any, item: Any, scalar: Scalar | None) -> None:
@@ -106,6 +139,14 @@ class _Walk:
         bits = 31 if scalar is INT32 else 63
         if not _INTEGER.fullmatch(str(value)) or not -(2**bits) <= int(value) < 2**bits:
             raise self.refuse(value, go_type, shown=True)
+
+
+def _embedding(owner: str, field: str) -> str:
+    """What Go puts before a field that comes from a struct within the struct; JSON has no such level."""
+    if owner in _WITH_REFERENCE:
+        return "LocalObjectReference." if field == "name" else ""
+    name, own = _WITHIN.get(owner, ("", ()))
+    return f"{name}." if name and field not in own else ""
 
 
 def _fits(value: Any, type_: Any) -> bool:

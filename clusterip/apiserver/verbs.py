@@ -15,6 +15,7 @@ from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.field_managers import manager_of
 from clusterip.apiserver.generic import CREATED_BY_UPDATE
 from clusterip.apiserver.listing import list_entries, parse_version
+from clusterip.apiserver.metadata import single_owners
 from clusterip.apiserver.patching import patcher
 from clusterip.apiserver.selection import selection_of
 from clusterip.apiserver.write_options import check_write_options
@@ -63,6 +64,7 @@ async def create(call: Call, resource: Resource[Any]) -> web.Response:
         raise status.method_not_allowed()
     body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, call.info.query)
+    call.warnings += single_owners(obj)
     entry = await call.server.objects.create(
         resource,
         _namespace(call, resource),
@@ -80,6 +82,7 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
     check_write_options(call.info)
     body = to_json(await call.body(), call.content_type, resource.type)
     obj, call.warnings = read_object(body, resource, info.query)
+    call.warnings += single_owners(obj)
     attempts = 0
 
     def replace(_current: Any) -> Any:
@@ -87,6 +90,7 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
         attempts += 1
         if attempts > 1:  # a failed attempt may have filled things in
             obj, _ = read_object(body, resource, info.query)
+            single_owners(obj)
         return obj
 
     entry, created = await call.server.objects.update(
@@ -118,6 +122,7 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     def apply(current: Any) -> Any:
         nonlocal result
         result, warnings[:] = read_tree(change(current), resource, info.query)
+        warnings.extend(single_owners(result, late=True))
         return result
 
     entry, created = await call.server.objects.update(

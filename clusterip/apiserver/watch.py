@@ -10,7 +10,7 @@ from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from clusterip.apiserver import status
-from clusterip.apiserver.call import Call
+from clusterip.apiserver.call import Call, header_of
 from clusterip.apiserver.encoding import encoder_for
 from clusterip.apiserver.listing import parse_version
 from clusterip.apiserver.negotiation import YAML
@@ -73,6 +73,8 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
             }
         )
     )
+    for warning in call.told:
+        response.headers.add("Warning", header_of(warning))
     cache = call.server.cache
     if version in ("", "0") or initial:
         if version == "":

@@ -7,11 +7,14 @@ programs match on it: ``spec.ports[0].port: Invalid value: 0: must be between 1 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from clusterip.objects.base import Struct
 
 
 class Path(str):
@@ -48,7 +51,36 @@ def _shown(value: Any) -> str:
     """A bad value as Go prints it in an error: strings quoted, structures as JSON."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return msgspec.json.encode(value, order="deterministic").decode()
+    return msgspec.json.encode(_as_go(value), order="deterministic").decode()
+
+
+def _as_go(value: Any) -> Any:
+    """A structure with Go's names, and null for empty lists, which are nil there.
+
+    What all groups share (``meta/v1``) has no internal form and keeps its names.
+    """
+    if isinstance(value, Struct) and not type(value).__module__.endswith("objects.meta"):
+        fields = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return go_struct(**{go_name(name): _as_go(getattr(value, attribute)) for name, attribute in fields})
+    if isinstance(value, list):
+        return [_as_go(item) for item in value] if value else None
+    if isinstance(value, dict):
+        return {key: _as_go(item) for key, item in value.items()}
+    return value
+
+
+_INITIALS = re.compile(
+    r"api|aws|cidr|csi|dns|fc|fs|gce|grpc|http|iscsi|ip|nfs|pid|pod(?=IP)|rbd|se(?=Linux)|tcp|tls|uid|url"
+)
+
+
+def go_name(name: str) -> str:
+    """The name of a field in Go: ``clusterIP`` is ``ClusterIP`` and ``apiGroup`` is ``APIGroup``."""
+    match = _INITIALS.match(name)
+    if match and (len(name) == match.end() or name[match.end()].isupper()):
+        start = match[0]
+        return ("Pod" if start == "pod" else start.upper()) + name[match.end() :]
+    return name[:1].upper() + name[1:]
 
 
 def go_struct(**fields: Any) -> Any:

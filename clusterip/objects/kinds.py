@@ -18,6 +18,7 @@ from clusterip.objects.core import (
     serviceaccount,
 )
 from clusterip.objects.discovery import endpointslice
+from clusterip.objects.events import event as events_event
 from clusterip.objects.networking import ingress, ingressclass, ipaddress, networkpolicy, servicecidr
 from clusterip.objects.policy import poddisruptionbudget
 from clusterip.objects.rbac import clusterrole, clusterrolebinding, role, rolebinding
@@ -35,6 +36,7 @@ __all__ = [
     "endpoints",
     "endpointslice",
     "event",
+    "events_event",
     "ingress",
     "ingressclass",
     "ipaddress",

@@ -17,7 +17,7 @@ class Condition(Struct):
     type: str = always("")
     status: ConditionStatus = always("")
     observedGeneration: Int64 = 0
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = always(None)
     reason: str = always("")
     message: str = always("")
 

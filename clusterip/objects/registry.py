@@ -38,6 +38,19 @@ class Scale:
     selector: Callable[[Any], str]
 
 
+@dataclass(frozen=True)
+class View:
+    """How a resource shows the objects of another one, which are stored in that one's form.
+
+    ``read`` makes the shown object of the stored one, ``write`` the other way round; neither changes its
+    argument, and both may share parts with it.
+    """
+
+    of: Resource[Any]
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any]
+
+
 def _nothing(*_objects: Any) -> None:
     return None
 
@@ -57,7 +70,7 @@ class Resource(Generic[O]):
     ``canonicalize`` completes a valid object with what follows from its name, which may be generated.
     ``row`` gives a table row's cells in the order of ``columns``. ``fields`` are the field
     selectors beside ``metadata.name`` and ``metadata.namespace``. ``deprecation`` is a warning that
-    goes with every answer.
+    goes with every answer. ``view`` says that the objects are those of another resource.
     """
 
     type: type[O]
@@ -83,6 +96,7 @@ class Resource(Generic[O]):
     row: Callable[[O], list[Any]] | None = None
     fields: Mapping[str, Callable[[O], str]] = field(default_factory=dict)
     deprecation: str = ""
+    view: View | None = None
 
     @property
     def kind(self) -> str:
@@ -97,6 +111,11 @@ class Resource(Generic[O]):
     def group_resource(self) -> str:
         """``services`` or ``deployments.apps``: how messages name the resource."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def stored(self) -> Resource[Any]:
+        """The resource in whose form, and under whose name, the objects are stored."""
+        return self.view.of if self.view is not None else self
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of the collection, of one object or of a part of it."""

@@ -42,6 +42,15 @@ def is_native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
+def is_fractional(value: Quantity) -> bool:
+    """Whether an amount is no whole number, or too large to be counted in thousandths, as upstream does."""
+    try:
+        milli = quantity.milli(value)
+    except ValueError:
+        return False
+    return milli % 1000 != 0 or milli >= 2**63
+
+
 def validate_amount(name: str, value: Quantity, path: Path) -> ErrorList:
     """Errors of an amount: not negative, and whole where only whole ones can be."""
     errors = valid_quantity(path, value)

@@ -13,6 +13,8 @@ from clusterip.objects.codec import encode
 from clusterip.objects.core.service import Service
 
 _KEY = "nodeports/"
+_PRETENDED = 32768
+"""The first node port that a dry run is given."""
 
 
 class PortAllocator:
@@ -29,6 +31,8 @@ class PortAllocator:
         Raises:
             AllocationError: it is taken or outside the range, or there is none left.
         """
+        if transaction.dry_run:
+            return self._pretend(wanted, transaction)
         if wanted:
             if wanted not in self._range:
                 valid = f"{self._range.first}-{self._range.last}"
@@ -44,10 +48,18 @@ class PortAllocator:
         port = wanted
         self._reserved.add(port)
         transaction.on_end(lambda: self._reserved.discard(port))
-        if not transaction.dry_run:
-            meta = service.metadata
-            owner = {"namespace": meta.namespace, "name": meta.name}
-            transaction.create(f"{PREFIX}{_KEY}{port}", encode(owner))
+        meta = service.metadata
+        owner = {"namespace": meta.namespace, "name": meta.name}
+        transaction.create(f"{PREFIX}{_KEY}{port}", encode(owner))
+        return port
+
+    def _pretend(self, wanted: int, transaction: Transaction) -> int:
+        """What a dry run gets: any port that nobody has, in the range or not, as upstream."""
+        if wanted and not self._is_free(wanted):
+            raise AllocationError("provided port is already allocated")
+        taken = transaction.pretended
+        port = wanted or max(taken, default=_PRETENDED - 1) + 1
+        taken.append(port)
         return port
 
     def release(self, port: int, transaction: Transaction) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from clusterip.objects import names, times
-from clusterip.objects.base import always
+from clusterip.objects.base import Atomic, always
 from clusterip.objects.errors import ErrorList, Path, required
 from clusterip.objects.meta import Object
 from clusterip.objects.metadata import immutable, validate_object_meta, validate_object_meta_update
@@ -16,7 +16,7 @@ from clusterip.objects.tables import AGE_COLUMN, NAME_COLUMN, NONE
 
 
 class ControllerRevision(Object):
-    data: Any = None
+    data: Annotated[Any, Atomic()] = None
     revision: Int64 = always(0)
 
 

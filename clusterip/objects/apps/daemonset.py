@@ -56,7 +56,7 @@ class DaemonSetSpec(Struct):
 class DaemonSetCondition(Struct):
     type: DaemonSetConditionType = always("")
     status: ConditionStatus = always("")
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 
@@ -81,6 +81,9 @@ class DaemonSet(Object):
 
 ON_DELETE = "OnDelete"
 ROLLING_UPDATE = "RollingUpdate"
+
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""The annotation that still counts the changes of a DaemonSet's template, as in its first API version."""
 
 _SPEC = Path("spec")
 _STATUS = Path("status")
@@ -111,16 +114,22 @@ def _set_defaults(daemon_set: DaemonSet) -> None:
     if spec.revisionHistoryLimit is None:
         spec.revisionHistoryLimit = 10
     set_template_defaults(spec.template)
+    daemon_set.metadata.annotations.setdefault(TEMPLATE_GENERATION, "1")
 
 
 def _prepare_create(daemon_set: DaemonSet) -> None:
     daemon_set.status = DaemonSetStatus()
+    daemon_set.metadata.annotations[TEMPLATE_GENERATION] = "1"
     start_generation(daemon_set)
 
 
 def _prepare_update(new: DaemonSet, old: DaemonSet) -> None:
     keep_status(new, old)
     bump_generation(new, old)
+    generation = old.metadata.annotations.get(TEMPLATE_GENERATION, "1")
+    if new.spec.template != old.spec.template and generation.isdigit():
+        generation = str(int(generation) + 1)
+    new.metadata.annotations[TEMPLATE_GENERATION] = generation
 
 
 def _validate(daemon_set: DaemonSet) -> ErrorList:
@@ -162,6 +171,8 @@ def _validate_strategy(strategy: DaemonSetUpdateStrategy, path: Path) -> ErrorLi
     for rule in (int_or_percent, at_most_all):
         for name in ("maxUnavailable", "maxSurge"):
             errors += rule(where.child(name), getattr(rolling, name))
+    if errors:
+        return errors  # what is no amount cannot be compared
     if amount(rolling.maxUnavailable) and amount(rolling.maxSurge):
         message = "may not be set when maxUnavailable is non-zero"
         errors.append(invalid(where.child("maxSurge"), rolling.maxSurge, message))

@@ -61,8 +61,8 @@ class DeploymentSpec(Struct):
 class DeploymentCondition(Struct):
     type: DeploymentConditionType = always("")
     status: ConditionStatus = always("")
-    lastUpdateTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastUpdateTime: Time | None = always(None)
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

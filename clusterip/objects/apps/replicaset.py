@@ -34,7 +34,7 @@ class ReplicaSetSpec(Struct):
 class ReplicaSetCondition(Struct):
     type: ReplicaSetConditionType = always("")
     status: ConditionStatus = always("")
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

@@ -35,12 +35,13 @@ class Lease(Object):
 
 
 def _validate(lease: Lease) -> ErrorList:
-    errors = validate_object_meta(lease.metadata, namespaced=True, name_rule=names.dns_subdomain)
+    rule = names.dns_subdomain
+    errors = validate_object_meta(lease.metadata, namespaced=True, name_rule=rule, qualified=False)
     return errors + _validate_spec(lease.spec)
 
 
 def _validate_update(new: Lease, old: Lease) -> ErrorList:
-    return validate_object_meta_update(new.metadata, old.metadata) + _validate_spec(new.spec)
+    return validate_object_meta_update(new.metadata, old.metadata, qualified=False) + _validate_spec(new.spec)
 
 
 def _validate_spec(spec: LeaseSpec) -> ErrorList:

@@ -26,8 +26,8 @@ class ModifyVolumeStatus(Struct):
 class PersistentVolumeClaimCondition(Struct):
     type: PersistentVolumeClaimConditionType = always("")
     status: ConditionStatus = always("")
-    lastProbeTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastProbeTime: Time | None = always(None)
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

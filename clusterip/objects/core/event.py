@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from clusterip.objects import names, times
-from clusterip.objects.base import Struct
+from clusterip.objects.base import Struct, always
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.errors import ErrorList, FieldError, Path, invalid, invalid_each, required
 from clusterip.objects.meta import Object
@@ -21,7 +21,7 @@ class EventSeries(Struct):
     """How often an event repeated itself."""
 
     count: Int32 = 0
-    lastObservedTime: MicroTime | None = None
+    lastObservedTime: MicroTime | None = always(None)
 
 
 class EventSource(Struct):
@@ -34,16 +34,16 @@ class Event(Object):
     reason: str = ""
     message: str = ""
     source: EventSource = msgspec.field(default_factory=EventSource)
-    firstTimestamp: Time | None = None
-    lastTimestamp: Time | None = None
+    firstTimestamp: Time | None = always(None)
+    lastTimestamp: Time | None = always(None)
     count: Int32 = 0
     type: str = ""
-    eventTime: MicroTime | None = None
+    eventTime: MicroTime | None = always(None)
     series: EventSeries | None = None
     action: str = ""
     related: ObjectReference | None = None
-    reportingComponent: str = ""
-    reportingInstance: str = ""
+    reportingComponent: str = always("")
+    reportingInstance: str = always("")
 
 
 NAME_LIMIT = 128
@@ -51,8 +51,15 @@ MESSAGE_LIMIT = 1024
 
 
 def _validate(event: Event) -> ErrorList:
-    """Upstream's rules for core/v1, which hardly ask for anything of events without ``eventTime``."""
-    errors = _validate_modern(event) if event.eventTime else _validate_legacy(event)
+    return validate_rules(event, "reportingComponent")
+
+
+def validate_rules(event: Event, reporter: str) -> ErrorList:
+    """The rules of every version, which hardly ask for anything of events without ``eventTime``.
+
+    ``reporter`` is the version's name for who reports.
+    """
+    errors = _validate_modern(event, Path(reporter)) if event.eventTime else _validate_legacy(event)
     namespace = event.metadata.namespace
     return errors + invalid_each("namespace", namespace, names.dns_subdomain(namespace))
 
@@ -67,11 +74,10 @@ def _validate_legacy(event: Event) -> ErrorList:
     return [] if own in allowed else [_mismatch(involved)]
 
 
-def _validate_modern(event: Event) -> ErrorList:
+def _validate_modern(event: Event, component: Path) -> ErrorList:
     errors: ErrorList = []
     if not event.involvedObject.namespace and event.metadata.namespace not in ("default", "kube-system"):
         errors.append(_mismatch(""))
-    component = Path("reportingComponent")
     if not event.reportingComponent:
         errors.append(required(component))
     errors += invalid_each(component, event.reportingComponent, names.label_key(event.reportingComponent))
@@ -90,7 +96,7 @@ def _mismatch(namespace: str) -> FieldError:
     return invalid("involvedObject.namespace", namespace, "does not match event.namespace")
 
 
-def _row(event: Event) -> list[Any]:
+def row(event: Event) -> list[Any]:
     involved = event.involvedObject
     first = times.age(event.firstTimestamp or event.eventTime)
     last = times.age(event.lastTimestamp) if event.lastTimestamp else first
@@ -141,7 +147,7 @@ EVENTS = register(
             wide("Count", "How often it happened."),
             replace(NAME_COLUMN, priority=1),
         ),
-        row=_row,
+        row=row,
         fields={
             "involvedObject.kind": lambda event: event.involvedObject.kind,
             "involvedObject.namespace": lambda event: event.involvedObject.namespace,

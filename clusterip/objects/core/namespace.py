@@ -27,7 +27,7 @@ class NamespaceSpec(Struct):
 class NamespaceCondition(Struct):
     type: NamespaceConditionType = always("")
     status: ConditionStatus = always("")
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

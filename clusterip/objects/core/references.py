@@ -63,7 +63,7 @@ class ResourceFieldSelector(Struct):
 
     containerName: str = ""
     resource: str = always("")
-    divisor: Quantity | None = None
+    divisor: Quantity = always("0")
 
 
 class SecretKeySelector(Struct):
@@ -84,6 +84,6 @@ class SecretReference(Struct):
 class TypedLocalObjectReference(Struct):
     owned_whole: ClassVar[bool] = True
 
-    apiGroup: str | None = None
+    apiGroup: str | None = always(None)
     kind: str = always("")
     name: str = always("")

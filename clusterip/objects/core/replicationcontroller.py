@@ -36,7 +36,7 @@ class ReplicationControllerSpec(Struct):
 class ReplicationControllerCondition(Struct):
     type: ReplicationControllerConditionType = always("")
     status: ConditionStatus = always("")
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

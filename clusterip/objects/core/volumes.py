@@ -121,7 +121,7 @@ class EmptyDirVolumeSource(Struct):
 
 
 class TypedObjectReference(Struct):
-    apiGroup: str | None = None
+    apiGroup: str | None = always(None)
     kind: str = always("")
     name: str = always("")
     namespace: str | None = None

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from clusterip.objects import names, times
+from clusterip.objects import times
 from clusterip.objects.base import IntOrString, ListMap, Struct, always
 from clusterip.objects.enums import UnhealthyPodEvictionPolicyType
 from clusterip.objects.errors import ErrorList, Path, invalid, not_supported
 from clusterip.objects.meta import Condition, LabelSelector, Object
 from clusterip.objects.metadata import (
+    validate_any_object_meta,
     validate_label_selector,
-    validate_object_meta,
     validate_object_meta_update,
 )
 from clusterip.objects.registry import Column, Resource, register
@@ -63,12 +63,12 @@ def _prepare_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> None:
 
 
 def _validate(budget: PodDisruptionBudget) -> ErrorList:
-    errors = validate_object_meta(budget.metadata, namespaced=True, name_rule=names.dns_subdomain)
-    return errors + _validate_spec(budget.spec)
+    # Upstream has no rule of its own for its name.
+    return _validate_spec(budget.spec) or validate_any_object_meta(budget.metadata, namespaced=True)
 
 
 def _validate_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> ErrorList:
-    return validate_object_meta_update(new.metadata, old.metadata) + _validate_spec(new.spec)
+    return validate_object_meta_update(new.metadata, old.metadata, qualified=False) + _validate_spec(new.spec)
 
 
 def _validate_spec(spec: PodDisruptionBudgetSpec) -> ErrorList:
@@ -88,7 +88,7 @@ def _validate_spec(spec: PodDisruptionBudgetSpec) -> ErrorList:
 
 def _validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> ErrorList:
     counts = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
-    errors = validate_object_meta_update(new.metadata, old.metadata)
+    errors = validate_object_meta_update(new.metadata, old.metadata, qualified=False)
     return errors + not_negative_fields(Path("status"), new.status, *counts)
 
 

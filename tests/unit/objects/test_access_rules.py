@@ -93,7 +93,7 @@ def test_the_role_of_a_binding_stays():
     new.roleRef.name = "other"
     assert texts(CLUSTERROLEBINDINGS.validate_update(new, old)) == [
         "roleRef: Invalid value: "
-        '{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"other"}: '
+        '{"APIGroup":"rbac.authorization.k8s.io","Kind":"ClusterRole","Name":"other"}: '
         "cannot change roleRef"
     ]
     new.roleRef.kind = "Role"
@@ -123,9 +123,8 @@ def test_the_role_of_a_binding_stays():
         (
             {"minAvailable": 1, "maxUnavailable": 1},
             [
-                'spec: Invalid value: {"minAvailable":1,"maxUnavailable":1}: minAvailable and '
-                "maxUnavailable cannot "
-                "be both set"
+                'spec: Invalid value: {"MinAvailable":1,"Selector":null,"MaxUnavailable":1,'
+                '"UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set'
             ],
         ),
     ],

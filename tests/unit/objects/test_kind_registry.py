@@ -23,6 +23,7 @@ def test_all_kinds_are_there():
         "EndpointSlice",
         "Endpoints",
         "Event",
+        "Event",
         "IPAddress",
         "Ingress",
         "IngressClass",

@@ -55,7 +55,18 @@ def test_valid():
             {"annotations": {"a": "x" * 262144}},
             "metadata.annotations: Too long: may not be more than 262144 bytes",
         ),
-        ({"finalizers": ["a b"]}, 'metadata.finalizers: Invalid value: "a b": name part must'),
+        ({"finalizers": ["a/b c"]}, 'metadata.finalizers: Invalid value: "a/b c": name part must'),
+        (
+            {"finalizers": ["mine"]},
+            (
+                'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name '
+                "nor is it"
+            ),
+        ),
+        (
+            {"ownerReferences": [OwnerReference(apiVersion="a/b/c", kind="K", name="n", uid="u")]},
+            'metadata.ownerReferences.apiVersion: Invalid value: "a/b/c": version must not be empty',
+        ),
         (
             {"finalizers": ["orphan", "foregroundDeletion"]},
             'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: '

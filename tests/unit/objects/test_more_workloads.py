@@ -128,6 +128,10 @@ def test_validation(resource, spec, expected):
     assert texts(resource.validate(obj)) == expected
 
 
+def claiming(template, claim):
+    return workload(STATEFULSETS, template=template, volumeClaimTemplates=[claim])
+
+
 def test_claims_are_volumes_of_the_template():
     template = {
         "metadata": {"labels": {"app": "web"}},
@@ -137,7 +141,17 @@ def test_claims_are_volumes_of_the_template():
             ]
         },
     }
-    obj = workload(STATEFULSETS, template=template, volumeClaimTemplates=[{"metadata": {"name": "data"}}])
+    given = {"metadata": {"name": "data"}}
+    assert [str(error) for error in STATEFULSETS.validate(claiming(template, given))] == [
+        "spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
+        "spec.volumeClaimTemplates[0].spec.resources[storage]: Required value",
+    ]
+    given["spec"] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1500m"}}}
+    obj = claiming(template, given)
+    assert STATEFULSETS.warnings(obj) == [
+        'spec.volumeClaimTemplates[0].resources.requests[storage]: fractional byte value "1500m" is invalid, '
+        "must be an integer"
+    ]
     assert STATEFULSETS.validate(obj) == []
     claim = to_tree(obj)["spec"]["volumeClaimTemplates"][0]
     assert (claim["kind"], claim["spec"]["volumeMode"], claim["status"]) == (

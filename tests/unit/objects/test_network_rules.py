@@ -37,7 +37,7 @@ PATH = "spec.rules[0].http.paths[0]"
     [
         ({"defaultBackend": BACKEND}, []),
         (path(), []),
-        ({}, ["spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"]),
+        ({}, ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"]),
         (path(pathType=None), [f"{PATH}.pathType: Required value: pathType must be specified"]),
         (
             path(pathType="Some"),

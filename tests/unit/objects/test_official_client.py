@@ -9,7 +9,7 @@ from clusterip.objects import kinds  # noqa: F401 - registers the kinds
 from clusterip.objects.codec import convert, encode
 from clusterip.objects.registry import resources
 
-MODELS = {"Event": "CoreV1Event"}
+MODELS = {"events": "CoreV1Event", "events.events.k8s.io": "EventsV1Event"}
 
 SPECS = {
     "DaemonSet": {"selector": {"matchLabels": {"a": "b"}}},
@@ -55,12 +55,14 @@ def test_objects_with_nothing_but_zero_values(resource):
         tree["rules"] = [{}]
     if resource.kind in ("RoleBinding", "ClusterRoleBinding"):
         tree["subjects"] = [{}]
+    if resource.group == "events.k8s.io":
+        tree["eventTime"] = "2026-01-01T00:00:00.000000Z"
     if resource.kind == "EndpointSlice":
         tree["endpoints"] = [{}]
     if resource.kind == "Endpoints":
         tree["subsets"] = [{"addresses": [{}], "ports": [{}]}]
     text = encode(convert(tree, resource.type))
-    model = MODELS.get(resource.kind, f"V1{resource.kind}")
+    model = MODELS.get(resource.group_resource, f"V1{resource.kind}")
     read = ApiClient().deserialize(text.decode(), model, "application/json")
     assert read.metadata.name == "x"
     assert json.loads(text)["metadata"]["ownerReferences"] == [

@@ -5,6 +5,9 @@ import pytest
 from clusterip.objects.codec import convert, copy, to_tree
 from clusterip.objects.core.pod import PODS, Pod, PodStatus
 from clusterip.objects.core.pod.defaults import pull_policy
+from clusterip.objects.core.pod.warnings import template_warnings
+from clusterip.objects.core.pod_spec import PodSpec, PodTemplateSpec
+from clusterip.objects.errors import Path
 
 CONTAINER = {"name": "c", "image": "echo:1"}
 
@@ -103,8 +106,8 @@ def test_volume_defaults():
         ("echo:1", "IfNotPresent"),
         ("localhost:5000/echo", "Always"),
         ("localhost:5000/echo:1", "IfNotPresent"),
-        ("echo@sha256:abc", "IfNotPresent"),
-        ("echo:latest@sha256:abc", "Always"),
+        ("echo@sha256:0123456789abcdef0123456789abcdef", "IfNotPresent"),
+        ("echo:latest@sha256:0123456789abcdef0123456789abcdef", "Always"),
     ],
 )
 def test_pull_policy(image, policy):
@@ -355,10 +358,50 @@ def test_status_updates():
         ({}, {"env": [{"name": "A"}, {"name": "A", "value": "2"}]}, "hides previous definition of"),
         ({}, {"ports": [{"containerPort": 1}, {"containerPort": 1}]}, "duplicate port definition with spec."),
         ({"imagePullSecrets": [{}]}, {}, 'spec.imagePullSecrets[0].name: invalid empty name ""'),
-        ({"terminationGracePeriodSeconds": -1}, {}, "negative values are invalid and will be treated as 1"),
+        (
+            {},
+            {"ports": [{"containerPort": 1, "hostIP": "1.2.3.4"}]},
+            "hostIP set without hostPort: {Name: Ho",
+        ),
+        ({}, {"resources": {"requests": {"memory": "1500m"}}}, "fractional byte value"),
+        (
+            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z"}]},
+            {},
+            "topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
+        ),
+        ({"volumes": [{"name": "v", "projected": {"sources": [{}]}}]}, {}, "has no sources provided"),
+        (
+            {"volumes": [{"name": "v", "downwardAPI": {"items": [{"path": "a"}, {"path": "a/b"}]}}]},
+            {},
+            'volume "v" (DownwardAPI): overlapping paths: "a/b" with "a"',
+        ),
+        ({"volumes": [{"name": "v", "gitRepo": {"repository": "r"}}]}, {}, "volumes[0].gitRepo: deprecated"),
     ],
 )  # fmt: skip
 def test_warnings(spec, container, warning):
     (found,) = PODS.warnings(pod(spec, container=container))
     assert warning in found
     assert PODS.warnings(pod()) == []
+
+
+def test_a_negative_grace_period_is_one_second():
+    created = pod({"terminationGracePeriodSeconds": -1})
+    PODS.prepare_create(created)
+    assert created.spec.terminationGracePeriodSeconds == 1
+    assert PODS.warnings(created) == []
+    template = PodTemplateSpec(spec=PodSpec(terminationGracePeriodSeconds=-1))
+    (warning,) = template_warnings(template, Path("spec"))
+    assert "negative values are invalid and will be treated as 1" in warning
+
+
+@pytest.mark.parametrize(
+    ("sysctls", "error"),
+    [
+        ([{}], "spec.securityContext.sysctls[0].name: Required value"),
+        ([{"name": "Bad"}], "must have at most 253 characters and match regex ^([a-z0-9]("),
+        ([{"name": "a.b"}, {"name": "a/b"}], 'sysctls[1].name: Duplicate value: "a/b"'),
+    ],
+)
+def test_kernel_parameters(sysctls, error):
+    (found,) = PODS.validate(pod({"securityContext": {"sysctls": sysctls}}))
+    assert error in str(found)

@@ -176,7 +176,8 @@ class TestNode:
         taints = [{"key": "a", "effect": "NoSchedule"}] * 2 + [{"key": "b", "effect": "Nope"}]
         found = errors(NODES, make(NODES, spec={"podCIDRs": ["10.0.0.1/24"], "taints": taints}))
         assert found == [
-            'metadata.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: '
+            "metadata.taints[1]: Duplicate value: "
+            '{"Key":"a","Value":"","Effect":"NoSchedule","TimeAdded":null}: '
             "taints must be unique by key and effect pair",
             'metadata.taints[2].effect: Unsupported value: "Nope": '
             'supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusterip.objects import times
+from clusterip.objects.apps.statefulset.claims import claim_warnings
 from clusterip.objects.apps.statefulset.types import (
     RollingUpdateStatefulSetStrategy,
     StatefulSet,
@@ -80,9 +81,14 @@ def _prepare_update(new: StatefulSet, old: StatefulSet) -> None:
 
 
 def _warnings(stateful_set: StatefulSet) -> list[str]:
-    warnings = template_warnings(stateful_set.spec.template, Path("spec").child("template"))
+    path = Path("spec")
+    warnings = template_warnings(stateful_set.spec.template, path.child("template"))
+    warnings += claim_warnings(stateful_set.spec.volumeClaimTemplates, path.child("volumeClaimTemplates"))
     if (stateful_set.spec.revisionHistoryLimit or 0) < 0:
-        warnings.append("spec.revisionHistoryLimit: a negative value retains all historical revisions")
+        warnings.append(
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
+            "a value >= 0 is recommended"
+        )
     return warnings
 
 

@@ -61,7 +61,7 @@ class StatefulSetSpec(Struct):
 class StatefulSetCondition(Struct):
     type: StatefulSetConditionType = always("")
     status: ConditionStatus = always("")
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

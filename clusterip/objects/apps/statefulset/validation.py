@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusterip.objects import names
 from clusterip.objects.apps.counts import validate_counts
+from clusterip.objects.apps.statefulset.claims import validate_claims
 from clusterip.objects.apps.statefulset.types import (
     StatefulSet,
     StatefulSetPersistentVolumeClaimRetentionPolicy,
@@ -113,6 +114,7 @@ def _validate_selector(spec: StatefulSetSpec) -> ErrorList:
         return [*errors, invalid(where, spec.selector, "")]
     if not selector.empty:
         errors += must_match(selector, spec.template, template)
+    errors += validate_claims(spec.volumeClaimTemplates, _SPEC.child("volumeClaimTemplates"))
     return errors + validate_template(_as_its_pods_will_be(spec), template)
 
 

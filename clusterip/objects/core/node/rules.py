@@ -28,6 +28,12 @@ _STATUS = Path("status")
 
 
 def set_defaults(node: Node) -> None:
+    spec = node.spec
+    # podCIDR is the older of the two and decides where they differ; clients that know only one get both.
+    if spec.podCIDR and spec.podCIDRs[:1] != [spec.podCIDR]:
+        spec.podCIDRs = [spec.podCIDR]
+    elif spec.podCIDRs:
+        spec.podCIDR = spec.podCIDRs[0]
     if node.status.capacity and not node.status.allocatable:
         node.status.allocatable = dict(node.status.capacity)
     canonicalize(node.status.capacity)

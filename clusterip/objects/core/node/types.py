@@ -77,8 +77,8 @@ class NodeAddress(Struct):
 class NodeCondition(Struct):
     type: NodeConditionType = always("")
     status: ConditionStatus = always("")
-    lastHeartbeatTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastHeartbeatTime: Time | None = always(None)
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 
@@ -104,7 +104,7 @@ class NodeRuntimeHandlerFeatures(Struct):
 
 
 class NodeRuntimeHandler(Struct):
-    name: str = ""
+    name: str = always("")
     features: NodeRuntimeHandlerFeatures | None = None
 
 

@@ -9,6 +9,7 @@ from clusterip.objects.strategy import bump_generation, keep_spec, keep_status, 
 
 def prepare_create(pod: Pod) -> None:
     start_generation(pod)
+    _no_negative_grace(pod)
     pod.status = PodStatus(phase="Pending", qosClass=quality_of_service(pod.spec))
     if pod.spec.schedulingGates:
         pod.status.conditions.append(
@@ -23,7 +24,14 @@ def prepare_create(pod: Pod) -> None:
 
 def prepare_update(new: Pod, old: Pod) -> None:
     keep_status(new, old)
+    _no_negative_grace(new)
     bump_generation(new, old)
+
+
+def _no_negative_grace(pod: Pod) -> None:
+    grace = pod.spec.terminationGracePeriodSeconds
+    if grace is not None and grace < 0:
+        pod.spec.terminationGracePeriodSeconds = 1
 
 
 def prepare_status_update(new: Pod, old: Pod) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from clusterip.objects.core.containers import (
     Container,
     EphemeralContainer,
@@ -103,8 +105,19 @@ def _set_http_defaults(action: HTTPGetAction | None) -> None:
         action.scheme = action.scheme or "HTTP"
 
 
+_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
+_IMAGE = re.compile(
+    rf"(?:(?:{_HOST}(?:\.{_HOST})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?{_NAME}(?:/{_NAME})*"
+    r"(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
+)
+"""The names of images that there can be (``distribution/reference``)."""
+
+
 def pull_policy(image: str) -> str:
     """When an image is pulled unless the Pod says: always for ``latest``, which may be another by now."""
+    if not _IMAGE.fullmatch(image) or len(image.rpartition("/")[0]) > 255:
+        return "IfNotPresent"  # what is no image's name has no tag
     name, _, digest = image.partition("@")
     _, colon, tag = name.rpartition("/")[2].partition(":")
     if not colon:

@@ -160,7 +160,7 @@ def validate_resource_ref(
         errors.append(required(path.child("resource")))
     elif resource not in RESOURCES and not _is_huge_page(resource):
         errors.append(not_supported(path.child("resource"), resource, RESOURCES))
-    if selector.divisor in (None, "0", 0):
+    if selector.divisor in ("0", 0):
         return errors
     divisor, where = str(selector.divisor), path.child("divisor")
     if resource.endswith(".cpu"):

@@ -167,7 +167,7 @@ def validate_spreading(constraints: list[TopologySpreadConstraint], path: Path) 
     for i, constraint in enumerate(constraints):
         where = path.item(i)
         if constraint.maxSkew <= 0:
-            errors.append(invalid(where.child("maxSkew"), constraint.maxSkew, "must be greater than 0"))
+            errors.append(invalid(where.child("maxSkew"), constraint.maxSkew, "must be greater than zero"))
         if not constraint.topologyKey:
             errors.append(required(where.child("topologyKey"), "can not be empty"))
         action = constraint.whenUnsatisfiable

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from clusterip.objects import names
-from clusterip.objects.core.security import PodSecurityContext, SeccompProfile, SecurityContext
+from clusterip.objects.core.security import PodSecurityContext, SeccompProfile, SecurityContext, Sysctl
 from clusterip.objects.errors import (
     ErrorList,
     Path,
+    duplicate,
     forbidden,
     invalid,
     invalid_each,
@@ -19,6 +22,7 @@ MAX_ID = 2**31 - 1
 FS_GROUP_CHANGE_POLICIES = ("Always", "OnRootMismatch")
 SECCOMP_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
 PROC_MOUNTS = ("Default", "Unmasked")
+_SYSCTL = r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 
 
 def validate_security_context(context: SecurityContext | None, path: Path, host_users: bool) -> ErrorList:
@@ -61,7 +65,24 @@ def validate_pod_security_context(
     policy = context.fsGroupChangePolicy
     if policy is not None and policy not in FS_GROUP_CHANGE_POLICIES:
         errors.append(not_supported(path.child("fsGroupChangePolicy"), policy, FS_GROUP_CHANGE_POLICIES))
+    errors += _validate_sysctls(context.sysctls, path.child("sysctls"))
     return errors + _validate_seccomp(context.seccompProfile, path.child("seccompProfile"))
+
+
+def _validate_sysctls(sysctls: list[Sysctl], path: Path) -> ErrorList:
+    errors: ErrorList = []
+    seen: set[str] = set()
+    for i, sysctl in enumerate(sysctls):
+        where = path.item(i).child("name")
+        if not sysctl.name:
+            errors.append(required(where))
+        elif len(sysctl.name) > 253 or not re.fullmatch(_SYSCTL, sysctl.name):
+            message = f"must have at most 253 characters and match regex ^{_SYSCTL}$"
+            errors.append(invalid(where, sysctl.name, message))
+        elif sysctl.name.replace("/", ".") in seen:
+            errors.append(duplicate(where, sysctl.name))
+        seen.add(sysctl.name.replace("/", "."))
+    return errors
 
 
 def _validate_id(path: Path, value: int | None) -> ErrorList:

@@ -40,7 +40,7 @@ class ContainerExtendedResourceRequest(Struct):
 
 
 class ContainerStateRunning(Struct):
-    startedAt: Time | None = None
+    startedAt: Time | None = always(None)
 
 
 class ContainerStateTerminated(Struct):
@@ -48,8 +48,8 @@ class ContainerStateTerminated(Struct):
     signal: Int32 = 0
     reason: str = ""
     message: str = ""
-    startedAt: Time | None = None
-    finishedAt: Time | None = None
+    startedAt: Time | None = always(None)
+    finishedAt: Time | None = always(None)
     containerID: str = ""
 
 
@@ -137,8 +137,8 @@ class PodCondition(Struct):
     type: PodConditionType = always("")
     observedGeneration: Int64 = 0
     status: ConditionStatus = always("")
-    lastProbeTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastProbeTime: Time | None = always(None)
+    lastTransitionTime: Time | None = always(None)
     reason: str = ""
     message: str = ""
 

@@ -177,6 +177,7 @@ def _validate_projection(source: VolumeProjection, path: Path, seen: set[str]) -
     token = source.serviceAccountToken
     if token is not None:
         where = path.child("serviceAccountToken")
+        token_path = Path(path.rpartition(".")[0]).child("path")  # upstream loses the source here
         if (token.expirationSeconds or 0) < MIN_TOKEN_SECONDS:
             message = "may not specify a duration less than 10 minutes"
             errors.append(invalid(where.child("expirationSeconds"), token.expirationSeconds, message))
@@ -184,7 +185,7 @@ def _validate_projection(source: VolumeProjection, path: Path, seen: set[str]) -
             errors += file_path(where.child("path"), token.path)
             paths.append(token.path)
         else:
-            errors.append(required(where.child("path")))
+            errors.append(required(token_path))
     for name in paths:
         if name in seen:
             errors.append(invalid(path, name, "conflicting duplicate paths"))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from clusterip.objects import names
 from clusterip.objects.addresses import warn_ip
+from clusterip.objects.base import Quantity
 from clusterip.objects.core.containers import Container, ContainerPort, EnvVar
 from clusterip.objects.core.pod.types import Pod
+from clusterip.objects.core.pod.volume_warnings import volume_warnings
 from clusterip.objects.core.pod_spec import PodSpec, PodTemplateSpec
+from clusterip.objects.core.scheduling import Affinity
 from clusterip.objects.errors import Path
+from clusterip.objects.resources import is_fractional
 
 
 def warnings(pod: Pod) -> list[str]:
@@ -27,6 +31,10 @@ def template_warnings(template: PodTemplateSpec, path: Path) -> list[str]:
 
 def _spec_warnings(spec: PodSpec, path: Path) -> list[str]:
     found: list[str] = []
+    for i, constraint in enumerate(spec.topologySpreadConstraints):
+        if constraint.labelSelector is None:
+            found.append(_matches_nothing(path.child("topologySpreadConstraints").item(i)))
+    found += volume_warnings(spec.volumes, path.child("volumes"))
     seen: set[str] = set()
     for i, alias in enumerate(spec.hostAliases):
         if alias.ip in seen:
@@ -40,19 +48,54 @@ def _spec_warnings(spec: PodSpec, path: Path) -> list[str]:
         seen.add(secret.name)
         if not secret.name:
             found.append(f'{where}: invalid empty name ""')
+    found += _fractions(spec.overhead, path.child("overhead"))
     containers = _with_paths(spec, path)
     for container, where in containers:
+        found += _fractions(container.resources.limits, where.child("resources", "limits"))
+        found += _fractions(container.resources.requests, where.child("resources", "requests"))
         found += _environment_warnings(container.env, where.child("env"))
     found += _port_warnings(containers)
     grace = spec.terminationGracePeriodSeconds
     if grace is not None and grace < 0:
         where = path.child("terminationGracePeriodSeconds")
         found.append(f"{where}: must be >= 0; negative values are invalid and will be treated as 1")
+    found += _affinity_warnings(spec.affinity, path.child("affinity"))
     for i, server in enumerate(spec.dnsConfig.nameservers if spec.dnsConfig is not None else ()):
         found += warn_ip(path.child("dnsConfig", "nameservers").item(i), server)
     for i, alias in enumerate(spec.hostAliases):
         found += warn_ip(path.child("hostAliases").item(i).child("ip"), alias.ip)
     return found
+
+
+def _matches_nothing(path: Path) -> str:
+    return f"{path.child('labelSelector')}: a null labelSelector results in matching no pod"
+
+
+def _affinity_warnings(affinity: Affinity | None, path: Path) -> list[str]:
+    """Warnings of terms that say nothing of which Pods they mean."""
+    found: list[str] = []
+    for name in ("podAffinity", "podAntiAffinity"):
+        given = getattr(affinity, name, None)
+        if given is None:
+            continue
+        where = path.child(name, "requiredDuringSchedulingIgnoredDuringExecution")
+        for i, term in enumerate(given.requiredDuringSchedulingIgnoredDuringExecution):
+            if term.labelSelector is None:
+                found.append(_matches_nothing(where.item(i)))
+        where = path.child(name, "preferredDuringSchedulingIgnoredDuringExecution")
+        for i, weighted in enumerate(given.preferredDuringSchedulingIgnoredDuringExecution):
+            if weighted.podAffinityTerm.labelSelector is None:
+                found.append(_matches_nothing(where.item(i).child("podAffinityTerm")))
+    return found
+
+
+def _fractions(amounts: dict[str, Quantity], path: Path) -> list[str]:
+    """Warnings of amounts of bytes that are no whole number."""
+    return [
+        f'{path.key(name)}: fractional byte value "{amounts[name]}" is invalid, must be an integer'
+        for name in ("memory", "ephemeral-storage")
+        if name in amounts and is_fractional(amounts[name])
+    ]
 
 
 def _with_paths(spec: PodSpec, path: Path) -> list[tuple[Container, Path]]:
@@ -78,6 +121,13 @@ def _environment_warnings(variables: list[EnvVar], path: Path) -> list[str]:
     return found
 
 
+def _as_go_shows(port: ContainerPort) -> str:
+    return (
+        f"{{Name:{port.name} HostPort:{port.hostPort} ContainerPort:{port.containerPort} "
+        f"Protocol:{port.protocol} HostIP:{port.hostIP}}}"
+    )
+
+
 def _port_warnings(containers: list[tuple[Container, Path]]) -> list[str]:
     found: list[str] = []
     by_number: dict[tuple[int, str], list[tuple[ContainerPort, Path]]] = {}
@@ -86,6 +136,8 @@ def _port_warnings(containers: list[tuple[Container, Path]]) -> list[str]:
     for container, path in containers:
         for i, port in enumerate(container.ports):
             where = path.child("ports").item(i)
+            if port.hostIP and not port.hostPort:
+                found.append(f"{where}: hostIP set without hostPort: {_as_go_shows(port)}")
             others = by_number.setdefault((port.containerPort, port.protocol), [])
             for other, other_path in others:
                 if (port.hostIP, port.hostPort) == (other.hostIP, other.hostPort):
