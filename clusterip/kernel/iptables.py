@@ -26,7 +26,10 @@ Rules = dict[str, list[str]]
 _LOCK_SECONDS = "5"
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?: \((\w+)\))?")
 _LINE = re.compile(r"[Ll]ine:? (\d+)")
-_LEGACY_TABLES = {Family.IPV4: "/proc/net/ip_tables_names", Family.IPV6: "/proc/net/ip6_tables_names"}
+_LEGACY_TABLES = {
+    Family.IPV4: "/proc/thread-self/net/ip_tables_names",
+    Family.IPV6: "/proc/thread-self/net/ip6_tables_names",
+}
 
 
 class IptablesError(Exception):
