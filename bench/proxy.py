@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import ipaddress
 import os
 import resource
 import statistics
 import sys
 import time
+from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import msgspec
@@ -29,14 +30,16 @@ from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 
 ENDPOINTS = 5
+SLICE_SIZE = 100
+"""As many endpoints as Kubernetes writes into a slice."""
 NAMESPACE = "clusterip-bench-proxy"
 OPTIONS = BackendOptions(PodDetection(cidrs=(ipaddress.ip_network("10.128.0.0/9"),)))
 
 
-def service(number: int) -> wire.Service:
-    address = str(ipaddress.ip_address("10.0.0.1") + number)
+def service(number: int, name: str = "") -> wire.Service:
+    address = str(ipaddress.ip_address("10.0.0.2") + number)
     tree = {
-        "metadata": {"name": f"service-{number}", "namespace": "default", "uid": str(number)},
+        "metadata": {"name": name or f"service-{number}", "namespace": "default", "uid": str(number)},
         "spec": {"type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ports": [{"port": 80}]},
     }
     return msgspec.json.decode(msgspec.json.encode(tree), type=wire.Service)
@@ -48,12 +51,16 @@ def slice_of(number: int, shift: int = 0, size: int = ENDPOINTS) -> wire.Endpoin
     addresses = [first + index for index in range(size)]
     if shift:
         addresses[-1] = ipaddress.ip_address("10.250.0.1") + shift
+    return _slice(f"service-{number}", f"service-{number}-abcde", addresses)
+
+
+def _slice(service_name: str, name: str, addresses: Sequence[IPv4Address]) -> wire.EndpointSlice:
     tree = {
         "addressType": "IPv4",
         "metadata": {
-            "name": f"service-{number}-abcde",
+            "name": name,
             "namespace": "default",
-            "labels": {"kubernetes.io/service-name": f"service-{number}"},
+            "labels": {"kubernetes.io/service-name": service_name},
         },
         "endpoints": [
             {
@@ -95,6 +102,45 @@ class Bench:
             sync.tracker.slice_changed(None, each)
         return sync
 
+    async def giant(self, sync: Sync, size: int, rounds: int) -> None:
+        """One more Service, of very many endpoints in slices of a hundred: one of them comes and goes."""
+        first = ipaddress.ip_address("10.252.0.1")
+        slices = [
+            _slice("giant", f"giant-{start}", [first + start + index for index in range(SLICE_SIZE)])
+            for start in range(0, size, SLICE_SIZE)
+        ]
+        started, cpu = time.perf_counter(), cpu_seconds()
+        sync.tracker.service_changed(None, service(-1, "giant"))
+        for each in slices:
+            sync.slice_changed(None, each)
+        sync.flush()
+        await sync.settled()
+        report(
+            f"a Service of {size} endpoints",
+            seconds=time.perf_counter() - started,
+            cpu_seconds=cpu_seconds() - cpu,
+        )
+        for name, changed in (
+            ("... one replaced", [first + index for index in range(SLICE_SIZE - 1)] + [first - 1]),
+            ("... one gone or back", [first + index for index in range(SLICE_SIZE - 1)]),
+        ):
+            other = _slice("giant", "giant-0", changed)
+            times, cpu, written = [], cpu_seconds(), self.backend.statistics.elements
+            for step in range(rounds):
+                old, new = (slices[0], other) if step % 2 == 0 else (other, slices[0])
+                started = time.perf_counter()
+                sync.slice_changed(old, new)
+                sync.flush()
+                await sync.settled()
+                times.append((time.perf_counter() - started) * 1e3)
+            report(
+                name,
+                p50_ms=statistics.median(times),
+                p99_ms=statistics.quantiles(times, n=100)[98],
+                cpu_ms=(cpu_seconds() - cpu) / rounds * 1e3,
+                elements=(self.backend.statistics.elements - written) / rounds,
+            )
+
     async def start(self, name: str, sync: Sync) -> asyncio.Task[None]:
         wall, cpu = time.perf_counter(), cpu_seconds()
         task = asyncio.create_task(sync.run())
@@ -104,6 +150,7 @@ class Bench:
             seconds=time.perf_counter() - wall,
             cpu_seconds=cpu_seconds() - cpu,
             longest_batch_ms=self.backend.statistics.longest_seconds * 1e3,
+            longest_batch_cpu_ms=self.backend.statistics.longest_cpu_seconds * 1e3,
             resident_mb=resident_megabytes(),
         )
         return task
@@ -144,10 +191,10 @@ async def main(count: int, rounds: int) -> None:
     report("objects", resident_mb=resident_megabytes())
     sync = bench.open()
     task = await bench.start("cold start", sync)
-    gc.collect()
-    gc.freeze()
     await bench.change(sync, rounds, resize=False)
     await bench.change(sync, rounds, resize=True)
+    await bench.giant(sync, 10_000, rounds // 5)
+    report("longest batch, CPU", ms=bench.backend.statistics.longest_cpu_seconds * 1e3)
     task.cancel()
     sync.close()
     del sync

@@ -103,8 +103,6 @@ class Chains:
         self._missing = dict.fromkeys(
             chain for chain, index in self._indexes.items() if not counts.dispatch_of(chain, index) <= known
         )
-        for chain in self._missing:  # half a chain is none
-            self._unlinked.pop(chain, None)
 
     def write_rules(self, batch: Batch, layout: Layout) -> None:
         """Add the rules of all chains that the kernel has, after all rules were deleted."""

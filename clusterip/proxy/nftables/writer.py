@@ -36,6 +36,8 @@ class Statistics:
     batches: int = 0
     elements: int = 0
     longest_seconds: float = 0.0
+    longest_cpu_seconds: float = 0.0
+    """Of that what the kernel worked: on a busy machine the rest is waiting."""
 
 
 class Writer:
@@ -142,13 +144,15 @@ class Writer:
         """
         if not batch:
             return
-        started = time.monotonic()
+        started, cpu = time.monotonic(), time.thread_time()
         try:
             self._nftables.commit(batch)
         except OSError as error:
             raise BackendError(f"cannot talk to the kernel's nftables: {error}") from error
         seconds = time.monotonic() - started
+        cpu = time.thread_time() - cpu
         self.statistics.batches += 1
+        self.statistics.longest_cpu_seconds = max(self.statistics.longest_cpu_seconds, cpu)
         if seconds > self.statistics.longest_seconds:
             self.statistics.longest_seconds = seconds
             metrics.longest_batch_seconds.set(seconds)

@@ -54,9 +54,13 @@ class World:
         self.learn(*objects)
         await self.written()
 
-    async def delete(self, *objects: Thing) -> None:
+    def forget(self, *objects: Thing) -> None:
+        """Be told that objects are gone, without writing anything yet."""
         for obj in objects:
             self._tell(self._objects.pop((type(obj), obj.metadata.name)), None)
+
+    async def delete(self, *objects: Thing) -> None:
+        self.forget(*objects)
         await self.written()
 
     async def written(self) -> None:

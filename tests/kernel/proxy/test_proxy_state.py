@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import started
+from proxy_chaos import equals_fresh_load
 from proxy_network import Network, ask
-from proxy_world import Thing, World
+from proxy_world import Thing
 
 from clusterip.kernel import namespaces
 from clusterip.proxy import modes
@@ -25,85 +25,6 @@ def nft(namespace: Path, *arguments: str) -> str:
         namespace,
         lambda: subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True).stdout,
     )
-
-
-class Chaos:
-    """Random Services and slices; few names and addresses, so that they meet in every way."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def pick(self) -> Thing:
-        name = self._random.choice(["a", "b", "c"])
-        return self._service(name) if self._random.random() < 0.5 else self._slice(name)
-
-    def _service(self, name: str) -> Thing:
-        choose, chance = self._random.choice, self._random.random
-        number = ord(name) - ord("a")
-        port = {"port": choose([80, 81]), "name": choose(["", "x"]), "protocol": choose(["TCP", "UDP"])}
-        kind = choose(["ClusterIP", "NodePort", "LoadBalancer"])
-        spec: dict[str, object] = {
-            "type": kind,
-            "externalIPs": choose([[], [], ["198.51.100.1"], ["198.51.100.1", f"10.96.0.{number}"]]),
-            "sessionAffinity": choose(["", "", "ClientIP"]),
-            "internalTrafficPolicy": choose(["Cluster", "Cluster", "Local"]),
-        }
-        if kind != "ClusterIP":
-            spec["externalTrafficPolicy"] = choose(["Cluster", "Local"])
-            port["nodePort"] = choose([30000, 30001 + number])
-        if kind == "LoadBalancer":
-            spec["ingress"] = choose([[], ["198.51.100.2"], ["198.51.100.2", "2001:db8::2"]])
-            spec["loadBalancerSourceRanges"] = choose([[], ["192.0.2.0/24"], ["192.0.2.0/25", "10.0.0.0/8"]])
-        ip = [f"10.96.0.{number}"] + ([f"fd00:96::{number}"] if chance() < 0.5 else [])
-        return service(name, ip, ports=[port], **spec)
-
-    def _slice(self, name: str) -> Thing:
-        choose = self._random.choice
-        family = choose(["IPv4", "IPv4", "IPv6"])
-        addresses = [f"10.244.1.{n}" if family == "IPv4" else f"fd00::{n}" for n in range(1, 7)]
-        states: list[dict[str, object]] = [
-            {},
-            {},
-            {},
-            {"ready": False, "serving": True, "terminating": True},
-            {"ready": False, "serving": False},
-        ]
-        chosen = self._random.sample(addresses, self._random.randint(0, 6))
-        return slice_of(
-            name,
-            *(endpoint(address, choose([NODE, NODE, "node-2"]), **choose(states)) for address in chosen),
-            ports=[(choose(["", "x"]), choose(["TCP", "UDP"]), choose([8080, 9090]))],
-            slice_name=f"{name}-{choose(['one', 'two'])}-{family}",
-            family=family,
-        )
-
-
-@pytest.mark.parametrize("seed", range(8))
-async def test_any_sequence_ends_as_a_fresh_load(seed: int, namespace: Path) -> None:
-    chaos = Chaos(seed)
-    world = await started(namespace)
-    try:
-        for _ in range(60):
-            thing = chaos.pick()
-            existing = [held for held in world.objects if held.metadata.name == thing.metadata.name]
-            if existing and random.Random(thing.metadata.name).random() < 0.3:
-                await world.delete(existing[0])
-            else:
-                await world.apply(thing)
-            await _equals_fresh_load(world)
-    finally:
-        world.close()
-
-
-async def _equals_fresh_load(world: World) -> None:
-    path = namespaces.create_named(f"{world.namespace.name}-fresh")
-    try:
-        fresh = await started(path)
-        await fresh.apply(*world.objects)
-        assert fresh.contents() == world.contents()
-        fresh.close()
-    finally:
-        namespaces.delete_named(path.name)
 
 
 def some_objects() -> list[Thing]:
@@ -148,7 +69,7 @@ async def test_a_restart_writes_what_changed_meanwhile(namespace: Path) -> None:
     second = await started(namespace, objects=[*kept, changed])
     # One endpoint instead of another: a slot, a handle and a hairpin, each taken away and added.
     assert second.statistics.elements <= 6
-    await _equals_fresh_load(second)
+    await equals_fresh_load(second)
     second.close()
 
 
@@ -174,7 +95,7 @@ async def test_what_others_change_is_restored(namespace: Path, command: str) -> 
     nft(namespace, *command.split())
     await until(lambda: bool(world.sync.repairs) and world.contents() == wanted)
     await world.apply(slice_of("c", endpoint("10.244.1.2")))
-    await _equals_fresh_load(world)
+    await equals_fresh_load(world)
     world.close()
 
 
@@ -194,7 +115,7 @@ async def test_other_options_replace_the_rules(namespace: Path) -> None:
     first.close()
     second = await started(namespace, masquerade_all=True, objects=objects)
     assert "masquerade all" in nft(namespace, "list", "chain", "ip", "clusterip", "services")
-    await _equals_fresh_load(second)
+    await equals_fresh_load(second)
     namespaces.run_in(namespace, modes.get("nftables").clean_up)
     assert nft(namespace, "list", "ruleset") == ""
     second.close()
@@ -232,12 +153,12 @@ async def test_udp_clients_of_endpoints_that_went_during_a_restart_move_on(netwo
     world = await started(network.node)
     await world.apply(udp, slice_of("web", endpoint(first.ip), ports=ports))
     for source_port in (5000, 5001):
-        answer = await ask(network.outside, "10.96.0.10", 80, udp=True, source_port=source_port)
+        answer = await ask(network.outside, "10.96.0.10", 80, protocol="UDP", source_port=source_port)
         assert answer[0] == "here-1"
     world.close()
     world = await started(network.node, objects=[udp, slice_of("web", endpoint(second.ip), ports=ports)])
     for source_port in (5000, 5001):
-        answer = await ask(network.outside, "10.96.0.10", 80, udp=True, source_port=source_port)
+        answer = await ask(network.outside, "10.96.0.10", 80, protocol="UDP", source_port=source_port)
         assert answer[0] == "here-2"
     world.close()
 
