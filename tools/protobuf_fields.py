@@ -1,6 +1,6 @@
-"""Makes clusterip/apiserver/protobuf/fields.txt from Kubernetes' own ``generated.proto`` files.
+"""Makes clusterip/objects/protobuf/fields.txt from Kubernetes' own ``generated.proto`` files.
 
-    python tools/protobuf_fields.py PATH/TO/kubernetes > clusterip/apiserver/protobuf/fields.txt
+    python tools/protobuf_fields.py PATH/TO/kubernetes > clusterip/objects/protobuf/fields.txt
 
 One line a message: its name, then ``number name type`` for each field, separated by commas. A type is
 a scalar, a message, or one of these after ``[]`` (repeated) or ``{}`` (a map from strings).

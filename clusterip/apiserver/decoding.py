@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clusterip.apiserver import protobuf, status, yaml_text
+from clusterip.apiserver import status, yaml_text
 from clusterip.apiserver.go_json import loads_leniently, syntax_error
 from clusterip.apiserver.negotiation import PROTOBUF, YAML, body_type
 from clusterip.apiserver.patch import CONTENT_TYPES
@@ -19,6 +19,7 @@ from clusterip.apiserver.strictness import strict_errors, unknown_in
 from clusterip.apiserver.type_meta import cannot_handle, check_type
 from clusterip.apiserver.unmarshal import mismatch, with_numbers
 from clusterip.apiserver.write_options import field_validation
+from clusterip.objects import protobuf
 from clusterip.objects.codec import convert, decode
 from clusterip.objects.exact import make_exact
 from clusterip.objects.registry import Resource

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from clusterip.apiserver.protobuf import NotProtobuf, to_json
 from clusterip.objects.core.pod import Pod
 from clusterip.objects.core.secret import Secret
 from clusterip.objects.core.service import Service
+from clusterip.objects.protobuf import NotProtobuf, to_json
 
 
 def field(number: int, value: bytes | str | int) -> bytes:

@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from clusterip.apiserver.protobuf import wire
-from clusterip.apiserver.protobuf.wire import NotProtobuf
 from clusterip.objects.fields import fields_of, is_struct, item_type
+from clusterip.objects.protobuf import wire
+from clusterip.objects.protobuf.wire import NotProtobuf
 
 _DEPTH = 100
 

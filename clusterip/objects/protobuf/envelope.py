@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusterip.apiserver.protobuf import messages, wire
-from clusterip.apiserver.protobuf.wire import NotProtobuf
 from clusterip.objects.codec import encode
+from clusterip.objects.protobuf import messages, wire
+from clusterip.objects.protobuf.wire import NotProtobuf
 
 MAGIC = b"k8s\x00"
 

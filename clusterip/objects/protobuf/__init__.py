@@ -3,7 +3,7 @@
 Only reading is needed: all of these clients also take JSON for an answer.
 """
 
-from clusterip.apiserver.protobuf.envelope import to_json
-from clusterip.apiserver.protobuf.wire import NotProtobuf
+from clusterip.objects.protobuf.envelope import to_json
+from clusterip.objects.protobuf.wire import NotProtobuf
 
 __all__ = ["NotProtobuf", "to_json"]
