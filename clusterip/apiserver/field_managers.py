@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from clusterip.apiserver.patch.ownership import track
+from clusterip.apiserver.patch.ownership import created_fields, track
 from clusterip.apiserver.router import RequestInfo
 from clusterip.apiserver.write_options import MANAGER_LENGTH
 from clusterip.objects import times
@@ -30,6 +30,9 @@ def manager_of(request: web.BaseRequest, info: RequestInfo) -> str:
 
 def note(resource: Resource[Any], new: Any, old: Any, manager: str, subresource: str = "") -> None:
     """Give ``manager`` the fields in which ``new`` differs from ``old`` (None: it is created)."""
+    if old is None and not new.metadata.managedFields and not subresource:
+        _note_created(resource, new, manager)
+        return
     tree = track(
         to_tree(old) if old is not None else None,
         to_tree(new),
@@ -41,3 +44,17 @@ def note(resource: Resource[Any], new: Any, old: Any, manager: str, subresource:
     )
     entries = tree["metadata"].get("managedFields", [])
     new.metadata.managedFields = msgspec.convert(entries, list[ManagedFieldsEntry])
+
+
+def _note_created(resource: Resource[Any], new: Any, manager: str) -> None:
+    fields = created_fields(to_tree(new), resource.type)
+    if fields:
+        entry = ManagedFieldsEntry(
+            manager=manager,
+            operation="Update",
+            apiVersion=resource.api_version,
+            time=times.now(),
+            fieldsType="FieldsV1",
+            fieldsV1=fields,
+        )
+        new.metadata.managedFields = [entry]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Container
 from functools import lru_cache
 
@@ -18,10 +19,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _leading_zeros = re.compile(r"(?<![0-9a-fA-F:.])0+(?=[0-9])|(?<=\.)0+(?=[0-9])|(?<=:)0+(?=[0-9]+\.)")
 
+# Most addresses by far; several times faster than `ipaddress` finds the same.
+_plain_ipv4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}").fullmatch
+
 
 @lru_cache(maxsize=4096)
 def parse_ip(text: str) -> Address | None:
     """The address, or ``None`` if it is none. An IPv4-mapped IPv6 address is the IPv4 one, as in Go."""
+    if _plain_ipv4(text):
+        return ipaddress.IPv4Address(socket.inet_aton(text))
     if "%" in text:
         return None
     try:
@@ -32,6 +38,11 @@ def parse_ip(text: str) -> Address | None:
         except ValueError:
             return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_ordinary_ipv4(text: str) -> bool:
+    """Whether it is an IPv4 address, well-formed, of which nothing can be said against: most are."""
+    return _plain_ipv4(text) is not None and not text.startswith(("0.", "127.", "169.", "224."))
 
 
 def parse_cidr(text: str) -> tuple[Address, Network] | None:
@@ -97,6 +108,8 @@ def validate_endpoint_ip(field: str, value: str) -> ErrorList:
     address = parse_ip(value)
     if address is None:
         return [invalid(field, value, "must be a valid IP address")]
+    if is_ordinary_ipv4(value):
+        return []
     errors = []
     if address.is_unspecified:
         errors.append(invalid(field, value, f"may not be unspecified ({value})"))
@@ -112,6 +125,8 @@ def validate_endpoint_ip(field: str, value: str) -> ErrorList:
 
 def warn_ip(field: str, value: str) -> list[str]:
     """Warnings of an address that is valid but not in the preferred form."""
+    if _plain_ipv4(value):
+        return []
     address = parse_ip(value)
     if address is None:
         return []
@@ -172,6 +187,8 @@ def _strict_cidr(field: str, value: str) -> ErrorList:
 
 
 def _is_strict(text: str) -> bool:
+    if _plain_ipv4(text):
+        return True
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from clusterip.storage.open import open_store
 from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.churn import PORTS, RANGES, SERVICES, Churn, check
@@ -29,6 +31,9 @@ _EXPECTED = re.compile(
     r"range is full|does not answer|Too large resource version|the store is closed|please try again"
 )
 """What a server may fail with: there is nothing left to give, or etcd is away."""
+
+
+pytestmark = pytest.mark.timeout(240 + SECONDS)
 
 
 class Victim(Protocol):
@@ -77,7 +82,6 @@ async def _churn(servers: Sequence[RunningApiServer], victims: Sequence[Victim])
         await asyncio.gather(*clients)
     strange = [message for message in churn.failures if not _EXPECTED.search(message)]
     assert not strange, churn.failures
-    print(churn.answers, churn.failures)
     found = {
         service["metadata"]["name"]
         for service in (await asyncio.to_thread(servers[0].request, "GET", SERVICES))[1]["items"]

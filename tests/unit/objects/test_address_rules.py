@@ -1,6 +1,10 @@
 """Addresses and CIDRs: lenient reading, strict judging, warnings."""
 
+import ipaddress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clusterip.objects import addresses
 
@@ -88,3 +92,26 @@ def test_families():
     assert addresses.family_of("fd00::1") == "IPv6"
     assert addresses.is_dual_stack(["10.0.0.1", "fd00::1"])
     assert not addresses.is_dual_stack(["10.0.0.1", "10.0.0.2"])
+
+
+@given(
+    st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){2,4}[.\n ]?", fullmatch=True)
+    | st.text("0123456789.:f", max_size=16)
+)
+def test_the_short_way_for_ordinary_addresses_decides_as_the_long_one(text: str) -> None:
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        assert not addresses.is_ordinary_ipv4(text)
+        return
+    assert addresses.parse_ip(text) == address
+    assert addresses.validate_ip("f", text) == []
+    assert addresses.warn_ip("f", text) == []
+    special = (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_link_local
+        or address in ipaddress.ip_network("224.0.0.0/24")
+    )
+    assert bool(addresses.validate_endpoint_ip("f", text)) == special
+    assert not (special and addresses.is_ordinary_ipv4(text))

@@ -6,5 +6,6 @@ they change. Follows sigs.k8s.io/structured-merge-diff and k8s.io/apimachinery/p
 """
 
 from clusterip.apiserver.patch.ownership.apply import ApplyConflict, apply, track
+from clusterip.apiserver.patch.ownership.created import created_fields
 
-__all__ = ["ApplyConflict", "apply", "track"]
+__all__ = ["ApplyConflict", "apply", "created_fields", "track"]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from clusterip.apiserver.patch.errors import PatchError, malformed
+from clusterip.apiserver.patch.ownership.created import NOBODYS_METADATA
 from clusterip.apiserver.patch.ownership.managers import Manager, Managers, manager_of
 from clusterip.apiserver.patch.ownership.paths import FieldSet, Path, show, with_parents
 from clusterip.apiserver.patch.ownership.values import Tree, compare, field_set, merge, remove
@@ -23,20 +24,7 @@ _KUBECTL = "kubectl"
 
 _NOBODYS: FieldSet = frozenset(
     [("f:apiVersion",), ("f:kind",), ("f:metadata",)]
-    + [
-        ("f:metadata", f"f:{name}")
-        for name in (
-            "name",
-            "namespace",
-            "creationTimestamp",
-            "selfLink",
-            "uid",
-            "clusterName",
-            "generation",
-            "managedFields",
-            "resourceVersion",
-        )
-    ]
+    + [("f:metadata", f"f:{name}") for name in NOBODYS_METADATA]
 )
 """What an object is and what the server sets of it have no owner."""
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from clusterip.objects import names
 from clusterip.objects.addresses import (
     is_ipv6,
+    is_ordinary_ipv4,
     validate_canonical_ip,
     validate_endpoint_ip,
     validate_ip,
@@ -103,7 +104,10 @@ def _is_ordinary(endpoint: Endpoint, address_type: str) -> bool:
         and endpoint.hostname is None
         and endpoint.hints is None
         and not endpoint.deprecatedTopology
-        and _is_valid_address(endpoint.addresses[0], address_type)
+        and (
+            (address_type == "IPv4" and is_ordinary_ipv4(endpoint.addresses[0]))
+            or _is_valid_address(endpoint.addresses[0], address_type)
+        )
         and (endpoint.nodeName is None or _is_valid_node(endpoint.nodeName))
     )
 
