@@ -286,7 +286,6 @@ class Objects:
             StatusError: 404, 409 if it is not the one meant, 403 if it may not be deleted.
         """
         deletion.check_options(options)
-        await self.admission.judge(Attributes("DELETE", user, resource, namespace, name))
         await self.cache.current()
         entry = self.cache.of(resource).get(namespace, name)
         transaction = Transaction(dry_run=bool(options.dryRun))
@@ -295,6 +294,7 @@ class Objects:
                 raise status.not_found(resource, name)
             obj = entry.decode()
             deletion.check_preconditions(resource, obj, options)
+            await self.admission.judge(Attributes("DELETE", user, resource, namespace, name, old=obj))
             outcome = deletion.mark(obj, options)
             try:
                 if outcome is Outcome.NOTHING:

@@ -77,7 +77,7 @@ def test_what_the_parts_may_do(cluster: TestCluster, address: str) -> None:
         "node-1": [("get", f"pod/{theirs}"), ("list", "nodes"), ("list", "secrets"), ("create", "services")],
         "proxy": [("list", "secrets"), ("create", "pods"), ("update", "services")],
         "dns": [("list", "secrets"), ("delete", "services")],
-        "controllers": [("create", "clusterroles.rbac.authorization.k8s.io"), ("create", "pods/exec")],
+        "controllers": [("create", "clusterroles.rbac.authorization.k8s.io"), ("create", "nodes")],
         "network": [("list", "pods"), ("update", "nodes")],
     }
     for expected, cases in (("yes", allowed), ("no", refused)):

@@ -17,7 +17,7 @@ class Attributes:
     """A write that has been authorized and is now to be judged by what it says.
 
     ``name`` is empty while a name is still to be generated. ``obj`` is the new object, which plugins may
-    change while they mutate, and ``old`` what it replaces; of a deletion there is neither. ``named``
+    change while they mutate, and ``old`` what it replaces or what is deleted. ``named``
     says whether the URL named the object, as it does unless one is created by POST.
     """
 
