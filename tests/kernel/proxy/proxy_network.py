@@ -15,12 +15,15 @@ import contextlib
 import itertools
 import os
 import socket
+import struct
 import threading
-from collections import Counter
 from pathlib import Path
+
+import sctp
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.rtnetlink import RouteSocket
+from tests.support.cgroups import ThreadCgroup
 
 NODE4, OUTSIDE4 = "192.0.2.1", "192.0.2.10"
 NODE6, OUTSIDE6 = "2001:db8::1", "2001:db8::10"
@@ -51,15 +54,17 @@ class Silent(Exception):
 class Pod:
     """A network namespace, with servers in it that tell its name and whom they see as their client."""
 
-    def __init__(self, name: str, namespace: Path, ip: str, ip6: str) -> None:
+    def __init__(self, name: str, namespace: Path, ip: str, ip6: str, *, here: bool) -> None:
         self.name = name
+        self.here = here
         self.namespace = namespace
         self.ip = ip
         self.ip6 = ip6
         self._sockets: set[socket.socket] = set()
+        self._ports: set[int] = set()
 
     def serve(self, loop: asyncio.AbstractEventLoop, port: int = PORT) -> None:
-        """Answer on a TCP and a UDP port of both families, in ``loop``.
+        """Answer on a TCP, a UDP and an SCTP port of both families, in ``loop``.
 
         TCP connections are answered at once, and again whenever something comes.
         """
@@ -67,6 +72,11 @@ class Pod:
         tcp.listen(1024)
         udp = self._bind(socket.SOCK_DGRAM, port)
         self._sockets |= {tcp, udp}
+        self._ports.add(port)
+        if len(self._ports) == 1:
+            server = sctp.Server(self.namespace, self._ports, self._answer)
+            self._sockets |= set(server.sockets)
+            server.start(loop)
         loop.call_soon_threadsafe(loop.add_reader, tcp.fileno(), self._accept, loop, tcp)
         loop.call_soon_threadsafe(loop.add_reader, udp.fileno(), self._receive, udp)
 
@@ -159,7 +169,7 @@ class Network:
         """A Pod with a server on port 8080; ``here``: with an address of this node's range."""
         namespace = self._namespace(name)
         subnet = 1 if here else 2
-        pod = Pod(name, namespace, f"10.244.{subnet}.{number}", f"fd00:244:{subnet}::{number:x}")
+        pod = Pod(name, namespace, f"10.244.{subnet}.{number}", f"fd00:244:{subnet}::{number:x}", here=here)
         link = f"pod-{name}"
         with RouteSocket(self.node) as routes:
             routes.add_veth(link, "eth0", peer_namespace=namespace)
@@ -196,6 +206,17 @@ class Network:
                 namespaces.delete_named(name)
 
 
+cgroups: dict[Path, ThreadCgroup] = {}
+"""The cgroup that clients in a namespace are in, where that matters."""
+
+
+def open_client(source: Path, family: int, kind: int) -> socket.socket:
+    """A socket as a program in that namespace would have it."""
+    cgroup = cgroups.get(source)
+    with cgroup.entered() if cgroup is not None else contextlib.nullcontext():
+        return namespaces.open_socket(source, family, kind)
+
+
 class Connection:
     """A TCP connection to a Pod's server."""
 
@@ -205,7 +226,7 @@ class Connection:
     @classmethod
     async def open(cls, source: Path, address: str, port: int) -> Connection:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        client = namespaces.open_socket(source, family, socket.SOCK_STREAM)
+        client = open_client(source, family, socket.SOCK_STREAM)
         client.setblocking(False)
         connection = cls(client)
         async with asyncio.timeout(SECONDS):
@@ -220,8 +241,7 @@ class Connection:
         async with asyncio.timeout(SECONDS):
             await loop.sock_sendall(self._client, b"?")
             answer = await loop.sock_recv(self._client, 200)
-        name, _, peer = answer.decode().partition(" ")
-        return name, peer
+        return _read(answer)
 
     @property
     def local(self) -> tuple[str, int]:
@@ -233,12 +253,32 @@ class Connection:
         self._client.close()
 
 
+def listen_raw(source: Path) -> socket.socket:
+    """A socket that gets all IPv4 TCP packets that come to a namespace."""
+    opened = namespaces.open_socket(source, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    opened.setblocking(False)
+    return opened
+
+
+def send_acknowledgement(source: Path, sender: tuple[str, int], receiver: tuple[str, int]) -> None:
+    """Send an IPv4 TCP packet with sequence numbers that no connection has."""
+    addresses = socket.inet_aton(sender[0]) + socket.inet_aton(receiver[0])
+    header = struct.pack("!HHIIBBHHH", sender[1], receiver[1], 1, 0x7FFF_0000, 5 << 4, 0x10, 1024, 0, 0)
+    pseudo = addresses + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(header))
+    total = sum(struct.unpack(f"!{(len(pseudo) + len(header)) // 2}H", pseudo + header))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    packet = header[:16] + struct.pack("!H", ~total & 0xFFFF) + header[18:]
+    with namespaces.open_socket(source, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as opened:
+        opened.sendto(packet, (receiver[0], 0))
+
+
 async def ask(
     source: Path,
     address: str,
     port: int,
     *,
-    udp: bool = False,
+    protocol: str = "TCP",
     source_port: int = 0,
     bind: str = "",
     seconds: float = SECONDS,
@@ -251,14 +291,18 @@ async def ask(
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    udp = protocol == "UDP"
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-    with namespaces.open_socket(source, family, kind) as client:
+    with open_client(source, family, kind) as client:
         client.setblocking(False)
         if source_port or bind:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             client.bind((bind, source_port))
         try:
             async with asyncio.timeout(seconds):
+                if protocol == "SCTP":
+                    answer = await sctp.ask(source, address, port, source_port)
+                    return _read(answer)
                 await loop.sock_connect(client, (address, port))
                 if udp:
                     # On its own node the client is told that its datagram was not let through; whether it
@@ -270,16 +314,9 @@ async def ask(
             raise Refused(f"{address}:{port}") from None
         except TimeoutError:
             raise Silent(f"{address}:{port}") from None
+    return _read(answer)
+
+
+def _read(answer: bytes) -> tuple[str, str]:
     name, _, peer = answer.decode().partition(" ")
     return name, peer
-
-
-async def ask_many(
-    source: Path, address: str, port: int, times: int = 60, *, udp: bool = False
-) -> Counter[str]:
-    """Who answered how often."""
-    answers = Counter[str]()
-    for _ in range(times):
-        name, _ = await ask(source, address, port, udp=udp)
-        answers[name] += 1
-    return answers

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxy_network import NODE4, NODE6, POD_CIDRS, Connection, ask
+from proxy_network import NODE4, NODE6, POD_CIDRS, Connection, ask, cgroups
 from proxy_network import Network as TestNetwork
 from proxy_world import Thing, World
 
@@ -20,6 +20,7 @@ from clusterip.proxy import modes
 from clusterip.proxy.backend import BackendOptions, PodDetection
 from clusterip.proxy.model import Network, NodeAddresses, pack_address
 from tests.kernel.proxy.cases.place import POD_NUMBERS
+from tests.support.cgroups import ThreadCgroup
 
 SERVICE_CIDRS = ("10.96.0.0/16", "fd00:96::/112")
 PODS = PodDetection(cidrs=tuple(ipaddress.ip_network(cidr) for cidr in POD_CIDRS))
@@ -38,21 +39,31 @@ def build_network() -> TestNetwork:
 class Bed:
     """A running proxy on the network's node; it and its rules go with ``close``."""
 
-    def __init__(self, network: TestNetwork, mode: str, *, udp: bool = False) -> None:
+    def __init__(self, network: TestNetwork, mode: str, protocol: str = "TCP") -> None:
         self.network = network
         self.mode = mode
-        self.udp = udp
+        self.protocol = protocol
         self.world: World
+        self._cgroup: ThreadCgroup | None = None
 
     async def start(self, *, zone: str = "", **options: object) -> None:
         """Start the proxy. ``options`` are fields of ``BackendOptions``; ``zone`` is the node's."""
-        self._zone, self._options = zone, options
+        self._zone, self._options = zone, options | self._cgroup_options()
         with namespaces.enter(self.network.node):
             conntrack = Conntrack()
         for family in Family:
             conntrack.forget_all(family)
         conntrack.close()
         await self._run(())
+
+    def _cgroup_options(self) -> dict[str, object]:
+        """With programs at sockets, those of the node and of its Pods are in a cgroup of their own."""
+        if self.mode != "ebpf":
+            return {}
+        self._cgroup = ThreadCgroup("clusterip-bed")
+        local = [self.network.node, *(pod.namespace for pod in self.network.pods.values() if pod.here)]
+        cgroups.update(dict.fromkeys(local, self._cgroup))
+        return {"cgroup": self._cgroup.path}
 
     async def restart(self, *changed: Thing) -> None:
         """End the proxy, rules left alone, and start one that is told of ``changed`` objects first."""
@@ -107,10 +118,15 @@ class Bed:
         self, client: str, address: str, port: int = 80, *, source_port: int = 0, seconds: float = 10.0
     ) -> tuple[str, str]:
         """Who answered a new connection, and as whom it saw the client. Raises Refused, Silent."""
-        if self.udp and not source_port:  # a port that no flow is tracked of
+        if self.protocol != "TCP" and not source_port:  # a port that no flow is tracked of
             source_port = next(_source_ports)
         return await ask(
-            self.namespace(client), address, port, udp=self.udp, source_port=source_port, seconds=seconds
+            self.namespace(client),
+            address,
+            port,
+            protocol=self.protocol,
+            source_port=source_port,
+            seconds=seconds,
         )
 
     async def connect(self, client: str, address: str, port: int) -> Connection:
@@ -125,4 +141,8 @@ class Bed:
     def close(self) -> Sequence[str]:
         """End the proxy and remove its rules; what was removed."""
         self.world.close()
-        return namespaces.run_in(self.network.node, modes.get(self.mode).clean_up)
+        removed = namespaces.run_in(self.network.node, modes.get(self.mode).clean_up)
+        if self._cgroup is not None:
+            cgroups.clear()
+            self._cgroup.close()
+        return removed

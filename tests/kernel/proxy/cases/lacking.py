@@ -7,6 +7,8 @@ from tests.kernel.proxy.cases.model import Case
 from tests.kernel.proxy.cases.place import Place
 
 _ONLY_SERVICES = "kube-proxy's rules only know addresses with ports that Services have"
+_NO_PACKETS = "a connection that is translated at the socket is the Pod's with itself: nothing is rewritten"
+_BY_SOCKET = "a flow is a socket's, not a source port's: see test_proxy_ebpf.py"
 _NO_OUTPUT = "kube-proxy's rules do not refuse the node itself at addresses other than ClusterIPs"
 
 LACKING: dict[str, dict[str, str]] = {mode: {} for mode in modes.NAMES} | {
@@ -20,6 +22,17 @@ LACKING: dict[str, dict[str, str]] = {mode: {} for mode in modes.NAMES} | {
         "two Services that claim one external address and port: the older has it, then the other": (
             "kube-proxy's rules leave it to chance"
         ),
+    },
+    "ebpf": {
+        "a Pod reaches itself through its Service": _NO_PACKETS,
+        "Pods known by the bridge they come in by": _NO_PACKETS,
+        "packets that cannot be translated back do not reach clients": _NO_PACKETS,
+        "affinity is for the Service port, by whichever address": (
+            "the socket remembers for the ClusterIP, nftables for all other addresses"
+        ),
+        "UDP clients leave an endpoint that goes": _BY_SOCKET,
+        "UDP clients stay with an endpoint that terminates but serves": _BY_SOCKET,
+        "UDP clients of one Service are not disturbed by another's changes": _BY_SOCKET,
     },
 }
 """For each mode: the name of a case, or ``case [place]``, and why it cannot be."""

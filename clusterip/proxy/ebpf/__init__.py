@@ -1,0 +1,1 @@
+"""Services at the socket: what connects to one is given its endpoint before there is any packet."""

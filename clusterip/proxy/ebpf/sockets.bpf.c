@@ -1,0 +1,308 @@
+// Services at the socket: a program that connects or sends to a Service's address is given one of its
+// endpoints at once, so that its packets flow as if it had named the endpoint itself. No packet is
+// rewritten and no connection tracked. The hooks are the cgroup's: a program in the cgroup these are
+// attached to, in any network namespace.
+//
+// What is not found in `services` is left as it is: nftables has the rules for everything else.
+//
+// Addresses of both families are kept in the form IPv6 gives them (IPv4 as ::ffff:a.b.c.d), so that a
+// socket of IPv6 that speaks IPv4 needs nothing of its own.
+//
+// layout.py knows these structures too. Change its LAYOUT with them.
+
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+struct address {
+	__u32 words[4];
+};
+
+// An address with a port: of a Service, or of an endpoint.
+struct place {
+	struct address address;
+	__u16 port; // in network order
+	__u8 protocol; // 0 in an endpoint
+	__u8 zero;
+};
+
+struct service {
+	__u32 group; // its endpoints are in `endpoints`
+	__u32 count; // of them, at least 1
+	__u32 affinity_seconds; // 0: none
+	__u32 zero;
+};
+
+struct slot {
+	__u32 group;
+	__u32 index;
+};
+
+struct member {
+	__u32 group;
+	struct place endpoint;
+};
+
+// Who session affinity is for: everything in one network namespace, as all of it has one address.
+struct client {
+	__u64 namespace;
+	__u32 group;
+	__u32 zero;
+};
+
+struct bond {
+	struct place endpoint;
+	__u32 birth; // of the member: one that went and came back is another
+	__u64 used; // when, in nanoseconds since boot
+};
+
+// A socket and a place it sends to, or hears from.
+struct flow {
+	__u64 socket;
+	struct place place;
+};
+
+// What a connected socket asked for, and what it was given.
+struct peer {
+	struct place service;
+	struct place endpoint;
+	__u64 namespace;
+};
+
+#define HASH(name, key_type, value_type, entries)                                                            \
+	struct {                                                                                             \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                             \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                                        \
+		__uint(max_entries, entries);                                                                \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                         \
+		__type(key, key_type);                                                                       \
+		__type(value, value_type);                                                                   \
+	} name SEC(".maps")
+
+#define LRU(name, key_type, value_type, entries)                                                             \
+	struct {                                                                                             \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                         \
+		__uint(max_entries, entries);                                                                \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);                                                         \
+		__type(key, key_type);                                                                       \
+		__type(value, value_type);                                                                   \
+	} name SEC(".maps")
+
+// Written by the proxy.
+HASH(services, struct place, struct service, 262144);
+HASH(endpoints, struct slot, struct place, 2097152);
+// The endpoints of groups that remember their clients (of UDP, and with session affinity), and a number
+// that each gets when it is added.
+HASH(members, struct member, __u32, 1048576);
+
+// Written here.
+LRU(bonds, struct client, struct bond, 65536);
+LRU(flows, struct flow, struct place, 65536);
+LRU(answers, struct flow, struct place, 65536);
+LRU(peers, __u64, struct peer, 65536);
+
+// 0 if it is none.
+static __always_inline __u32 birth_of(__u32 group, const struct place *endpoint)
+{
+	struct member member = { .group = group, .endpoint = *endpoint };
+	__u32 *birth = bpf_map_lookup_elem(&members, &member);
+
+	return birth ? *birth : 0;
+}
+
+static __always_inline bool draw(const struct service *service, struct place *endpoint)
+{
+	struct slot slot = { .group = service->group };
+	struct place *found;
+
+	slot.index = bpf_get_prandom_u32() % service->count;
+	found = bpf_map_lookup_elem(&endpoints, &slot);
+	if (!found) {
+		// The last slot was just given up.
+		slot.index = 0;
+		found = bpf_map_lookup_elem(&endpoints, &slot);
+	}
+	if (!found)
+		return false;
+	*endpoint = *found;
+	return true;
+}
+
+// The endpoint a client of a Service with affinity had before, or a new one.
+static __always_inline bool draw_for(struct bpf_sock_addr *ctx, const struct service *service,
+				     struct place *endpoint)
+{
+	struct client client = { .namespace = bpf_get_netns_cookie(ctx), .group = service->group };
+	__u64 now = bpf_ktime_get_ns();
+	struct bond *bond = bpf_map_lookup_elem(&bonds, &client);
+	struct bond fresh = {};
+
+	if (bond && now - bond->used < service->affinity_seconds * 1000000000ull &&
+	    birth_of(service->group, &bond->endpoint) == bond->birth) {
+		*endpoint = bond->endpoint;
+		bond->used = now;
+		return true;
+	}
+	if (!draw(service, endpoint))
+		return false;
+	fresh.endpoint = *endpoint;
+	fresh.birth = birth_of(service->group, endpoint);
+	fresh.used = now;
+	bpf_map_update_elem(&bonds, &client, &fresh, BPF_ANY);
+	return true;
+}
+
+static __always_inline bool choose(struct bpf_sock_addr *ctx, const struct service *service,
+				   struct place *endpoint)
+{
+	if (service->affinity_seconds)
+		return draw_for(ctx, service, endpoint);
+	return draw(service, endpoint);
+}
+
+// A socket connects. True if `endpoint` is where to.
+static __always_inline bool connect(struct bpf_sock_addr *ctx, struct place *asked, struct place *endpoint)
+{
+	struct service *service = bpf_map_lookup_elem(&services, asked);
+	__u64 socket = bpf_get_socket_cookie(ctx);
+	struct peer peer = {};
+	struct flow answer = {};
+
+	if (!service || !choose(ctx, service, endpoint)) {
+		// A socket of UDP may have been connected to a Service before.
+		if (asked->protocol == IPPROTO_UDP)
+			bpf_map_delete_elem(&peers, &socket);
+		return false;
+	}
+	peer.service = *asked;
+	peer.endpoint = *endpoint;
+	peer.namespace = bpf_get_netns_cookie(ctx);
+	bpf_map_update_elem(&peers, &socket, &peer, BPF_ANY);
+	if (asked->protocol == IPPROTO_UDP) {
+		answer.socket = socket;
+		answer.place = *endpoint;
+		bpf_map_update_elem(&answers, &answer, asked, BPF_ANY);
+	}
+	return true;
+}
+
+// A socket sends a datagram without being connected. True if `endpoint` is where to.
+static __always_inline bool send(struct bpf_sock_addr *ctx, struct place *asked, struct place *endpoint)
+{
+	struct service *service = bpf_map_lookup_elem(&services, asked);
+	struct flow flow = {};
+	struct place *before;
+
+	if (!service)
+		return false;
+	flow.socket = bpf_get_socket_cookie(ctx);
+	flow.place = *asked;
+	before = bpf_map_lookup_elem(&flows, &flow);
+	if (before && birth_of(service->group, before)) {
+		*endpoint = *before;
+	} else {
+		if (!choose(ctx, service, endpoint))
+			return false;
+		bpf_map_update_elem(&flows, &flow, endpoint, BPF_ANY);
+	}
+	flow.place = *endpoint;
+	bpf_map_update_elem(&answers, &flow, asked, BPF_ANY);
+	return true;
+}
+
+// A datagram came. True if it is an endpoint's answer to what was sent to `service`.
+static __always_inline bool receive(struct bpf_sock_addr *ctx, const struct place *from, struct place *service)
+{
+	struct flow flow = {};
+	struct place *found;
+
+	flow.socket = bpf_get_socket_cookie(ctx);
+	flow.place = *from;
+	found = bpf_map_lookup_elem(&answers, &flow);
+	if (!found)
+		return false;
+	*service = *found;
+	return true;
+}
+
+// A program asks whom a socket is connected to. True if that is `service`.
+static __always_inline bool name_peer(struct bpf_sock_addr *ctx, const struct place *shown, struct place *service)
+{
+	__u64 socket = bpf_get_socket_cookie(ctx);
+	struct peer *peer = bpf_map_lookup_elem(&peers, &socket);
+
+	if (!peer || peer->endpoint.port != shown->port ||
+	    peer->endpoint.address.words[3] != shown->address.words[3] ||
+	    peer->endpoint.address.words[2] != shown->address.words[2] ||
+	    peer->endpoint.address.words[1] != shown->address.words[1] ||
+	    peer->endpoint.address.words[0] != shown->address.words[0])
+		return false;
+	*service = peer->service;
+	return true;
+}
+
+static __always_inline void load4(struct bpf_sock_addr *ctx, struct place *place)
+{
+	place->address.words[2] = bpf_htonl(0xffff);
+	place->address.words[3] = ctx->user_ip4;
+	place->port = ctx->user_port;
+}
+
+static __always_inline void store4(struct bpf_sock_addr *ctx, const struct place *place)
+{
+	ctx->user_ip4 = place->address.words[3];
+	ctx->user_port = place->port;
+}
+
+static __always_inline void load6(struct bpf_sock_addr *ctx, struct place *place)
+{
+	place->address.words[0] = ctx->user_ip6[0];
+	place->address.words[1] = ctx->user_ip6[1];
+	place->address.words[2] = ctx->user_ip6[2];
+	place->address.words[3] = ctx->user_ip6[3];
+	place->port = ctx->user_port;
+}
+
+static __always_inline void store6(struct bpf_sock_addr *ctx, const struct place *place)
+{
+	ctx->user_ip6[0] = place->address.words[0];
+	ctx->user_ip6[1] = place->address.words[1];
+	ctx->user_ip6[2] = place->address.words[2];
+	ctx->user_ip6[3] = place->address.words[3];
+	ctx->user_port = place->port;
+}
+
+// Towards an endpoint the key tells the protocol; what comes back is compared without.
+#define OUTWARD(name, act, load, store)                                                                      \
+	SEC("cgroup/" #name) int name(struct bpf_sock_addr *ctx)                                             \
+	{                                                                                                    \
+		struct place asked = { .protocol = ctx->protocol }, endpoint = {};                           \
+		load(ctx, &asked);                                                                           \
+		if (act(ctx, &asked, &endpoint))                                                             \
+			store(ctx, &endpoint);                                                               \
+		return 1;                                                                                    \
+	}
+
+#define INWARD(name, act, load, store)                                                                       \
+	SEC("cgroup/" #name) int name(struct bpf_sock_addr *ctx)                                             \
+	{                                                                                                    \
+		struct place shown = {}, service = {};                                                       \
+		load(ctx, &shown);                                                                           \
+		if (act(ctx, &shown, &service))                                                              \
+			store(ctx, &service);                                                                \
+		return 1;                                                                                    \
+	}
+
+OUTWARD(connect4, connect, load4, store4)
+OUTWARD(connect6, connect, load6, store6)
+OUTWARD(sendmsg4, send, load4, store4)
+OUTWARD(sendmsg6, send, load6, store6)
+INWARD(recvmsg4, receive, load4, store4)
+INWARD(recvmsg6, receive, load6, store6)
+INWARD(getpeername4, name_peer, load4, store4)
+INWARD(getpeername6, name_peer, load6, store6)
