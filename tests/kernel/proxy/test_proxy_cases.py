@@ -34,7 +34,7 @@ async def test_case(mode: str, case: Case, place: Place, bed_network: Network) -
         pytest.skip(reason)
     if reason := lacks(mode, case, place):
         pytest.skip(reason)
-    bed = Bed(bed_network, mode, udp=place.protocol == "UDP")
+    bed = Bed(bed_network, mode, place.protocol)
     try:
         await judge(case, bed, place)
     finally:

@@ -6,7 +6,7 @@ import asyncio
 
 from clusterip.proxy import wire
 from tests.kernel.proxy.cases.bed import Bed
-from tests.kernel.proxy.cases.model import ALL, BOTH, TCP, script
+from tests.kernel.proxy.cases.model import ALL, ALL_PROTOCOLS, BOTH, TCP, script
 from tests.kernel.proxy.cases.place import Place
 
 TIMES = 20
@@ -28,7 +28,7 @@ async def _chosen(bed: Bed, client: str, address: str, port: int = 80) -> str:
     return next(iter(answers))
 
 
-@script("a client stays with its endpoint", *BOTH)
+@script("a client stays with its endpoint", *ALL_PROTOCOLS)
 async def _stays(bed: Bed, at: Place) -> None:
     await bed.apply(_sticky(at), at.slice(*ALL))
     # The first connection chooses; those that come with it may choose before it is remembered.
@@ -61,7 +61,7 @@ async def _outlives(bed: Bed, at: Place) -> None:
         assert await _chosen(bed, "client", at.service_ip()) == name
 
 
-@script("affinity dies with its endpoint, also if that comes back", *BOTH)
+@script("affinity dies with its endpoint, also if that comes back", *ALL_PROTOCOLS)
 async def _dies(bed: Bed, at: Place) -> None:
     await bed.apply(_sticky(at), at.slice(*ALL))
     name, _ = await bed.ask("client", at.service_ip())
@@ -88,7 +88,7 @@ async def _any_address(bed: Bed, at: Place) -> None:
     web = _sticky(at, type="LoadBalancer", node_port=30080, externalIPs=[external], ingress=[balancer])
     await bed.apply(web, at.slice(*ALL))
     addresses = ((at.service_ip(), 80), (at.node, 30080), (external, 80), (balancer, 80))
-    for client in ("client", "outside", "node"):
+    for client in ("client", "away-client", "outside"):
         name, _ = await bed.ask(client, *addresses[0])
         for address, port in addresses:
             assert await _chosen(bed, client, address, port) == name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.kernel.proxy.cases.model import ALL, BOTH, EVERYBODY, TCP, Client, Seen, Step, case
+from tests.kernel.proxy.cases.model import ALL, ALL_PROTOCOLS, EVERYBODY, TCP, Client, Seen, Step, case
 from tests.kernel.proxy.cases.place import Place
 
 
-@case("a ClusterIP reaches all endpoints, from everywhere", *BOTH)
+@case("a ClusterIP reaches all endpoints, from everywhere", *ALL_PROTOCOLS)
 def _everywhere(at: Place) -> Iterator[Step]:
     yield Step(
         [at.service(), at.slice(*ALL)],
@@ -16,7 +16,7 @@ def _everywhere(at: Place) -> Iterator[Step]:
     )
 
 
-@case("a ClusterIP keeps Pods' addresses and masquerades others", *BOTH)
+@case("a ClusterIP keeps Pods' addresses and masquerades others", *ALL_PROTOCOLS)
 def _addresses(at: Place) -> Iterator[Step]:
     vip = at.service_ip()
     yield Step(
@@ -42,7 +42,7 @@ def _masquerade_all(at: Place) -> Iterator[Step]:
     )
 
 
-@case("a Pod reaches itself through its Service", *BOTH)
+@case("a Pod reaches itself through its Service", *ALL_PROTOCOLS)
 def _hairpin(at: Place) -> Iterator[Step]:
     yield Step(
         [at.service(), at.slice("here-1")],

@@ -8,7 +8,17 @@ from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.proxy import wire
 from tests.kernel.proxy.cases.bed import Bed
 from tests.kernel.proxy.cases.judge import check
-from tests.kernel.proxy.cases.model import ALL, BOTH, EVERYBODY, Client, Seen, Step, case, script
+from tests.kernel.proxy.cases.model import (
+    ALL,
+    ALL_PROTOCOLS,
+    BOTH,
+    EVERYBODY,
+    Client,
+    Seen,
+    Step,
+    case,
+    script,
+)
 from tests.kernel.proxy.cases.place import Place
 
 
@@ -26,7 +36,7 @@ def _external_ip(at: Place) -> Iterator[Step]:
     yield Step([at.service()], [Client.POD.to(ip).is_dropped, Client.POD.to(at.service_ip()).reaches(*ALL)])
 
 
-@case("a load balancer's address reaches all endpoints, masqueraded", *BOTH)
+@case("a load balancer's address reaches all endpoints, masqueraded", *ALL_PROTOCOLS)
 def _load_balancer(at: Place) -> Iterator[Step]:
     ip = at.public(2)
     balanced = at.service(type="LoadBalancer", node_port=30080, ingress=[ip])
@@ -128,7 +138,7 @@ def _only(at: Place, address: str) -> str:
     return f"{address}/{at.address_bits}"
 
 
-@case("source ranges keep others from a load balancer's address, and from nothing else", *BOTH)
+@case("source ranges keep others from a load balancer's address, and from nothing else", *ALL_PROTOCOLS)
 def _source_ranges(at: Place) -> Iterator[Step]:
     ip = at.public(2)
     nobody = at.public(77)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
-from proxy_network import Refused, Silent
+from proxy_network import PORT, Refused, Silent, listen_raw, send_acknowledgement
 
 from tests.kernel.proxy.cases.bed import Bed
-from tests.kernel.proxy.cases.model import ALL, TCP, UDP, script
+from tests.kernel.proxy.cases.model import ALL, TCP, UDP, V4, script
 from tests.kernel.proxy.cases.place import Place
 
 FLOW = 5_000
@@ -118,3 +120,23 @@ async def _udp_others(bed: Bed, at: Place) -> None:
     for number in range(3):
         await bed.apply(at.service("other", number=11), at.slice(ALL[number], name="other"))
         assert (await bed.ask("client", at.service_ip(), source_port=FLOW))[0] == name
+
+
+async def _seen_from_server(bed: Bed, at: Place) -> set[str]:
+    """Send something invalid to a client and back to what it believes is its server; whose packets it saw."""
+    await bed.apply(at.service(), at.slice("here-1"))
+    connection = await bed.connect("client", at.service_ip(), 80)
+    with listen_raw(bed.namespace("client")) as listening:
+        send_acknowledgement(bed.namespace("here-1"), (at.pod("here-1"), PORT), connection.local)
+        await connection.ask()  # comes after it on the same way
+        senders = set()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                senders.add(socket.inet_ntoa(listening.recv(2000)[12:16]))
+    connection.close()
+    return senders
+
+
+@script("packets that cannot be translated back do not reach clients", V4)
+async def _invalid(bed: Bed, at: Place) -> None:
+    assert await _seen_from_server(bed, at) == {at.service_ip()}

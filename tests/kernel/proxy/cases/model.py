@@ -104,6 +104,7 @@ V4_UDP, V6_UDP = Place("IPv4", "UDP"), Place("IPv6", "UDP")
 TCP = (V4, V6)
 UDP = (V4_UDP, V6_UDP)
 BOTH = (V4, V6, V4_UDP, V6_UDP)
+ALL_PROTOCOLS = (*BOTH, Place("IPv4", "SCTP"), Place("IPv6", "SCTP"))
 
 CASES: list[Case] = []
 

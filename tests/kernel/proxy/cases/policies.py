@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusterip.proxy import wire
-from tests.kernel.proxy.cases.model import ALL, BOTH, EVERYBODY, Client, Seen, Step, case
+from tests.kernel.proxy.cases.model import ALL, ALL_PROTOCOLS, EVERYBODY, Client, Seen, Step, case
 from tests.kernel.proxy.cases.place import Place
 
 HERE = ("here-1", "here-2")
 
 
-@case("internalTrafficPolicy Local reaches this node's endpoints", *BOTH)
+@case("internalTrafficPolicy Local reaches this node's endpoints", *ALL_PROTOCOLS)
 def _internal_local(at: Place) -> Iterator[Step]:
     vip = at.service_ip()
     local = at.service(internalTrafficPolicy="Local")
@@ -40,7 +40,7 @@ def _internal_local_external_cluster(at: Place) -> Iterator[Step]:
     )
 
 
-@case("externalTrafficPolicy Local: this node's endpoints and the client's address", *BOTH)
+@case("externalTrafficPolicy Local: this node's endpoints and the client's address", *ALL_PROTOCOLS)
 def _external_local(at: Place) -> Iterator[Step]:
     web = at.service(
         type="LoadBalancer",

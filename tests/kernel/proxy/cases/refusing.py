@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from clusterip.proxy import wire
 from tests.kernel.proxy.cases.bed import Bed
 from tests.kernel.proxy.cases.judge import check
-from tests.kernel.proxy.cases.model import ALL, BOTH, EVERYBODY, Client, Step, case, script
+from tests.kernel.proxy.cases.model import ALL, ALL_PROTOCOLS, BOTH, EVERYBODY, Client, Step, case, script
 from tests.kernel.proxy.cases.place import Place
 
 
@@ -20,7 +20,7 @@ def _everything(at: Place) -> tuple[wire.Service, tuple[tuple[str, int], ...]]:
     return service, ((at.service_ip(), 80), (at.public(1), 80), (at.public(2), 80), (at.node, 30080))
 
 
-@case("a Service without endpoints refuses at once, everywhere", *BOTH)
+@case("a Service without endpoints refuses at once, everywhere", *ALL_PROTOCOLS)
 def _no_endpoints(at: Place) -> Iterator[Step]:
     service, addresses = _everything(at)
     everywhere = [client.to(*address) for client in EVERYBODY for address in addresses]
@@ -31,13 +31,13 @@ def _no_endpoints(at: Place) -> Iterator[Step]:
     yield Step([at.slice(*down)], [dial.is_refused for dial in everywhere])
 
 
-@case("other ports of a ClusterIP refuse", *BOTH)
+@case("other ports of a ClusterIP refuse", *ALL_PROTOCOLS)
 def _other_ports(at: Place) -> Iterator[Step]:
     others = [client.to(at.service_ip(), 81) for client in EVERYBODY]
     yield Step([at.service(), at.slice(*ALL)], [dial.is_refused for dial in others])
 
 
-@case("addresses of the Services' range that no Service has are dropped", *BOTH)
+@case("addresses of the Services' range that no Service has are dropped", *ALL_PROTOCOLS)
 def _unallocated(at: Place) -> Iterator[Step]:
     yield Step(
         [at.service(), at.slice(*ALL)], [client.to(at.service_ip(77)).is_dropped for client in EVERYBODY]
