@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from clusterip.dns.gotemplate.errors import BadTemplate
@@ -41,6 +42,10 @@ class _NoValue(str):
 _NO_VALUE = _NoValue("<no value>")
 
 
+Scope = ChainMap[str, Any]
+"""Variables, those of the innermost block first."""
+
+
 class _Break(Exception):
     pass
 
@@ -61,7 +66,7 @@ class Template:
     def fill(self, values: Mapping[str, Any]) -> str:
         """The text for some values; callables among them are methods. Raises BadTemplate."""
         run = _Run(self._bodies)
-        scope: dict[str, Any] = {"$": values}
+        scope: Scope = ChainMap({"$": values})
         run.body(self._bodies[""], values, scope)
         return "".join(run.out)
 
@@ -73,7 +78,7 @@ class _Run:
         self._depth = 0
         self._size = 0
 
-    def body(self, nodes: list[Node], dot: Any, scope: dict[str, Any]) -> None:
+    def body(self, nodes: list[Node], dot: Any, scope: Scope) -> None:
         for node in nodes:
             self._node(node, dot, scope)
 
@@ -83,7 +88,7 @@ class _Run:
             raise BadTemplate(f"it makes more than {_MAX_SIZE} characters")
         self.out.append(text)
 
-    def _node(self, node: Node, dot: Any, scope: dict[str, Any]) -> None:
+    def _node(self, node: Node, dot: Any, scope: Scope) -> None:
         match node:
             case Text():
                 self._write(node.text)
@@ -96,51 +101,46 @@ class _Run:
             case Call():
                 self._call(node, dot, scope)
             case Branch():
-                self._branch(node, dot, dict(scope), scope)
+                self._branch(node, dot, scope.new_child())
 
-    def _call(self, node: Call, dot: Any, scope: dict[str, Any]) -> None:
+    def _call(self, node: Call, dot: Any, scope: Scope) -> None:
         value = None if node.pipeline is None else self._pipeline(node.pipeline, dot, scope)
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise BadTemplate(f"template {node.name} calls itself without end")
-        self.body(self._bodies[node.name], value, {"$": value})
+        self.body(self._bodies[node.name], value, ChainMap({"$": value}))
         self._depth -= 1
 
-    def _branch(self, node: Branch, dot: Any, inner: dict[str, Any], outer: dict[str, Any]) -> None:
-        """``inner`` has the variables of the branch; what was there before may be changed in it."""
+    def _branch(self, node: Branch, dot: Any, inner: Scope) -> None:
         ranges = node.kind == "range"
         value = self._pipeline(node.pipeline, dot, inner, bind=not ranges)
         if ranges:
-            entered = self._range(node, value, inner, outer)
-            if not entered:
+            if not self._range(node, value, inner):
                 self.body(node.otherwise, dot, inner)
         elif truth(value):
             self.body(node.body, value if node.kind == "with" else dot, inner)
         else:
             self.body(node.otherwise, dot, inner)
-        _give_back(inner, outer, node.pipeline)
 
-    def _range(self, node: Branch, value: Any, inner: dict[str, Any], outer: dict[str, Any]) -> bool:
+    def _range(self, node: Branch, value: Any, inner: Scope) -> bool:
+        """Whether there was anything to go through."""
         entered = False
         for key, each in _items(value):
             entered = True
-            scope = dict(inner)
+            scope = inner.new_child()
             names = node.pipeline.variables
-            if len(names) == 1:
-                scope[names[0]] = each
-            elif names:
-                scope[names[0]], scope[names[1]] = key, each
+            values = (each,) if len(names) == 1 else (key, each)
+            for name, bound in zip(names, values, strict=False):
+                _bind(scope, name, bound, declares=node.pipeline.declares)
             try:
                 self.body(node.body, each, scope)
             except _Continue:
                 pass
             except _Break:
                 break
-            finally:
-                _give_back(scope, inner, node.pipeline)
         return entered
 
-    def _pipeline(self, pipeline: Pipeline, dot: Any, scope: dict[str, Any], *, bind: bool = True) -> Any:
+    def _pipeline(self, pipeline: Pipeline, dot: Any, scope: Scope, *, bind: bool = True) -> Any:
         value: Any = None
         for number, command in enumerate(pipeline.commands):
             value = self._command(command, dot, scope, [value] if number else [])
@@ -148,12 +148,10 @@ class _Run:
             if len(pipeline.variables) > 1:
                 raise BadTemplate("two variables fit only a range")
             (name,) = pipeline.variables
-            if not pipeline.declares and name not in scope:
-                raise BadTemplate(f"{name} is not there")
-            scope[name] = value
+            _bind(scope, name, value, declares=pipeline.declares)
         return value
 
-    def _command(self, command: tuple[Operand, ...], dot: Any, scope: dict[str, Any], last: list[Any]) -> Any:
+    def _command(self, command: tuple[Operand, ...], dot: Any, scope: Scope, last: list[Any]) -> Any:
         first, *rest = command
         if isinstance(first, Function) and first.name in _LAZY:
             return self._lazily(first.name, rest, dot, scope, last)
@@ -173,9 +171,7 @@ class _Run:
             raise BadTemplate(f"{shown(value)} is no function, and gets arguments")
         return value
 
-    def _lazily(
-        self, name: str, rest: list[Operand], dot: Any, scope: dict[str, Any], last: list[Any]
-    ) -> Any:
+    def _lazily(self, name: str, rest: list[Operand], dot: Any, scope: Scope, last: list[Any]) -> Any:
         value: Any = None
         for operand in [*rest, *map(Literal, last)]:
             value = self._operand(operand, dot, scope)
@@ -183,7 +179,7 @@ class _Run:
                 return value
         return value
 
-    def _operand(self, operand: Operand, dot: Any, scope: dict[str, Any], *, called: bool = False) -> Any:
+    def _operand(self, operand: Operand, dot: Any, scope: Scope, *, called: bool = False) -> Any:
         match operand:
             case Literal():
                 return operand.value
@@ -201,7 +197,26 @@ class _Run:
                 value = self._operand(operand.base, dot, scope)
                 for name in operand.fields:
                     value = _field(value, name)
-                return value() if callable(value) and not called else value
+                return self._called(value) if callable(value) and not called else value
+
+    @staticmethod
+    def _called(method: Callable[..., Any]) -> Any:
+        try:
+            return method()
+        except TypeError as error:
+            raise BadTemplate(str(error)) from None
+
+
+def _bind(scope: Scope, name: str, value: Any, *, declares: bool) -> None:
+    """Give a variable a value: a new one of this block, or the one that is there."""
+    if declares:
+        scope[name] = value
+        return
+    for block in scope.maps:
+        if name in block:
+            block[name] = value
+            return
+    raise BadTemplate(f"{name} is not there")
 
 
 def _field(value: Any, name: str) -> Any:
@@ -221,13 +236,6 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
         case None:
             return iter(())
     raise BadTemplate(f"range over {shown(value)}")
-
-
-def _give_back(inner: dict[str, Any], outer: dict[str, Any], pipeline: Pipeline) -> None:
-    """Assignments to variables of the outside hold outside too; those declared inside end."""
-    for name in outer:
-        if name not in pipeline.variables or not pipeline.declares:
-            outer[name] = inner[name]
 
 
 def _check(nodes: list[Node], bodies: Mapping[str, list[Node]]) -> None:

@@ -149,3 +149,28 @@ def test_no_options_stop_it(options: bytes) -> None:
         await responder.close()
 
     asyncio.run(respond())
+
+
+def only_a_cookie(cookie: bytes) -> bytes:
+    """A query without a question (RFC 7873 section 5.4)."""
+    option = b"\0\x0a" + len(cookie).to_bytes(2, "big") + cookie if cookie else b""
+    header = b"\x12\x34\1\0" + bytes(7) + b"\1"
+    return header + b"\0\0\x29\x04\xd0\0\0\0\0" + len(option).to_bytes(2, "big") + option
+
+
+async def test_a_query_for_nothing_but_a_cookie(responder: Responder) -> None:
+    def exchange(packet: bytes) -> dns.message.Message:
+        sent: list[bytes] = []
+        assert responder.respond(packet, lambda answer, **_: sent.append(answer), client=("192.0.2.1", 5))
+        return dns.message.from_wire(sent[0])
+
+    first = exchange(only_a_cookie(CLIENT))
+    assert (first.rcode(), first.question) == (dns.rcode.NOERROR, [])
+    cookie = next(option.to_wire() for option in first.options if option.otype == 10)
+    assert (cookie[:8], len(cookie)) == (CLIENT, 24)
+    assert exchange(only_a_cookie(cookie)).rcode() == dns.rcode.NOERROR
+    wrong = exchange(only_a_cookie(CLIENT + bytes(16)))
+    assert wrong.rcode() == dns.rcode.BADCOOKIE
+    assert any(option.otype == 10 and option.to_wire() != CLIENT + bytes(16) for option in wrong.options)
+    assert exchange(only_a_cookie(b"")).rcode() == dns.rcode.FORMERR
+    assert exchange(only_a_cookie(bytes(9))).rcode() == dns.rcode.FORMERR
