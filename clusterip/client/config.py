@@ -16,6 +16,7 @@ from clusterip.client.proxies import proxy_for
 from clusterip.client.tls import Pem, Tls
 from clusterip.objects import codec
 
+ACCEPT = "application/json, application/vnd.kubernetes.protobuf;q=0.5"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -43,6 +44,8 @@ class Config:
     user_agent: str = "clusterip"
     compress: bool = True
     """Whether the server may compress its answers."""
+    accept: str = ACCEPT
+    """In which forms informers take their objects, by HTTP's rules."""
 
 
 class _Extension(msgspec.Struct):

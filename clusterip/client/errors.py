@@ -58,9 +58,19 @@ def error_of(code: int, body: bytes) -> ApiError:
     try:
         status = codec.decode(body, Status)
     except msgspec.DecodeError:
-        status = Status()
+        status = _in_protobuf(body)
     if not status.code:
         status.code = code
     if not status.message:
         status.status, status.message = "Failure", body.decode(errors="replace").strip() or f"HTTP {code}"
     return ApiError(status)
+
+
+def _in_protobuf(body: bytes) -> Status:
+    from clusterip.client.protobuf import read_status  # which needs this module
+    from clusterip.objects.protobuf import NotProtobuf
+
+    try:
+        return read_status(body)
+    except NotProtobuf:
+        return Status()

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -19,6 +19,13 @@ from clusterip.client.backoff import Backoff
 from clusterip.client.copy import Copy, Key, Metadata, O, Watched
 from clusterip.client.credentials import CredentialsError
 from clusterip.client.errors import ApiError, Unreachable
+from clusterip.client.protobuf import (
+    CONTENT_TYPE,
+    NotUnderstood,
+    ProtobufEventReader,
+    is_protobuf,
+    read_list,
+)
 from clusterip.client.rest import Client, selection, watch_query
 from clusterip.client.watching import Bookmark, EventReader
 from clusterip.objects import codec
@@ -34,6 +41,9 @@ _SILENT_SECONDS = 30.0  # a server that sends nothing for so long does not know 
 class _RawList(msgspec.Struct):
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
     items: list[msgspec.Raw] | None = None
+
+
+Reader = EventReader[O] | ProtobufEventReader[O]
 
 
 class _NoStreaming(Exception):
@@ -131,17 +141,30 @@ class Informer(Copy[O]):
         query = selection(*self._selectors)
         if not self.synced.is_set():
             query["resourceVersion"] = "0"
-        body = await self._client.request("GET", self._path, query=query)
-        listed = msgspec.json.decode(body, type=_RawList)
+        accept = self._client.config.accept
+        body = await self._client.request("GET", self._path, query=query, accept=accept)
+        read = read_list if is_protobuf(body) else self._read_list
+        version, objects = read(body, self._type, self._not_understood)
         del body
         self._listed = {}
-        for raw in listed.items or ():
-            try:
-                self._list_one(codec.decode(raw, self._type))
-            except msgspec.ValidationError as error:
-                self._not_understood(raw, error)
-        self._complete(listed.metadata.resourceVersion)
+        for obj in objects:
+            self._list_one(obj)
+        self._complete(version)
         self._tell_waiting()
+
+    def _read_list(
+        self, body: bytes, type_: type[O], not_understood: NotUnderstood
+    ) -> tuple[str, Iterator[O]]:
+        listed = msgspec.json.decode(body, type=_RawList)
+
+        def objects() -> Iterator[O]:
+            for raw in listed.items or ():
+                try:
+                    yield codec.decode(raw, type_)
+                except msgspec.ValidationError as error:
+                    not_understood(bytes(raw), error)
+
+        return listed.metadata.resourceVersion, objects()
 
     def _complete(self, version: str) -> None:
         """The list is in; what was not in it is gone. That is told first, as it happened first."""
@@ -162,15 +185,18 @@ class Informer(Copy[O]):
             query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
             self._listed = {}
         try:
-            async with self._client.stream(self._path, query=query) as content:
+            accept = self._client.config.accept
+            async with self._client.response(self._path, query=query, accept=accept) as response:
                 self.connected = True
                 self.connected_at = asyncio.get_running_loop().time()
                 self.last_error = ""
-                reader = EventReader(self._type, self._not_understood)
+                in_protobuf = response.content_type == CONTENT_TYPE
+                kind = ProtobufEventReader if in_protobuf else EventReader
+                reader: Reader[O] = kind(self._type, self._not_understood)
                 while True:
                     try:
                         async with asyncio.timeout(_SILENT_SECONDS if self._listed is not None else None):
-                            chunk = await content.readany()
+                            chunk = await response.content.readany()
                     except TimeoutError:
                         raise _NoStreaming from None
                     if not chunk:
@@ -185,7 +211,7 @@ class Informer(Copy[O]):
         if self._listed is not None:  # it ended without ever having said that this is all
             raise _NoStreaming
 
-    def _follow(self, reader: EventReader[O], chunk: bytes) -> None:
+    def _follow(self, reader: Reader[O], chunk: bytes) -> None:
         """Take all events of one chunk, then say so once. Raises as ``EventReader.feed`` does."""
         changed = False
         try:
@@ -249,8 +275,8 @@ class Informer(Copy[O]):
                 future.set_result(None)
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
 
-    def _not_understood(self, raw: msgspec.Raw, error: msgspec.ValidationError) -> None:
-        shown = bytes(raw)[:300].decode(errors="replace")
+    def _not_understood(self, raw: bytes, error: msgspec.ValidationError) -> None:
+        shown = raw[:300].decode(errors="replace")
         fields = {"resource": self.resource.group_resource, "error": str(error), "object": shown}
         logger.error("object not understood", extra={"fields": fields})
 

@@ -120,13 +120,21 @@ class Transport:
         self, path: str, *, query: Query | None = None, accept: str = _JSON
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A GET whose answer never has to end, such as a watch or a followed log. Raises as ``request``."""
+        async with self.response(path, query=query, accept=accept) as response:
+            yield response.content
+
+    @asynccontextmanager
+    async def response(
+        self, path: str, *, query: Query | None = None, accept: str = _JSON
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The same with its headers, which say in which form it is."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=None)
         async with self._send(
             self._for_streams, "GET", path, query, {"Accept": accept}, None, timeout
         ) as response:
             if response.status >= 400:
                 raise error_of(response.status, await response.read())
-            yield response.content
+            yield response
 
     @asynccontextmanager
     async def websocket(

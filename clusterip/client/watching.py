@@ -90,7 +90,7 @@ class EventReader(Generic[T]):
     """
 
     def __init__(
-        self, type_: type[T], not_understood: Callable[[msgspec.Raw, msgspec.ValidationError], None]
+        self, type_: type[T], not_understood: Callable[[bytes, msgspec.ValidationError], None]
     ) -> None:
         self._type = type_
         self._not_understood = not_understood
@@ -125,5 +125,5 @@ class EventReader(Generic[T]):
         try:
             yield WatchEvent(event.type, codec.decode(event.object, self._type))
         except msgspec.ValidationError as error:
-            self._not_understood(event.object, error)
+            self._not_understood(bytes(event.object), error)
             yield codec.decode(event.object, Bookmark)  # so far the watch has come nevertheless

@@ -152,14 +152,18 @@ class _Process:
 
 def _api(config: KubeProxyConfiguration, master: str) -> Config:
     """Where the API server is. Raises Fatal."""
-    kubeconfig = config.clientConnection.kubeconfig
+    connection = config.clientConnection
     try:
-        if master and not kubeconfig:
-            return Config(server=master.rstrip("/"))
-        api = load(kubeconfig or None)
+        if master and not connection.kubeconfig:
+            api = Config(server=master.rstrip("/"))
+        else:
+            api = load(connection.kubeconfig or None)
     except ConfigError as error:
         raise Fatal(str(error)) from None
-    return replace(api, server=master.rstrip("/")) if master else api
+    if master:
+        api = replace(api, server=master.rstrip("/"))
+    # Not contentType, which a configuration of kube-proxy's says to be protobuf without meaning it.
+    return replace(api, accept=connection.acceptContentTypes or api.accept)
 
 
 def _families() -> list[Family]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from clusterip.objects.codec import encode
 from clusterip.objects.protobuf import messages, wire
@@ -11,12 +11,16 @@ from clusterip.objects.protobuf.wire import NotProtobuf
 MAGIC = b"k8s\x00"
 
 
-def to_json(body: bytes, type_: Any) -> bytes:
-    """A protobuf body as the JSON of the object it stands for. ``type_`` is what it should become.
+class Envelope(NamedTuple):
+    """What is in the envelope: a message, and of which kind it is."""
 
-    Raises:
-        NotProtobuf: it is not in Kubernetes' form, or of a kind that is not known.
-    """
+    api_version: str
+    kind: str
+    message: bytes
+
+
+def opened(body: bytes) -> Envelope:
+    """Raises NotProtobuf: the body is not in Kubernetes' form."""
     if not body:
         raise NotProtobuf("empty data")
     if not body.startswith(MAGIC):
@@ -33,14 +37,24 @@ def to_json(body: bytes, type_: Any) -> bytes:
             api_version, kind = _text(names.get(1, b"")), _text(names.get(2, b""))
         elif number == 2 and isinstance(value, bytes):
             raw = value
-    message = _message(api_version, kind)
+    return Envelope(api_version, kind, raw)
+
+
+def to_json(body: bytes, type_: Any) -> bytes:
+    """A protobuf body as the JSON of the object it stands for. ``type_`` is what it should become.
+
+    Raises:
+        NotProtobuf: it is not in Kubernetes' form, or of a kind that is not known.
+    """
+    api_version, kind, raw = opened(body)
+    message = message_of(api_version, kind)
     if not messages.is_known(message):
         raise NotProtobuf(f'no kind "{kind}" is registered for version "{api_version}"')
     tree = messages.decode(message, raw, type_)
     return encode({"kind": kind, "apiVersion": api_version, **tree})
 
 
-def _message(api_version: str, kind: str) -> str:
+def message_of(api_version: str, kind: str) -> str:
     """``networking.k8s.io/v1``, ``IPAddress`` -> ``networking.v1.IPAddress``."""
     if kind == "DeleteOptions":
         return "meta.v1.DeleteOptions"

@@ -16,15 +16,20 @@ from clusterip.client.rest import Client
 class Exchange:
     """One request and the connection to answer it on."""
 
-    def __init__(self, method: str, target: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, method: str, target: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter
+    ) -> None:
         parts = urlsplit(target)
+        self.headers = headers
         self.method, self.path, self.body = method, parts.path, body
         self.query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         self._writer = writer
 
     async def answer(self, tree: object, code: int = 200, headers: str = "") -> None:
-        body = msgspec.json.encode(tree)
-        head = f"HTTP/1.1 {code} X\r\nContent-Type: application/json\r\n{headers}"
+        await self.answer_bytes(msgspec.json.encode(tree), "application/json", code, headers)
+
+    async def answer_bytes(self, body: bytes, content_type: str, code: int = 200, headers: str = "") -> None:
+        head = f"HTTP/1.1 {code} X\r\nContent-Type: {content_type}\r\n{headers}"
         self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await self._writer.drain()
 
@@ -32,10 +37,9 @@ class Exchange:
         status = {"kind": "Status", "status": "Failure", "reason": reason, "message": message, "code": code}
         await self.answer(status, code, headers)
 
-    async def begin(self) -> None:
-        self._writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
+    async def begin(self, content_type: str = "application/json") -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self._writer.write(head.encode())
         await self._writer.drain()
 
     async def chunk(self, data: bytes) -> None:
@@ -84,7 +88,7 @@ class ScriptedServer:
                 }
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 method, target, _ = line.split()
-                await self.requests.put(Exchange(method, target, body, writer))
+                await self.requests.put(Exchange(method, target, headers, body, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
