@@ -6,8 +6,8 @@ revisions go on above those that the snapshot had, though the etcd may be a new 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
 
 from clusterip.storage.store import (
     Change,
@@ -61,9 +61,11 @@ class ShiftedStore:
             return await self._store.transact(inner, changes) + self._by
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Events]:
+        watching = self._store.watch(prefix, self._inner(after))
         with self._told(after):
-            async for events in self._store.watch(prefix, self._inner(after)):
-                yield [self._event(event) for event in events]
+            async with contextlib.aclosing(watching) as batches:  # type: ignore[type-var]
+                async for events in batches:
+                    yield [self._event(event) for event in events]
 
     async def compact(self, revision: int) -> None:
         if revision > self._by:
@@ -84,7 +86,7 @@ class ShiftedStore:
         previous = self._shifted(event.previous) if event.previous else None
         return Event(event.type, event.key, event.value, event.revision + self._by, previous)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _told(self, wanted: int) -> Iterator[None]:
         """Errors with revisions as they are told outside."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -65,6 +66,18 @@ def test_kubernetes_leads_to_the_servers_that_are_alive(servers: list[RunningApi
 
     assert second.stop() == 0
     _until(lambda: _endpoints(first), everyone - {(ADDRESSES[1], second.port)}, seconds=5.0)
+    _until(lambda: _slices(third), everyone - {(ADDRESSES[1], second.port)})
+    second.start()
+    _until(lambda: _slices(first), everyone)
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="takes as long as a server may be silent")
+def test_who_was_killed_is_forgotten_and_comes_back(servers: list[RunningApiServer]) -> None:
+    """As test_peers has it within a second, here with the times that hold in earnest."""
+    first, second, third = servers
+    everyone = {(address, server.port) for address, server in zip(ADDRESSES, servers, strict=True)}
+    _until(lambda: _endpoints(first), everyone)
+    second.kill()
     third.kill()
     _until(lambda: _slices(first), {(ADDRESSES[0], first.port)})
     _until(lambda: _endpoints(first), {(ADDRESSES[0], first.port)})

@@ -159,7 +159,7 @@ async def test_never_two_at_once(client: Client) -> None:
             terms.append((begin, time.monotonic()))
 
     async def candidate() -> None:
-        while len(terms) < 8:
+        while len(terms) < 6:
             elector = LeaderElector(
                 client, LeaderElection(lease_duration=1.5, renew_deadline=1.0, retry_period=0.05), "test"
             )
@@ -168,7 +168,7 @@ async def test_never_two_at_once(client: Client) -> None:
 
     async def meddle() -> None:
         """Somebody takes the lease by hand; whoever led then has to notice."""
-        while len(terms) < 8:
+        while len(terms) < 6:
             await asyncio.sleep(0.7)
             with suppress(ApiError):
                 body = {"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 1}}

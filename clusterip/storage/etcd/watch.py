@@ -27,7 +27,8 @@ async def watch(gateway: Gateway, prefix: str, after: int) -> AsyncIterator[Even
                     if events:
                         yield events
         except Unavailable as error:
-            logger.warning("%s; trying again at %s", error, gateway.endpoint)
+            level = logging.WARNING if pause == FIRST_PAUSE else logging.DEBUG  # once an outage
+            logger.log(level, "%s; trying again at %s", error, gateway.endpoint)
             await gateway.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
