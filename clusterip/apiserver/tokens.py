@@ -172,8 +172,8 @@ class ServiceAccountTokens:
             return None
         if parsed.claims.get("iss") not in (*self.issuers, LEGACY_ISSUER):
             return None
-        kid = parsed.header.get("kid", "")
-        keys = self._by_id.get(kid, []) if kid else self.keys
+        kid = parsed.header.get("kid")
+        keys = self._by_id.get(str(kid), []) if kid else self.keys
         if not keys:
             raise Rejected("invalid signature, no keys found")
         for key in keys:
@@ -182,7 +182,8 @@ class ServiceAccountTokens:
             except jwt.WrongSignature:
                 continue
             audience = parsed.claims.get("aud") or []
-            return {**parsed.claims, "aud": [audience] if isinstance(audience, str) else list(audience)}
+            audiences = audience if isinstance(audience, list) else [audience]
+            return {**parsed.claims, "aud": [str(each) for each in audiences]}
         raise Rejected("go-jose/go-jose: error in cryptographic primitive")
 
     def _bound(self, claims: dict[str, Any]) -> User:

@@ -7,7 +7,6 @@ the right one of several while keys are replaced.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -83,7 +82,7 @@ def parse(token: str) -> Token:
     try:
         header, claims = (json.loads(_decode(part)) for part in parts[:2])
         signature = _decode(parts[2])
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
     if not isinstance(header, dict) or not isinstance(claims, dict):
         raise Malformed("a part is not an object")
