@@ -30,7 +30,7 @@ def open_backend(options: BackendOptions) -> EbpfBackend:
         mount_bpf(FILE_SYSTEM)
         # Translated connections are never masqueraded: who wants that gets all from the rules.
         translate = not options.masquerade_all
-        return EbpfBackend(rules, PROGRAM, _pins(), cgroup, translate=translate)
+        return EbpfBackend(rules, PROGRAM, pins(), cgroup, translate=translate)
     except (BpfError, OSError) as error:
         rules.close()
         raise BackendError(f"cannot use eBPF: {error}") from error
@@ -56,14 +56,14 @@ def missing() -> str:
 def clean_up() -> list[str]:
     """Detach the programs, forget the maps, remove the rules."""
     removed = []
-    pins = _pins()
-    if is_bpf(FILE_SYSTEM) and pins.exists():
-        shutil.rmtree(pins)
-        removed.append(f"eBPF programs and maps in {pins}")
+    directory = pins()
+    if is_bpf(FILE_SYSTEM) and directory.exists():
+        shutil.rmtree(directory)
+        removed.append(f"eBPF programs and maps in {directory}")
     return [*removed, *nftables.clean_up()]
 
 
-def _pins() -> Path:
+def pins() -> Path:
     """Where programs and maps are pinned: of each network namespace apart, as its rules are."""
     return FILE_SYSTEM / _DIRECTORY / str(os.stat("/proc/thread-self/ns/net").st_ino)
 

@@ -19,11 +19,13 @@ from clusterip.proxy.model import Destination, PortKey, PortState, ServicePort
 
 @dataclass
 class _Port:
-    """A Service port in the maps."""
+    """A Service port in the maps. ``former`` are endpoints of UDP that are not drawn any more but serve
+    whom they have."""
 
     group: Group
     place: Place
     affinity_seconds: int = 0
+    former: set[Place] = field(default_factory=set)
 
 
 @dataclass
@@ -129,7 +131,9 @@ class SocketPlane:
         )
         if udp:
             serving = set(map(layout.endpoint, state.serving)) if state is not None else set()
-            self._lost |= {(before, each) for each in gone if each not in serving}
+            port.former.update(gone)
+            self._lost |= {(before, each) for each in port.former - serving}
+            port.former &= serving
         if place != before:
             self._claims.get(before, set()).discard(key)
             affected[before] = None

@@ -44,6 +44,7 @@ class Bed:
         self.mode = mode
         self.protocol = protocol
         self.world: World
+        self._running = False
         self._cgroup: ThreadCgroup | None = None
 
     async def start(self, *, zone: str = "", **options: object) -> None:
@@ -69,8 +70,14 @@ class Bed:
         """End the proxy, rules left alone, and start one that is told of ``changed`` objects first."""
         new = {(type(obj), obj.metadata.name): obj for obj in changed}
         objects = [new.get((type(obj), obj.metadata.name), obj) for obj in self.world.objects]
-        self.world.close()
+        self.stop()
         await self._run(objects)
+
+    def stop(self) -> None:
+        """End the proxy, rules left alone."""
+        if self._running:
+            self._running = False
+            self.world.close()
 
     async def _run(self, objects: Sequence[Thing]) -> None:
         self.world = World(
@@ -83,6 +90,7 @@ class Bed:
         self._tell_cidrs()
         self.world.learn(*objects)
         await self.world.start()
+        self._running = True
 
     async def set_node(self, *node_ports: str) -> None:
         """On which of the node's addresses node ports answer: its InternalIPs unless told."""
@@ -140,7 +148,7 @@ class Bed:
 
     def close(self) -> Sequence[str]:
         """End the proxy and remove its rules; what was removed."""
-        self.world.close()
+        self.stop()
         removed = namespaces.run_in(self.network.node, modes.get(self.mode).clean_up)
         if self._cgroup is not None:
             cgroups.clear()
