@@ -58,6 +58,12 @@ class RunningApiServer:
         return self._process.pid
 
     @property
+    def store(self) -> str:
+        """The URL of its store."""
+        given = [each.removeprefix("--store=") for each in self._arguments if each.startswith("--store=")]
+        return given[0] if given else f"sqlite://{self.directory}/store.db"
+
+    @property
     def token_file(self) -> Path:
         return self.directory / "tokens.csv"
 
@@ -74,7 +80,7 @@ class RunningApiServer:
             *self._arguments,
         ]
         if not any(argument.startswith("--store=") for argument in self._arguments):
-            command.append(f"--store=sqlite://{self.directory}/store.db")
+            command.append(f"--store={self.store}")
         if not any("-admission-plugins=" in argument for argument in self._arguments):
             # No controllers run here, and so no namespace gets the account that its Pods would need.
             command.append("--disable-admission-plugins=ServiceAccount")

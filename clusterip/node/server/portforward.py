@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 
@@ -78,10 +79,11 @@ class _Connector:
         assert sandbox
         network = sandbox.record.network
         self._namespace = namespaces.path_of(network) if network else None
+        self._uid = worker.pod.metadata.uid
 
     async def connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Raises OSError."""
-        failure: OSError | None = None
+        """Raises OSError, which says what went wrong in upstream's words."""
+        failures = []
         for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             connection = self._open(family)
             connection.setblocking(False)
@@ -90,9 +92,12 @@ class _Connector:
                 return await asyncio.open_connection(sock=connection)
             except OSError as error:
                 connection.close()
-                failure = failure or error
-        assert failure
-        raise failure
+                shown = f"[{address}]" if family == socket.AF_INET6 else address
+                failures.append(f"dial tcp {shown}:{port}: connect: {os.strerror(error.errno or 0).lower()}")
+        raise OSError(
+            f"error forwarding port {port} to pod {self._uid}: failed to connect to localhost:{port} "
+            f"inside its network namespace: {', '.join(failures)}"
+        )
 
     def _open(self, family: int) -> socket.socket:
         if self._namespace is None:
@@ -116,8 +121,7 @@ class _Channels:
             try:
                 reader, writers[2 * number] = await self._connector.connect(port)
             except OSError as error:
-                text = f"an error occurred forwarding {port}: {error}"
-                await self._response.send_bytes(bytes((2 * number + 1,)) + text.encode())
+                await self._response.send_bytes(bytes((2 * number + 1,)) + str(error).encode())
                 continue
             tasks.append(asyncio.create_task(self._copy(reader, 2 * number)))
         try:

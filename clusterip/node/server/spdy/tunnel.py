@@ -98,8 +98,7 @@ class Tunnel:
         try:
             reader, writer = await self._connect(pair.port)
         except OSError as error:
-            text = f"an error occurred forwarding {pair.port}: {error}"
-            await self._session.data(pair.error, text.encode(), fin=True)
+            await self._session.data(pair.error, str(error).encode(), fin=True)
             await self._session.reset(pair.data, CANCEL)
             self._forget(request, pair)
             return
