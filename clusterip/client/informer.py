@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -19,31 +19,27 @@ from clusterip.client.backoff import Backoff
 from clusterip.client.copy import Copy, Key, Metadata, O, Watched
 from clusterip.client.credentials import CredentialsError
 from clusterip.client.errors import ApiError, Unreachable
-from clusterip.client.protobuf import (
-    CONTENT_TYPE,
-    NotUnderstood,
-    ProtobufEventReader,
-    is_protobuf,
-    read_list,
-)
+from clusterip.client.listing import read_list
 from clusterip.client.rest import Client, selection, watch_query
-from clusterip.client.watching import Bookmark, EventReader
-from clusterip.objects import codec
-from clusterip.objects.meta import ListMeta, Object
+from clusterip.client.watching import Bookmark, EventReader, WatchEvent
+from clusterip.objects.meta import Object
 from clusterip.objects.registry import Resource
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LASTING_SECONDS = 1.0  # a watch that held for so long was no failed attempt
 _SILENT_SECONDS = 30.0  # a server that sends nothing for so long does not know how to stream a list
 
 
-class _RawList(msgspec.Struct):
-    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
-    items: list[msgspec.Raw] | None = None
+_PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
-Reader = EventReader[O] | ProtobufEventReader[O]
+class Reader(Protocol[T]):
+    """Turns what a watch sends into events."""
+
+    def feed(self, chunk: bytes) -> Iterator[WatchEvent[T] | Bookmark]: ...
 
 
 class _NoStreaming(Exception):
@@ -143,28 +139,13 @@ class Informer(Copy[O]):
             query["resourceVersion"] = "0"
         accept = self._client.config.accept
         body = await self._client.request("GET", self._path, query=query, accept=accept)
-        read = read_list if is_protobuf(body) else self._read_list
-        version, objects = read(body, self._type, self._not_understood)
+        version, objects = read_list(body, self._type, self._not_understood)
         del body
         self._listed = {}
         for obj in objects:
             self._list_one(obj)
         self._complete(version)
         self._tell_waiting()
-
-    def _read_list(
-        self, body: bytes, type_: type[O], not_understood: NotUnderstood
-    ) -> tuple[str, Iterator[O]]:
-        listed = msgspec.json.decode(body, type=_RawList)
-
-        def objects() -> Iterator[O]:
-            for raw in listed.items or ():
-                try:
-                    yield codec.decode(raw, type_)
-                except msgspec.ValidationError as error:
-                    not_understood(bytes(raw), error)
-
-        return listed.metadata.resourceVersion, objects()
 
     def _complete(self, version: str) -> None:
         """The list is in; what was not in it is gone. That is told first, as it happened first."""
@@ -190,9 +171,7 @@ class Informer(Copy[O]):
                 self.connected = True
                 self.connected_at = asyncio.get_running_loop().time()
                 self.last_error = ""
-                in_protobuf = response.content_type == CONTENT_TYPE
-                kind = ProtobufEventReader if in_protobuf else EventReader
-                reader: Reader[O] = kind(self._type, self._not_understood)
+                reader = self._reader(response.content_type)
                 while True:
                     try:
                         async with asyncio.timeout(_SILENT_SECONDS if self._listed is not None else None):
@@ -210,6 +189,13 @@ class Informer(Copy[O]):
             raise
         if self._listed is not None:  # it ended without ever having said that this is all
             raise _NoStreaming
+
+    def _reader(self, content_type: str) -> Reader[O]:
+        if content_type == _PROTOBUF:
+            from clusterip.client.protobuf import ProtobufEventReader  # not what anybody usually gets
+
+            return ProtobufEventReader(self._type, self._not_understood)
+        return EventReader(self._type, self._not_understood)
 
     def _follow(self, reader: Reader[O], chunk: bytes) -> None:
         """Take all events of one chunk, then say so once. Raises as ``EventReader.feed`` does."""

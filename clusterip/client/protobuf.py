@@ -7,29 +7,22 @@ servers speak both for every built-in kind. Formats: ``k8s.io/apimachinery/pkg/r
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from clusterip.client.errors import ApiError
+from clusterip.client.listing import NotUnderstood
 from clusterip.client.watching import Bookmark, WatchEvent
 from clusterip.objects import codec, protobuf
 from clusterip.objects.meta import Object, Status
-from clusterip.objects.protobuf import MAGIC, NotProtobuf, wire
+from clusterip.objects.protobuf import NotProtobuf, wire
 
 T = TypeVar("T")
 
-CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
-
 _LENGTH = struct.Struct("!I")
 _MOST_BYTES = 256 << 20  # of one event: more is no event but a mistake
-
-NotUnderstood = Callable[[bytes, msgspec.ValidationError], None]
-
-
-def is_protobuf(body: bytes) -> bool:
-    return body.startswith(MAGIC)
 
 
 def read_status(body: bytes) -> Status:
