@@ -102,7 +102,8 @@ class _Process:
         families = _families()
         metrics.families = tuple(map(metrics.label_of, families))
         addresses = NodePortAddresses(self._config.nodePortAddresses or ())
-        section = self._config.nftables if self._config.mode == "nftables" else self._config.iptables
+        with_nftables = self._config.mode in ("nftables", "ebpf")
+        section = self._config.nftables if with_nftables else self._config.iptables
         options = BackendOptions(
             await detection.pods(),
             families=frozenset(families),
@@ -110,6 +111,7 @@ class _Process:
             masquerade_bit=section.masqueradeBit or 0,
             all_node_addresses=addresses.everywhere,
             localhost_node_ports=bool(self._config.iptables.localhostNodePorts),
+            cgroup=Path(self._options.ebpf_cgroup) if self._options.ebpf_cgroup else None,
         )
         try:
             return Sync(Tracker(self._node_name), modes.get(self._config.mode).open(options))

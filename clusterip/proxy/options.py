@@ -16,6 +16,8 @@ class Options:
     """Where the configuration came from: when it changes there, the proxy ends to be started with the new."""
     master: str = ""
     """The API server's URL, instead of the kubeconfig's."""
+    ebpf_cgroup: str = ""
+    """Where programs at sockets are attached; empty: at the root of all cgroups."""
     cleanup: bool = False
     """Remove the rules and end: those of ``cleanup_modes``."""
     cleanup_modes: tuple[str, ...] = ()

@@ -95,6 +95,13 @@ ACTIONS = (
         "Once the rules are in place, remove what kube-proxy has left behind.",
     ),
     Flag("init-only", "bool", "", "Do only what takes full root privileges (sysctls), and end."),
+    Flag(
+        "ebpf-cgroup",
+        "string",
+        "",
+        "For --proxy-mode=ebpf: translate for the programs in this cgroup. Default: for all of the machine.",
+        "DIR",
+    ),
     Flag("master", "string", "", "The API server's URL, instead of the kubeconfig's.", "URL"),
     Flag(
         "hostname-override",

@@ -44,6 +44,7 @@ def load(
         config,
         config_file=config_file,
         master=given.get("master", ""),
+        ebpf_cgroup=given.get("ebpf-cgroup", ""),
         write_config_to=given.get("write-config-to", ""),
         cleanup_modes=(config.mode,) if "proxy-mode" in given else tuple(modes),
         warnings=tuple(warnings),

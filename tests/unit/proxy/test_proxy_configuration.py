@@ -287,7 +287,7 @@ write-config-to healthz-port metrics-port
 def test_every_flag_of_kube_proxy_is_there() -> None:
     names = {flag.name for flag in (*LOGGING, *ACTIONS, *SETTINGS)}
     upstream = set(UPSTREAMS_FLAGS.split())
-    assert names - upstream == {"cleanup-kube-proxy"}
+    assert names - upstream == {"cleanup-kube-proxy", "ebpf-cgroup"}
     assert upstream <= names
 
 
