@@ -29,6 +29,7 @@ from clusterip.node.pods.removal import delete_object, remove_files, stop_all
 from clusterip.node.pods.reporter import Reporter
 from clusterip.node.pods.slot import Slot
 from clusterip.node.pods.status import TERMINAL, Situation, pod_status
+from clusterip.node.pods.storage import StorageWatch
 from clusterip.node.pods.termination import Deadline, stop
 from clusterip.node.sandbox.sandbox import Sandbox
 from clusterip.objects import times
@@ -37,6 +38,7 @@ from clusterip.process import log
 
 _log = log.get("node")
 
+_AT_ONCE = 1.0  # seconds of grace for a Pod that is evicted for the harm it does
 _RETRY_SECONDS = 2.0  # after a failure that something outside must mend: an image, a ConfigMap
 _DEFAULT_GRACE = 30
 _OVER_DEADLINE = "Pod was active on the node longer than the specified deadline"
@@ -49,6 +51,7 @@ class PodWorker:
         self.slots: list[Slot] = make_slots(pod)
         self.directory = directory
         self._context = context
+        self._storage = StorageWatch(directory)
         self._home = Home(context, pod, directory)
         self._reporter = Reporter(context.client, pod, self._status)
         self._wake = asyncio.Event()
@@ -135,6 +138,11 @@ class PodWorker:
         if is_done(self.slots, self.pod.spec):
             await self._finish()
             return None
+        if why := await self._storage.exceeded(self.pod):
+            self._override = ("Failed", "Evicted", why)
+            self._context.event(self.pod, "Warning", "Evicted", why)
+            await self._finish(_AT_ONCE)
+            return None
         try:
             mounted = await self._prepare()
         except starter.StartFailed as error:
@@ -145,6 +153,7 @@ class PodWorker:
         delays = [self._consider(slot, mounted) for slot in due(self.slots)]
         delays.append(self._until_deadline())
         delays.append(self._home.stale_in(self.pod))
+        delays.append(self._storage.due_in(self.pod))
         return min((delay for delay in delays if delay is not None), default=None)
 
     async def _prepare(self) -> dict[str, Path]:
@@ -211,9 +220,10 @@ class PodWorker:
 
     # The end
 
-    async def _finish(self) -> None:
-        """The work is done: end sidecars, give back the network, say so for good."""
-        await stop_all(self._context, self.pod, self.slots, Deadline(self._grace()), self._host())
+    async def _finish(self, grace: float | None = None) -> None:
+        """The work is done: end what still runs, give back the network, say so for good."""
+        deadline = Deadline(self._grace() if grace is None else grace)
+        await stop_all(self._context, self.pod, self.slots, deadline, self._host())
         self._home.release()
         self._finished = True
 
