@@ -81,6 +81,22 @@ def not_found(call: Call) -> web.Response:
     return call.respond(b"404 page not found\n", 404, "text/plain; charset=utf-8")
 
 
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def unknown(call: Call) -> web.Response:
+    """The answer where there is no such kind.
+
+    But that no kinds have been added can be read: kubectl does so before it says that it does not know one.
+    """
+    info = call.info
+    if info.path == _CRDS and info.verb == "list":
+        metadata = {"resourceVersion": str(call.server.cache.revision)}
+        kinds = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1"}
+        return call.reply(encode_any({**kinds, "metadata": metadata, "items": []}, call.form))
+    return not_found(call)
+
+
 def _discovery(path: str) -> Any:
     parts = path.split("/")[1:]
     match parts:

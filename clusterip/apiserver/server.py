@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
@@ -118,7 +119,7 @@ class ApiServer:
             return documents.serve(call)
         resource = info.resource
         if resource is None:
-            return await reviews.serve(call) or documents.not_found(call)
+            return await reviews.serve(call) or documents.unknown(call)
         if info.subresource:
             return await self._subresource(call, resource)
         handler = _VERBS.get(info.verb)
@@ -157,6 +158,14 @@ class ApiServer:
             callback()
 
 
+class _Request(web.BaseRequest):
+    """A request whose answer does not name the program that gives it, as kube-apiserver's do not."""
+
+    async def _prepare_hook(self, resp: web.StreamResponse) -> None:
+        if resp.headers.get("Server") == SERVER_SOFTWARE:  # else it is that of a server behind a proxy
+            del resp.headers["Server"]
+
+
 class HttpServer(web.Server):
     """aiohttp's low-level server: no routes, no middlewares, no access log."""
 
@@ -183,9 +192,7 @@ class HttpServer(web.Server):
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, self._loop, client_max_size=BODY_LIMIT
-        )
+        return _Request(message, payload, protocol, writer, task, self._loop, client_max_size=BODY_LIMIT)
 
 
 def _is_public(path: str) -> bool:

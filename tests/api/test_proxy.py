@@ -258,6 +258,11 @@ def test_response_headers(proxied: Proxied) -> None:
         assert dropped not in headers
 
 
+def test_the_api_server_s_own_answers_do_not_name_a_program(apiserver: RunningApiServer) -> None:
+    assert "Server" not in Proxied(apiserver, "/api/v1/namespaces")("").headers
+    assert "Server" not in of(apiserver, "pods/none").headers
+
+
 @pytest.mark.parametrize("code", [204, 304, 404, 500])
 def test_the_server_s_own_errors_pass(proxied: Proxied, code: int) -> None:
     answer = proxied(f"/status/{code}")
