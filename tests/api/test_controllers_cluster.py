@@ -57,6 +57,8 @@ async def nodes(client: Client) -> AsyncIterator[list[HollowNode]]:
     nodes = [HollowNode(client, f"node-{i}", cpu="2") for i in (1, 2)]
     for node in nodes:
         await node.start()
+    # Nodes are new to the cluster until the node lifecycle controller has seen that they are ready.
+    await eventually(client, Node, lambda found: len(found) == 2 and not any(n.spec.taints for n in found))
     yield nodes
     for node in nodes:
         await node.stop()
