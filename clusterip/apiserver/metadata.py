@@ -5,10 +5,10 @@ As ``BeforeCreate`` and ``BeforeUpdate`` in ``k8s.io/apiserver/pkg/registry/rest
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from clusterip.apiserver import status
+from clusterip.apiserver.uids import new_uid
 from clusterip.objects import times
 from clusterip.objects.errors import invalid
 from clusterip.objects.registry import Resource
@@ -33,7 +33,7 @@ def begin(resource: Resource[Any], obj: Any, namespace: str) -> None:
         meta.namespace = namespace
     if meta.resourceVersion:
         raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
-    meta.uid = str(uuid.uuid4())
+    meta.uid = new_uid()
     meta.creationTimestamp = times.now()
     meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
     meta.selfLink = ""

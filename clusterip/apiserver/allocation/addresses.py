@@ -7,12 +7,12 @@ address at the same time cannot both get it: one of them picks again.
 from __future__ import annotations
 
 import ipaddress
-import uuid
 from collections.abc import Sequence
 
 from clusterip.apiserver.allocation.ranges import Network, Range, address_range
 from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.transaction import Transaction
+from clusterip.apiserver.uids import new_uid
 from clusterip.objects import times
 from clusterip.objects.codec import encode
 from clusterip.objects.core.service import Service
@@ -132,7 +132,7 @@ def _object(address: str, family: str, service: Service) -> IPAddress:
         apiVersion=IPADDRESSES.api_version,
         metadata=ObjectMeta(
             name=address,
-            uid=str(uuid.uuid4()),
+            uid=new_uid(),
             generation=1,
             creationTimestamp=times.now(),
             labels={FAMILY_LABEL: family, MANAGED_BY_LABEL: MANAGER},
