@@ -107,7 +107,7 @@ async def compress(request: web.BaseRequest, response: web.StreamResponse) -> No
         return
     response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
     response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
+    response.headers.add("Vary", "Accept-Encoding")
 
 
 def _include_object(value: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -124,7 +126,7 @@ def _aggregated(call: Call, *, legacy: bool) -> web.Response:
         if clause.strip().startswith(JSON) and "v=v2;" in clause.replace(" ", "") + ";":
             body = _once(f"aggregated {legacy}", lambda: discovery.aggregated(legacy))
             content_type = f"{JSON};g={_AGGREGATED};v=v2;as=APIGroupDiscoveryList"
-            return call.respond(body, 200, content_type)
+            return _tagged(call, body, content_type, "public")
     document = discovery.api_versions() if legacy else discovery.api_groups()
     return call.respond(encode(document), 200, JSON)
 
@@ -138,12 +140,42 @@ def _openapi_v2(call: Call) -> web.Response:
 
 
 def _openapi_v3(call: Call, path: str) -> web.Response:
+    """The index, or the document of a group and version, which may be kept for long by its hash."""
     rest = path[len("/openapi/v3") :].strip("/")
     if not rest:
-        return call.respond(_once("v3", openapi.v3_index), 200, JSON)
+        return _tagged(call, _once("v3", openapi.v3_index), JSON)
     if rest not in _cache and openapi.v3(rest) is None:
         return not_found(call)
-    return call.respond(_once(rest, lambda: openapi.v3(rest)), 200, JSON)
+    body = _once(rest, lambda: openapi.v3(rest))
+    wanted = call.info.query.get("hash", "")
+    if not wanted:
+        return _tagged(call, body, JSON)
+    if wanted != _digest(body):
+        return web.Response(status=301, headers={"Location": f"/openapi/v3/{rest}?hash={_digest(body)}"})
+    response = _tagged(call, body, JSON, "public, immutable")
+    expires = datetime.now(UTC) + timedelta(days=365)
+    response.headers["Expires"] = expires.strftime("%a, %d %b %Y %H:%M:%S UTC")
+    return response
+
+
+def _tagged(call: Call, body: bytes, content_type: str, cache_control: str = "") -> web.Response:
+    """A document that clients may keep; who has it already is told just that (304)."""
+    tag = f'"{_digest(body)}"'
+    known = call.request.headers.get("If-None-Match", "")
+    if tag in (each.strip() for each in known.split(",")):
+        response = web.Response(status=304)
+        response.headers["Cache-Control"] = "no-cache, private"
+    else:
+        response = call.respond(body, 200, content_type)
+    if cache_control:
+        response.headers["Cache-Control"] = cache_control
+    response.headers["Etag"] = tag
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha512(body).hexdigest().upper()
 
 
 def _once(key: str, make: Any) -> bytes:
