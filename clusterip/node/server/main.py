@@ -12,6 +12,7 @@ from clusterip.node.options import Options
 from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.manager import PodManager
 from clusterip.node.server.execute import Execute
+from clusterip.node.server.files import Files
 from clusterip.node.server.logs import Logs
 from clusterip.node.server.portforward import PortForward
 from clusterip.node.server.tls import authorize, server_context
@@ -43,6 +44,7 @@ class KubeletServer:
         self._health = health
         execute = Execute(manager, context.runtime)
         forward = PortForward(manager)
+        files = Files()
         app = web.Application(middlewares=[authorize])
         for method in ("GET", "POST"):
             app.router.add_route(method, f"/exec/{_CONTAINER}", execute.exec)
@@ -52,6 +54,8 @@ class KubeletServer:
             app.router.add_route(method, "/portForward/{namespace}/{pod}", forward.serve)
             app.router.add_route(method, "/portForward/{namespace}/{pod}/{uid}", forward.serve)
         app.router.add_get(f"/containerLogs/{_CONTAINER}", Logs(manager).serve)
+        app.router.add_get("/logs", files.serve)
+        app.router.add_get("/logs/{path:.*}", files.serve)
         app.router.add_get("/pods", self._list_pods)
         app.router.add_get("/{page:(healthz|livez|readyz|metrics)(/.*)?}", self._page)
         # A client that leaves cancels its handler: following a log would never notice otherwise.
