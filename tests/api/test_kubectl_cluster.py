@@ -298,6 +298,24 @@ def test_proxy_serves_the_api_and_pods_without_credentials(kubectl: Kubectl) -> 
             assert b'"PodList"' in answer.read()
 
 
+def test_raw_requests_reach_services_and_nodes(kubectl: Kubectl) -> None:
+    run_pod(kubectl, "p", f"exec python3 {HTTP_SERVER} 8000")
+    kubectl("expose", "pod", "p", "--port=80", "--target-port=8000")
+    namespace = kubectl("config", "view", "--minify", "-o", "jsonpath={..namespace}").strip()
+    base = f"/api/v1/namespaces/{namespace}/services/http:p:80/proxy"
+    deadline = time.monotonic() + 20
+    while (done := kubectl.run("get", "--raw", f"{base}/below?q=1")).returncode:
+        assert "no endpoints available" in done.stderr or "not found" in done.stderr, done.stderr
+        assert time.monotonic() < deadline
+    assert done.stdout.strip() == f'<a href="{base}/x">/below?q=1</a>'
+    node = kubectl("get", "pod", "p", "-o", "jsonpath={.spec.nodeName}")
+    assert kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz") == "ok"
+    pods = json.loads(kubectl("get", "--raw", f"/api/v1/nodes/{node}:10250/proxy/pods"))
+    assert "p" in [each["metadata"]["name"] for each in pods["items"]]
+    assert "<pre>" in kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/logs/")
+    assert "no endpoints available" in kubectl.fails("get", "--raw", f"{base.replace(':80', ':none')}/")
+
+
 def test_logs(kubectl: Kubectl) -> None:
     run_pod(kubectl, "p", "for i in 1 2 3; do echo line $i; done; echo problem >&2; sleep 1000")
     everything = "line 1\nline 2\nline 3\nproblem\n"
