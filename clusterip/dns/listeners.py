@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 
 from clusterip.dns.config.model import ServerOptions, TlsOptions
@@ -18,7 +17,7 @@ from clusterip.dns.plugins.errors import ErrorLog
 from clusterip.dns.ratelimit import Limiter
 from clusterip.dns.responder import Responder
 from clusterip.dns.servers import Servers
-from clusterip.dns.tlsfiles import renew, tls_context
+from clusterip.dns.tlsfiles import Certificates
 
 
 class Listener:
@@ -31,7 +30,7 @@ class Listener:
         self._blocks = servers
         self._composed = composed
         self._options = options
-        self._tls: ssl.SSLContext | None = None
+        self._tls: Certificates | None = None
         first = servers[0]
         port = address.rpartition(":")[2]
         host = "" if first.bind == ("",) else address.rpartition(":")[0]
@@ -47,8 +46,8 @@ class Listener:
         first = self._blocks[0]
         self._servers.limits = first.tcp
         if first.tls is not None and first.scheme == "tls":
-            self._tls = tls_context(first.tls)
-            await self._servers.start_tls([self.address], self._tls, reuse_port=reuse_port)
+            self._tls = Certificates(first.tls)
+            await self._servers.start_tls([self.address], self._tls.context, reuse_port=reuse_port)
         else:
             await self._servers.start([self.address], reuse_port=reuse_port)
 
@@ -60,7 +59,7 @@ class Listener:
         self._servers.limits = servers[0].tcp
         self.counters.serve(_zones(servers))
         if self._tls is not None and servers[0].tls is not None:
-            renew(self._tls, servers[0].tls)
+            self._tls.renew(servers[0].tls)
         return retired
 
     def watch_for_loops(self, probe: LoopProbe) -> None:
@@ -87,8 +86,8 @@ class Listener:
 
     def renew_certificate(self) -> None:
         """Take over what the files of the certificate have now."""
-        if self._tls is not None and self._blocks[0].tls is not None:
-            renew(self._tls, self._blocks[0].tls)
+        if self._tls is not None:
+            self._tls.renew()
 
     def close(self) -> None:
         """Answer no more."""

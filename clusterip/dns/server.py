@@ -200,6 +200,8 @@ class Server:
     def _unready(self) -> str | None:
         if self._stopping:
             return "stopping"
+        if not self.config.servers:
+            return "starting"
         board = self._worker.board
         synced = self._clusters.synced and (board is None or board.synced(self._worker.index))
         self._was_ready = self._was_ready or synced

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 from clusterip.dns.config.model import TlsOptions
 from clusterip.process import Fatal, log
@@ -39,17 +40,45 @@ def tls_context(options: TlsOptions) -> ssl.SSLContext:
     return context
 
 
-def renew(context: ssl.SSLContext, options: TlsOptions) -> None:
-    """Let new connections see what the files have now. If they do not fit together, all stays as it was."""
-    try:
-        tls_context(options)  # the certificate may be there already and its key not yet
-        context.load_cert_chain(options.certificate, options.key)
-        if options.authority and context.verify_mode != ssl.CERT_NONE:
-            context.load_verify_locations(options.authority)
-    except (Fatal, OSError, ssl.SSLError) as error:
-        _log.warning("certificate not renewed", file=options.certificate, why=error)
-        return
-    _log.info("certificate renewed", file=options.certificate)
+class Certificates:
+    """What new connections are served with. ``context`` stays the same one while its files change."""
+
+    def __init__(self, options: TlsOptions) -> None:
+        """Raises Fatal if the files cannot be used."""
+        self.options = options
+        self._seen = _contents(options)
+        self._current = tls_context(options)
+        self.context = tls_context(options)
+        self.context.sni_callback = self._choose  # called for each connection, with or without a name
+
+    def renew(self, options: TlsOptions | None = None) -> None:
+        """Take over what the files have now. If they do not fit together, all stays as it was."""
+        options = options or self.options
+        seen = _contents(options)
+        if (options, seen) == (self.options, self._seen):
+            return  # it was another file of the directory
+        try:
+            fresh = tls_context(options)  # the certificate may be there already and its key not yet
+        except Fatal as error:
+            _log.warning("certificate not renewed", file=options.certificate, why=error)
+            return
+        self.options, self._current, self._seen = options, fresh, seen
+        self.context.verify_mode = fresh.verify_mode
+        _log.info("certificate renewed", file=options.certificate)
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._current
+
+
+def _contents(options: TlsOptions) -> list[bytes]:
+    """What the files have now; those that cannot be read have nothing."""
+    found = []
+    for file in files_of([options]):
+        try:
+            found.append(Path(file).read_bytes())
+        except OSError:
+            found.append(b"")
+    return found
 
 
 def files_of(options: Sequence[TlsOptions]) -> list[str]:

@@ -29,7 +29,7 @@ def kubernetes(zones: Sequence[Zone], options: KubernetesOptions, root: Handler,
         reverse = next((tree for tree in options.reverse_zones if is_in(query.name, (tree,))), None)
         if zone is None and reverse is None:
             return next_(query)
-        found = look_up(zone or zones[0], query)
+        found = look_up(zones[0] if zone is None else zone, query)  # an empty zone is not true
         if found.elsewhere == query.name:  # an address that is not the cluster's
             assert reverse is not None
             soa = zones[0].soa()._replace(owner=reverse)

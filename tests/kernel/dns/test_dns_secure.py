@@ -45,24 +45,24 @@ async def server(namespace: str) -> AsyncIterator[Lab]:
             yield made
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[str, str]:
+def make_certificate(directory: Path, name: str, key_name: str, serial: int = 1) -> tuple[str, str]:
+    """Files of a certificate that is its own authority, and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dns.example.test")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dns.example.test")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
-        .serial_number(1)
+        .serial_number(serial)
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("dns.example.test")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem, own = tmp_path / "cert.pem", tmp_path / "key.pem"
+    pem, own = directory / f"{name}.pem", directory / f"{key_name}.pem"
     pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     own.write_bytes(
         key.private_bytes(
@@ -70,6 +70,11 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
         )
     )
     return str(pem), str(own)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    return make_certificate(tmp_path, "cert", "key")
 
 
 async def over_tls(server: Lab, certificate: tuple[str, str]) -> None:

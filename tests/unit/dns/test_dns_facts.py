@@ -125,7 +125,7 @@ def tell(informer: Informer[Any], type_: Any, objects: Iterable[dict[str, Any]])
     for number, each in enumerate(objects):
         metadata = {"resourceVersion": str(number + 1), **each["metadata"]}
         obj = msgspec.convert({**each, "metadata": metadata}, type_)
-        informer._apply((obj.metadata.namespace, obj.metadata.name), obj)
+        informer.apply(obj)
     informer.synced.set()
 
 
@@ -477,10 +477,10 @@ async def test_endpoints_that_go_are_gone(responder: Responder) -> None:
     address = b"\x0a\0\0\x63"
     assert zone.endpoints is not None
     assert len(zone.endpoints.names_at(address)) == 2
-    slices._apply(("testns", "svc2-slice1"), None)
+    slices.remove(("testns", "svc2-slice1"))
     assert len(zone.endpoints.names_at(address)) == 1
-    slices._apply(("testns", "svc1-slice1"), None)
+    slices.remove(("testns", "svc1-slice1"))
     assert zone.endpoints.names_at(address) == ()
     assert zone.endpoints.find(b"testns", b"svc1", b"ep1a") is not None  # by another slice
-    slices._apply(("testns", "svc1-ccccc"), None)
+    slices.remove(("testns", "svc1-ccccc"))
     assert zone.endpoints.find(b"testns", b"svc1", b"ep1a") is None
