@@ -166,7 +166,7 @@ def _proxy(config: ClusterConfig, paths: Paths, node: str) -> Program:
             "--conntrack-max-per-core=0",
             # Asked by Pods on the host network and by load balancers, on whatever address they know.
             f"--healthz-bind-address=0.0.0.0:{PROXY_PORT}",
-            f"--metrics-bind-address={address}:{PROXY_METRICS_PORT}",
+            f"--metrics-bind-address=0.0.0.0:{PROXY_METRICS_PORT}",
         ),
         namespace=config.namespace_of(node),
         health=f"http://{address}:{PROXY_PORT}/readyz",
