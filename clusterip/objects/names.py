@@ -116,13 +116,15 @@ def dns1035_label(value: str) -> list[str]:
     return errors
 
 
+_KEY_MISMATCH = _mismatch(_KEY_RULE, _LABEL_KEY, "MyName", "my.name", "123-abc")
+
+
 def label_key(value: str) -> list[str]:
     """A label's key, also called a qualified name: ``[prefix/]name``."""
     prefix, slash, name = value.rpartition("/")
-    mismatch = _mismatch(_KEY_RULE, _LABEL_KEY, "MyName", "my.name", "123-abc")
     if "/" in prefix:
         return [
-            f"a valid label key {mismatch} with an optional DNS subdomain prefix and '/' "
+            f"a valid label key {_KEY_MISMATCH} with an optional DNS subdomain prefix and '/' "
             "(e.g. 'example.com/MyName')"
         ]
     errors = []
@@ -136,7 +138,7 @@ def label_key(value: str) -> list[str]:
     elif len(name) > 63:
         errors.append(f"name part {_too_long(63, 'bytes')}")
     if not _label_key(name):
-        errors.append(f"name part {mismatch}")
+        errors.append(f"name part {_KEY_MISMATCH}")
     return errors
 
 
