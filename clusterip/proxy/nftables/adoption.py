@@ -8,6 +8,7 @@ from clusterip.proxy.nftables.elements import entries_of
 from clusterip.proxy.nftables.groups import Group
 from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.nftables.port import Programmed
+from clusterip.proxy.nftables.sets import SMALL
 from clusterip.proxy.nftables.snapshot import Snapshot
 
 
@@ -18,6 +19,9 @@ class Adoption:
         self._found = found
         self._layout = layout
         self._slots = _slots_by_group(found.sets[layout.endpoints])
+        for group, slots in _slots_by_group(found.sets[layout.large]).items():
+            if len(slots) > SMALL:
+                self._slots[group] = slots
         self._choices = _slots_by_group(found.sets[layout.choices])
         self._claimed: set[int] = set()
 
@@ -68,6 +72,8 @@ class Adoption:
                     slots[slot] = destination
                     programmed.handles.setdefault(destination, target.from_number(handle))
         found = list(dict.fromkeys(_without_gap(slots)))
+        if programmed.handles is None and (len(found) > SMALL) != (len(slots) > SMALL):
+            return None  # they would be believed to be in the other map
         return Group(number, found) if found else None
 
 

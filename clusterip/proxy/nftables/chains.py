@@ -10,6 +10,7 @@ from clusterip.proxy.nftables import counts, target
 from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.groups import Exhausted
 from clusterip.proxy.nftables.layout import Layout
+from clusterip.proxy.nftables.sets import SMALL
 
 IDLE_LIMIT = 32
 """So many chains that no Service port uses are kept: sizes come and go."""
@@ -19,7 +20,11 @@ _UNLINKED_SECONDS = 1.0
 
 
 class Chains:
-    """The count chains of a table. Unused ones beyond a limit are deleted, the longest unused first."""
+    """The count chains of a table.
+
+    Those of small groups are always there. Of the others, unused ones beyond a limit are deleted, the
+    longest unused first.
+    """
 
     def __init__(self) -> None:
         self._indexes: dict[CountChain, int] = {}
@@ -28,6 +33,8 @@ class Chains:
         self._idle: dict[CountChain, None] = {}
         self._missing: dict[CountChain, None] = {}
         self._unlinked: dict[CountChain, float] = {}
+        for count in range(1, SMALL + 1):
+            self.acquire(CountChain(count))
 
     def __len__(self) -> int:
         return len(self._indexes)
@@ -38,7 +45,8 @@ class Chains:
             chain = counts.parse_name(name)
             if chain is not None:
                 self._indexes[chain] = target.chain_of(key)
-                self._idle[chain] = None
+                if chain not in self._users:
+                    self._idle[chain] = None
         taken = set(self._indexes.values())
         self._free = [index for index in range(1, max(taken, default=0)) if index not in taken]
         self._unlinked = dict.fromkeys(orphans, time.monotonic())

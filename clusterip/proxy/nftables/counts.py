@@ -4,7 +4,8 @@
 from five. A target (:mod:`.target`) names its chain by an index, and the map ``dispatch`` has the chain of
 each index. That is why a Service's element holds a plain value and no verdict: whenever a verdict with a
 chain is added to a map, the kernel walks all elements of all verdict maps to look for loops, and a change
-would cost time proportional to the number of Services.
+would cost time proportional to the number of Services. For the same reason the chains of small groups are
+there from the beginning: see ``SMALL``.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def _draw(chain: CountChain, map_name: str, word: int, into: int) -> list[x.Expr
 
 def _plain_rule(pieces: Pieces, chain: CountChain) -> list[x.Expression]:
     return [
-        *_draw(chain, pieces.endpoints.name, 0, 2),
+        *_draw(chain, pieces.slots_of(chain.count).name, 0, 2),
         *_forget_target(0),
         x.dnat(pieces.family, 2, 2 + pieces.words),
     ]

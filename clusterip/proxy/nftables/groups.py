@@ -87,12 +87,19 @@ class Group:
         self,
         wanted: Collection[Destination],
         changes: Changes,
-        set_: Set,
+        set_of: Callable[[int], Set],
         value_of: Callable[[Destination], bytes],
     ) -> None:
-        """Make the group hold these endpoints. ``set_`` has its slots, with values from ``value_of``."""
+        """Make the group hold these endpoints.
+
+        ``set_of`` tells which map has the slots of a group of some size; ``value_of`` what a slot holds.
+        """
         if not self.slots and not changes.recording:
             self.slots = list(wanted)
+            return
+        set_ = set_of(len(wanted) or len(self.slots))
+        if self.slots and set_of(len(self.slots)) is not set_:
+            self._move(wanted, changes, set_of(len(self.slots)), set_, value_of)
             return
         for slot, old, new in rearrange(self.slots, wanted):
             changes.put(
@@ -101,6 +108,21 @@ class Group:
                 None if old is None else value_of(old),
                 None if new is None else value_of(new),
             )
+
+    def _move(
+        self,
+        wanted: Collection[Destination],
+        changes: Changes,
+        old: Set,
+        new: Set,
+        value_of: Callable[[Destination], bytes],
+    ) -> None:
+        """Have the slots in another map from now on."""
+        for key, value in self.elements(value_of):
+            changes.put(old, key, value, None)
+        self.slots = list(wanted)
+        for key, value in self.elements(value_of):
+            changes.put(new, key, None, value)
 
     def elements(self, value_of: Callable[[Destination], bytes]) -> Iterator[tuple[bytes, bytes]]:
         """The elements of its slots."""

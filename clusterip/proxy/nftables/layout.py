@@ -7,20 +7,23 @@ chains (:mod:`.counts`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from clusterip.kernel.nftables import Batch, Chain, Family, Table
 from clusterip.proxy.backend import BackendOptions
+from clusterip.proxy.nftables import counts
+from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.pieces import TABLE_NAME, Pieces
 from clusterip.proxy.nftables.ranges import interval_elements
 from clusterip.proxy.nftables.rules import CHAINS, constant_rules
+from clusterip.proxy.nftables.sets import Entry
 
 
 class Layout(Pieces):
     """The table of one family.
 
-    The table's comment tells its sets from those of other versions; an empty chain tells its rules from
-    those of other versions and options, which can be replaced without touching an element.
+    The table's comment tells its sets and base chains from those of other versions; an empty chain tells
+    its rules from those of other versions and options, which can be replaced without touching an element.
     """
 
     def __init__(self, family: Family, options: BackendOptions, *, drop_invalid: bool = True) -> None:
@@ -29,8 +32,11 @@ class Layout(Pieces):
         self.pod_ranges = interval_elements(self.pods.cidrs)
         sets, rules = Batch(), Batch()
         self._create_sets(sets, self.table)
+        self._create_chains(sets, self.table)
         self._create_rules(rules, self.table)
-        self.table = Table(family, TABLE_NAME, f"clusterip proxy, sets {_digest(sets)}")
+        for chain in (CountChain(1), *(CountChain(2, 60, entry) for entry in Entry)):
+            counts.add_rules(rules, self, chain)
+        self.table = Table(family, TABLE_NAME, f"clusterip proxy, layout {_digest(sets)}")
         self.marker = f"rules-{_digest(rules)}"
         """The name of the chain that tells the rules from all others."""
 
@@ -41,15 +47,22 @@ class Layout(Pieces):
         self.create_rules(batch)
 
     def create_rules(self, batch: Batch) -> None:
-        """Add all constant chains, which must not be there, and their rules."""
+        """Add all constant chains, as far as they are not there, and their rules."""
+        self._create_chains(batch, self.table)
         batch.add_chain(self.table, Chain(self.marker))
         self._create_rules(batch, self.table)
 
-    def clear_rules(self, batch: Batch, chains: Iterable[str]) -> None:
-        """Delete all rules there are, and these chains."""
+    def clear_rules(self, batch: Batch, chains: Collection[str]) -> None:
+        """Delete all rules there are, and of these chains those that are not constant ones.
+
+        The others are kept: for a rule in a new chain the kernel would walk through all elements of the
+        maps that it looks into.
+        """
         batch.flush_rules(self.table)
+        constant = self.rules_per_chain()
         for name in chains:
-            batch.delete_chain(self.table, name)
+            if name not in constant:
+                batch.delete_chain(self.table, name)
         batch.flush_set(self.table, self.pod_cidrs)
 
     def rules_per_chain(self) -> dict[str, int]:
@@ -60,10 +73,13 @@ class Layout(Pieces):
         for set_ in (*self.changing_sets, *self.range_sets, *self.constant_sets):
             batch.add_set(table, set_)
 
-    def _create_rules(self, batch: Batch, table: Table) -> None:
-        batch.add_ranges(table, self.pod_cidrs, self.pod_ranges)
+    @staticmethod
+    def _create_chains(batch: Batch, table: Table) -> None:
         for chain in CHAINS:
             batch.add_chain(table, chain)
+
+    def _create_rules(self, batch: Batch, table: Table) -> None:
+        batch.add_ranges(table, self.pod_cidrs, self.pod_ranges)
         for name, rules in self._rules.items():
             for expressions, comment in rules:
                 batch.add_rule(table, name, expressions, comment)

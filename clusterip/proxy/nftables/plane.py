@@ -118,7 +118,7 @@ class Plane:
     def wanted(self, set_: Set) -> Iterator[tuple[bytes, bytes]]:
         """All elements that a set shall hold."""
         if set_ in self.layout.slot_sets:
-            plain = set_ is self.layout.endpoints
+            plain = set_ in (self.layout.endpoints, self.layout.large)
             for programmed in self._ports.values():
                 if (programmed.handles is None) is plain:
                     yield from programmed.slot_elements(set_, self.layout)

@@ -33,27 +33,27 @@ class Programmed:
         """Have the groups hold the chosen endpoints."""
         if self.handles is not None:
             self._assign(choice, sets, changes, handles)
-        value_of, slots = self._slot_values(sets)
-        self.cluster = self._update(self.cluster, choice.cluster, changes, slots, value_of, local=False)
-        self.local = self._update(self.local, choice.local, changes, slots, value_of, local=True)
+        value_of, set_of = self._slot_values(sets)
+        self.cluster = self._update(self.cluster, choice.cluster, changes, set_of, value_of, local=False)
+        self.local = self._update(self.local, choice.local, changes, set_of, value_of, local=True)
         if self.handles:
             wanted = {*choice.cluster, *choice.local}
             for destination in [each for each in self.handles if each not in wanted]:
                 del self.handles[destination]
 
-    def _slot_values(self, sets: Sets) -> tuple[Callable[[Destination], bytes], Set]:
-        """What a slot of an endpoint holds, and the map that has the slots."""
+    def _slot_values(self, sets: Sets) -> tuple[Callable[[Destination], bytes], Callable[[int], Set]]:
+        """What a slot of an endpoint holds, and which map has the slots of a group of some size."""
         handles = self.handles
         if handles is None:
-            return plainly, sets.endpoints
-        return lambda destination: target.number(handles[destination]), sets.choices
+            return plainly, sets.slots_of
+        return lambda destination: target.number(handles[destination]), lambda _: sets.choices
 
     def _update(
         self,
         group: Group | None,
         wanted: tuple[Destination, ...],
         changes: Changes,
-        slots: Set,
+        set_of: Callable[[int], Set],
         value_of: Callable[[Destination], bytes],
         *,
         local: bool,
@@ -61,7 +61,7 @@ class Programmed:
         if not wanted and group is None:
             return None
         group = group or Group(self.number + local)
-        group.update(wanted, changes, slots, value_of)
+        group.update(wanted, changes, set_of, value_of)
         return group if wanted else None
 
     def _assign(self, choice: Choice, sets: Sets, changes: Changes, handles: Handles) -> None:
@@ -84,10 +84,10 @@ class Programmed:
 
     def slot_elements(self, set_: Set, sets: Sets) -> Iterator[tuple[bytes, bytes]]:
         """Its elements of one of ``Sets.slot_sets``."""
-        if set_ is (sets.endpoints if self.handles is None else sets.choices):
-            value_of, _ = self._slot_values(sets)
+        if set_ in (sets.endpoints, sets.large, sets.choices):
+            value_of, set_of = self._slot_values(sets)
             for group in (self.cluster, self.local):
-                if group is not None:
+                if group is not None and set_of(len(group.slots)) is set_:
                     yield from group.elements(value_of)
         elif self.handles is not None and set_ in (sets.handles, sets.local_handles):
             group = self.cluster if set_ is sets.handles else self.local

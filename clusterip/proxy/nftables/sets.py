@@ -19,6 +19,12 @@ from clusterip.kernel.nftables import (
 
 _AFFINITY_SIZE = 1 << 20
 
+SMALL = 32
+"""Groups of up to so many endpoints share a map, and have chains that are there from the beginning.
+
+The first rule of a chain that looks into a map has the kernel walk through all elements of it.
+"""
+
 
 class Entry(Enum):
     """The maps through which connections enter. The value is the map's name.
@@ -56,8 +62,9 @@ class Sets:
         self.dropped = Set("dropped", frontend)
         self.rejected_node_ports = Set("rejected-node-ports", node_port)
         self.dropped_node_ports = Set("dropped-node-ports", node_port)
-        # (group, slot) -> endpoint.
+        # (group, slot) -> endpoint, of groups of up to SMALL endpoints and of larger ones.
         self.endpoints = Set("endpoints", (CLASSID, MARK), (address, INET_SERVICE))
+        self.large = Set("large", (CLASSID, MARK), (address, INET_SERVICE))
         # With session affinity: (group, slot) -> handle -> endpoint, by policy; (port, client) -> handle.
         self.choices = Set("choices", (CLASSID, MARK), (CLASSID,))
         self.handles = Set("handles", (CLASSID,), (address, INET_SERVICE))
@@ -80,7 +87,11 @@ class Sets:
     @property
     def slot_sets(self) -> tuple[Set, ...]:
         """The maps that have endpoints, in the order in which to add to them."""
-        return (self.handles, self.local_handles, self.choices, self.endpoints)
+        return (self.handles, self.local_handles, self.choices, self.endpoints, self.large)
+
+    def slots_of(self, count: int) -> Set:
+        """The map that has the slots of groups of so many endpoints, without session affinity."""
+        return self.endpoints if count <= SMALL else self.large
 
     @property
     def changing_sets(self) -> tuple[Set, ...]:

@@ -90,7 +90,7 @@ class Chaos:
 
 async def equals_fresh_load(world: World) -> None:
     """The kernel has what a proxy that starts now would write, and what this one believes it has."""
-    _equals_belief(world)
+    equals_belief(world)
     path = namespaces.create_named(f"{world.namespace.name}-fresh")
     try:
         fresh = await started(path, objects=world.objects)
@@ -100,7 +100,8 @@ async def equals_fresh_load(world: World) -> None:
         namespaces.delete_named(path.name)
 
 
-def _equals_belief(world: World) -> None:
+def equals_belief(world: World) -> None:
+    """The kernel has what this proxy believes it has."""
     for plane in world.nftables.planes.values():
         found = snapshot.read(world.nftables.nftables, plane.layout)
         assert found.condition is snapshot.Condition.WHOLE

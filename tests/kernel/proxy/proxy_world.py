@@ -111,7 +111,7 @@ def readable(found: snapshot.Snapshot, layout: Layout) -> dict[str, object]:
     """Two snapshots are equal in this form if they send the same connections to the same endpoints."""
     chains = dict(found.dispatch)
     slots: dict[int, list[tuple[int, bytes]]] = {}
-    for set_ in (layout.endpoints, layout.choices):
+    for set_ in (layout.endpoints, layout.large, layout.choices):
         for key, value in found.sets[set_].items():
             slots.setdefault(target.from_number(key[:4]), []).append((target.from_number(key[4:]), value))
 
@@ -131,7 +131,7 @@ def readable(found: snapshot.Snapshot, layout: Layout) -> dict[str, object]:
     }
     for set_, elements in found.sets.items():
         if set_ in layout.slot_sets:
-            by_value = (layout.endpoints, layout.handles, layout.local_handles)
+            by_value = (layout.endpoints, layout.large, layout.handles, layout.local_handles)
             contents[set_.name] = sorted(elements.values()) if set_ in by_value else len(elements)
         elif set_.name not in contents:
             contents[set_.name] = elements

@@ -16,7 +16,7 @@ from clusterip.proxy import metrics
 from clusterip.proxy.nftables import snapshot
 from clusterip.proxy.nftables.chains import IDLE_LIMIT
 from clusterip.proxy.nftables.plane import Plane
-from clusterip.proxy.nftables.sets import Entry
+from clusterip.proxy.nftables.sets import SMALL, Entry
 from tests.support.proxy_objects import endpoint, service, slice_of
 
 SECONDS = 10.0
@@ -149,7 +149,7 @@ async def test_a_restart_also_does_what_it_can(namespace: Path) -> None:
 async def test_sizes_of_groups_that_nobody_has_any_more_leave_no_chains(namespace: Path) -> None:
     world = await started(namespace)
     await world.apply(service())
-    for count in range(1, 120):
+    for count in range(SMALL - 1, SMALL + IDLE_LIMIT + 40):
         addresses = (f"10.244.{1 + n // 200}.{1 + n % 200}" for n in range(count))
         await world.apply(slice_of("web", *map(endpoint, addresses)))
 
@@ -158,17 +158,18 @@ async def test_sizes_of_groups_that_nobody_has_any_more_leave_no_chains(namespac
         return [name for name in found if name.startswith("pick.")]
 
     async with asyncio.timeout(SECONDS):
-        while len(chains()) > 2 * (IDLE_LIMIT + 1):  # noqa: ASYNC110 - nothing tells
+        while len(chains()) > 2 * (SMALL + IDLE_LIMIT + 1):  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.05)
     # And what is used again after that works again.
-    await world.apply(slice_of("web", endpoint("10.244.1.2"), endpoint("10.244.1.3")))
-    assert {"pick.2", "pick.2.masquerade"} <= set(chains())
+    again = SMALL + 1
+    await world.apply(slice_of("web", *(endpoint(f"10.244.1.{n}") for n in range(1, again + 1))))
+    assert {f"pick.{again}", f"pick.{again}.masquerade"} <= set(chains())
     assert not world.sync.repairs
     objects = world.objects
     world.close()
-    again = await started(namespace, objects=objects)
-    assert again.statistics.elements == 0
-    again.close()
+    world = await started(namespace, objects=objects)
+    assert world.statistics.elements == 0
+    world.close()
 
 
 async def test_events_that_were_lost_are_taken_as_a_change(namespace: Path) -> None:
@@ -222,7 +223,7 @@ async def test_a_rule_that_the_kernel_refuses_is_an_error_that_is_tried_again(
         original(self, batch)
 
     monkeypatch.setattr(Nftables, "commit", commit)
-    world.learn(service(), slice_of("web", *(endpoint(f"10.244.1.{n}") for n in range(1, 8))))
+    world.learn(service(), slice_of("web", *(endpoint(f"10.244.1.{n}") for n in range(1, SMALL + 2))))
     world.sync.flush()
     async with asyncio.timeout(SECONDS):
         while "there-is-no-such-chain" not in world.sync.failing:  # noqa: ASYNC110 - nothing tells
@@ -230,7 +231,7 @@ async def test_a_rule_that_the_kernel_refuses_is_an_error_that_is_tried_again(
     refuse = False
     await world.settled()
     assert not world.sync.failing
-    assert len(elements(world, plane_of(world).layout.endpoints)) == 7
+    assert len(elements(world, plane_of(world).layout.large)) == SMALL + 1
     world.close()
 
 
