@@ -187,7 +187,13 @@ async def test_a_program_deploys_waits_and_scales(pods: kr8s.asyncio.Api) -> Non
 async def shell(pods: kr8s.asyncio.Api) -> AsyncIterator[Pod]:
     """A Pod that runs, with a server on port 8000."""
     command = ["sh", "-c", f"exec python3 {SERVER} 8000"]
-    container = {"name": "main", "image": "clusterip.local/host", "command": command}
+    probe = {"tcpSocket": {"port": 8000}, "periodSeconds": 1}
+    container = {
+        "name": "main",
+        "image": "clusterip.local/host",
+        "command": command,
+        "readinessProbe": probe,
+    }
     spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
     pod = await Pod({"metadata": {"name": "shell", "namespace": "kr8s"}, "spec": spec}, api=pods)
     await pod.create()

@@ -43,6 +43,9 @@ spec:
       tty: TTY
       command: [sh, -c, 'SCRIPT']
 """
+LISTENS = """
+      readinessProbe: {tcpSocket: {port: 8000}, periodSeconds: 1}
+"""
 
 
 @pytest.fixture(params=[NEW, OLD])
@@ -79,7 +82,7 @@ def run_pod(
 ) -> None:
     """Start a Pod and wait until it is ready."""
     words = {"NAME": name, "SCRIPT": script.replace("'", "''"), "RESTART": restart}
-    text = POD
+    text = POD.rstrip() + (LISTENS if HTTP_SERVER.name in script else "\n")
     for word, value in {**words, "STDIN": str(stdin).lower(), "TTY": str(tty).lower()}.items():
         text = text.replace(word, value)
     kubectl("apply", "-f", "-", stdin=text)
@@ -374,6 +377,7 @@ def test_a_rollout_from_beginning_to_end(kubectl: Kubectl) -> None:
 
 
 def test_get_watches(kubectl: Kubectl) -> None:
+    run_pod(kubectl, "first", "sleep 1000")
     watching = subprocess.Popen(
         [kubectl.path, "get", "pods", "-w", "--no-headers"],
         stdout=subprocess.PIPE,
@@ -382,11 +386,14 @@ def test_get_watches(kubectl: Kubectl) -> None:
     )
     assert watching.stdout
     try:
+        assert watching.stdout.readline().split()[:3] == ["first", "1/1", "Running"]
         kubectl("run", "p", "--image=clusterip.local/host", "--restart=Never", "--command", "--", "true")
         seen = []
         for line in watching.stdout:
-            seen.append(line.split()[2])
-            if seen[-1] == "Completed":
+            name, _, status, *_ = line.split()
+            if name == "p":
+                seen.append(status)
+            if status == "Completed":
                 break
     finally:
         watching.kill()

@@ -87,6 +87,7 @@ def pod(core: CoreV1Api) -> str:
         "name": "main",
         "image": "clusterip.local/host",
         "command": ["sh", "-c", f"echo begun; exec python3 {SERVER} 8000"],
+        "readinessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 1},
     }
     watch = kubernetes.watch.Watch()
     for event in watch.stream(core.list_namespaced_service_account, "default", timeout_seconds=30):
