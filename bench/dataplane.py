@@ -214,7 +214,7 @@ class Proxy:
     def close(self) -> None:
         self._task.cancel()
         self._sync.close()
-        namespaces.run_in(self._network.node, modes.get(self._mode).clean_up)
+        namespaces.run_in(self._network.node, lambda: modes.clean_up(self._mode))
 
 
 def service(number: int) -> wire.Service:

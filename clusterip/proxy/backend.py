@@ -151,5 +151,7 @@ class Mode:
     returns nothing) where the mode cannot run. Raises BackendError."""
     is_ours: Callable[[], bool] = lambda: True
     """Whether what ``clean_up`` would remove was made by this program, where another may have made it."""
+    rests_on: str = ""
+    """The mode whose rules it has made too, for what it does not do itself; ``clean_up`` leaves them."""
     node_ports_on_primary: bool = False
     """Where node ports answer if nothing is said: on the Node's InternalIPs, else on all addresses."""

@@ -55,7 +55,7 @@ async def main(options: Options) -> None:
         _log.info("wrote the configuration", file=options.write_config_to)
         return
     if options.cleanup:
-        clean_up(options.cleanup_modes)
+        clean_up(modes.whole(options.cleanup_modes))
         if options.cleanup_kube_proxy:
             clean_up_kube_proxy()
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
 from clusterip.proxy.backend import Mode
@@ -23,8 +24,9 @@ def get(name: str) -> Mode:
 
 
 def others(name: str) -> list[Mode]:
-    """All data planes but that one: what they left behind is in its way."""
-    return [get(other) for other in NAMES if other != name]
+    """All data planes but that one and what it rests on: what they left behind is in its way."""
+    own = (name, get(name).rests_on)
+    return [get(other) for other in NAMES if other not in own]
 
 
 def left_by_us(name: str) -> list[str]:
@@ -33,3 +35,13 @@ def left_by_us(name: str) -> list[str]:
     Chains of a kube-proxy, which may still run, have the same names as those of the mode ``iptables``.
     """
     return [mode.name for mode in others(name) if mode.is_ours()]
+
+
+def whole(names: Iterable[str]) -> list[str]:
+    """Data planes with those they rest on."""
+    return list(dict.fromkeys(each for name in names for each in (name, get(name).rests_on) if each))
+
+
+def clean_up(name: str) -> list[str]:
+    """Remove every trace of a data plane and of the one it rests on. As :attr:`Mode.clean_up`."""
+    return [removed for each in whole([name]) for removed in get(each).clean_up()]

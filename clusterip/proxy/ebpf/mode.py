@@ -54,13 +54,12 @@ def missing() -> str:
 
 
 def clean_up() -> list[str]:
-    """Detach the programs, forget the maps, remove the rules."""
-    removed = []
+    """Detach the programs and forget the maps."""
     directory = pins()
-    if is_bpf(FILE_SYSTEM) and directory.exists():
-        shutil.rmtree(directory)
-        removed.append(f"eBPF programs and maps in {directory}")
-    return [*removed, *nftables.clean_up()]
+    if not is_bpf(FILE_SYSTEM) or not directory.exists():
+        return []
+    shutil.rmtree(directory)
+    return [f"eBPF programs and maps in {directory}"]
 
 
 def pins() -> Path:
@@ -68,4 +67,4 @@ def pins() -> Path:
     return FILE_SYSTEM / _DIRECTORY / str(os.stat("/proc/thread-self/ns/net").st_ino)
 
 
-MODE = Mode("ebpf", open_backend, missing, clean_up, node_ports_on_primary=True)
+MODE = Mode("ebpf", open_backend, missing, clean_up, rests_on="nftables", node_ports_on_primary=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from proxy_network import Network, Refused, Silent, open_client
+from proxy_network import Connection, Network, Refused, Silent, ask, cgroups, open_client
+from proxy_process import Node, until
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.bpf import Object
@@ -17,6 +19,7 @@ from clusterip.proxy.ebpf import layout
 from clusterip.proxy.ebpf.mode import PROGRAM, pins
 from tests.kernel.proxy.cases.bed import Bed, build_network
 from tests.kernel.proxy.cases.place import Place
+from tests.support.cgroups import ThreadCgroup
 
 TCP4, UDP4, UDP6 = Place("IPv4", "TCP"), Place("IPv4", "UDP"), Place("IPv6", "UDP")
 SERVICE = ("10.96.0.10", 80)
@@ -182,9 +185,41 @@ async def test_cleaned_up_nothing_is_left(bed_network: Network) -> None:
     await bed.apply(TCP4.service(), TCP4.slice("here-1"))
     assert (await bed.ask("client", *SERVICE))[0] == "here-1"
     bed.stop()
-    removed = namespaces.run_in(bed.network.node, modes.get("ebpf").clean_up)
+    removed = namespaces.run_in(bed.network.node, lambda: modes.clean_up("ebpf"))
     assert any("eBPF programs and maps" in each for each in removed)
     with pytest.raises((Refused, Silent)):
         await bed.ask("client", *SERVICE, seconds=0.4)
-    assert namespaces.run_in(bed.network.node, modes.get("ebpf").clean_up) == []
+    assert namespaces.run_in(bed.network.node, lambda: modes.clean_up("ebpf")) == []
     bed.close()
+
+
+async def test_into_the_mode_and_out_of_it_again(serving: Node) -> None:
+    cgroup = ThreadCgroup("clusterip-ebpf-mode")
+    node = serving.network.node
+    try:
+        cgroups[serving.network.outside] = cgroup
+        made = await Connection.open(serving.network.outside, *SERVICE)
+        serving.stop_proxy(signal.SIGTERM)
+        await serving.start_proxy("--proxy-mode=ebpf", f"--ebpf-cgroup={cgroup.path}")
+        assert serving.page(10249, "/proxyMode")[1] == "ebpf"
+        assert "table ip clusterip" in serving.run("nft", "list", "tables")
+        where = namespaces.run_in(node, pins)
+        assert where.exists()
+        assert (await made.ask())[0] == "here-1"
+        serving.stop_proxy(signal.SIGKILL)
+        assert (await ask(serving.network.outside, *SERVICE))[0] == "here-1"
+        await serving.start_proxy()
+        await until(lambda: not where.exists(), serving.log.read_text)
+        assert "table ip clusterip" in serving.run("nft", "list", "tables")
+        assert (await made.ask())[0] == "here-1"
+        assert (await ask(serving.network.outside, *SERVICE))[0] == "here-1"
+        made.close()
+        serving.stop_proxy(signal.SIGTERM)
+        await serving.start_proxy("--proxy-mode=ebpf", f"--ebpf-cgroup={cgroup.path}")
+        serving.stop_proxy(signal.SIGTERM)
+        serving.run(*serving.command("--cleanup", "--proxy-mode=ebpf"))
+        assert not where.exists()
+        assert "clusterip" not in serving.run("nft", "list", "tables")
+    finally:
+        cgroups.clear()
+        cgroup.close()

@@ -149,7 +149,7 @@ class Bed:
     def close(self) -> Sequence[str]:
         """End the proxy and remove its rules; what was removed."""
         self.stop()
-        removed = namespaces.run_in(self.network.node, modes.get(self.mode).clean_up)
+        removed = namespaces.run_in(self.network.node, lambda: modes.clean_up(self.mode))
         if self._cgroup is not None:
             cgroups.clear()
             self._cgroup.close()
