@@ -29,7 +29,7 @@ class Authority:
     def issue(
         self, file: str, common_name: str, *, organizations: Sequence[str] = (), addresses: Sequence[str] = ()
     ) -> tuple[Path, Path]:
-        """A certificate and its key."""
+        """A certificate and its key; without a common name if that is empty."""
         key = ec.generate_private_key(ec.SECP256R1())
         signed = self._sign(_name(common_name, organizations), key.public_key(), addresses=addresses)
         return self._write(file, key, signed)
@@ -75,4 +75,6 @@ class Authority:
 
 def _name(common_name: str, organizations: Sequence[str]) -> x509.Name:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    if common_name:
+        attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
+    return x509.Name(attributes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import msgspec
 
 from clusterip.storage.etcd.messages import Failure
@@ -26,6 +28,10 @@ class EtcdError(StoreError):
         self.code = code
 
 
+class Untrusted(Unavailable):
+    """etcd's certificate or ours is not accepted: another endpoint may do, but waiting is of no use."""
+
+
 class LoginExpired(EtcdError):
     """The token is no longer taken; a new login gets another."""
 
@@ -39,6 +45,12 @@ def failure(endpoint: str, status: int, answer: bytes) -> StoreError:
         if status == 404:
             message = f"{endpoint} has no /v3 API ({text}); etcd 3.4 or newer is needed"
             return EtcdError(message, UNIMPLEMENTED)
+        if _COMMON_NAME in text:
+            return EtcdError(
+                f"etcd at {endpoint} has users, and then takes no client certificate with a common name (CN) "
+                "through its gateway: use one without",
+                UNAUTHENTICATED,
+            )
         return Unavailable(f"etcd at {endpoint} answers {status}: {text}")
     return refused(endpoint, told.message, told.code)
 
@@ -53,10 +65,28 @@ def refused(endpoint: str, message: str, code: int) -> StoreError:
     return EtcdError(text, code)
 
 
+_COMMON_NAME = "CommonName of client sending a request against gateway"
 _DROPPED = "raft proposal dropped"
 """While leadership is handed over; has no code of its own."""
 
 _LOGIN = ("revision of auth store is old", "user name is empty", "invalid auth token")
+
+
+def unreachable(endpoint: str, error: Exception) -> Unavailable:
+    """The error of a call that got no answer."""
+    text = f"etcd at {endpoint} does not answer: {why(error)}"
+    return Untrusted(text) if _is_about_certificates(error) else Unavailable(text)
+
+
+def _is_about_certificates(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and any(word in str(error).upper() for word in _CERTIFICATE):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "UNKNOWN CA")
 
 
 def why(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from clusterip.storage.etcd.failures import EtcdError, LoginExpired, failure, why
+from clusterip.storage.etcd.failures import EtcdError, LoginExpired, Untrusted, failure, unreachable
 from clusterip.storage.etcd.login import Login, User
 from clusterip.storage.store import Closed, Unavailable
 
@@ -95,6 +95,8 @@ class Gateway:
                 except Unavailable as error:
                     self.check_open()
                     self.failed(endpoint, error)
+                    if isinstance(error, Untrusted) and self.trouble:
+                        raise
                     # In an outage that lasts, callers are told so at once instead of after a wait each.
                     if loop.time() > min(began, self._down_since or began) + PATIENCE_SECONDS:
                         raise
@@ -135,7 +137,7 @@ class Gateway:
             self.silent(endpoint)
             raise Unavailable(f"etcd at {endpoint} does not answer") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"etcd at {endpoint} does not answer: {why(error)}") from error
+            raise unreachable(endpoint, error) from error
         if got.status != 200:
             raise failure(endpoint, got.status, answer)
         self.answered()

@@ -301,6 +301,14 @@ async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
             assert [event.key for event in events] == ["/tls"]
         finally:
             await store.close()
+        # Waiting would not help, so it is said at once.
+        (tmp_path / "another").mkdir()
+        another = str(Authority(tmp_path / "another").certificate)
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable, match="certificate verify failed"):
+                await open_store(f"etcds://{etcd.endpoint}", Tls(another, str(cert), str(key)))
+            with pytest.raises(Unavailable, match=r"(?i)certificate"):
+                await open_store(f"etcds://{etcd.endpoint}", Tls(str(authority.certificate)))
     finally:
         etcd.stop()
 
