@@ -80,6 +80,10 @@ class RouteSocket:
         """Make a bridge, with MAC ``address`` if given (else it follows its ports')."""
         self._add_link(name, rt.properties(address=address, mtu=mtu), rt.kind("bridge"))
 
+    def add_dummy(self, name: str) -> None:
+        """Make an interface that leads nowhere: a place for addresses."""
+        self._add_link(name, b"", rt.kind("dummy"))
+
     def add_veth(
         self,
         name: str,

@@ -117,6 +117,20 @@ class PodDetection(NamedTuple):
     """What the names of these interfaces begin with (``InterfaceNamePrefix``)."""
 
 
+class IpvsOptions(NamedTuple):
+    """Settings of the mode ``ipvs`` alone.
+
+    ``excluded``: ranges whose virtual servers are others' and stay. ``strict_arp``: answer ARP only for
+    addresses of the interface that is asked. ``timeouts``: seconds of ``tcp``, ``tcp_fin`` and ``udp``; 0: as
+    the kernel has them.
+    """
+
+    scheduler: str = "rr"
+    excluded: tuple[Network, ...] = ()
+    strict_arp: bool = False
+    timeouts: tuple[int, int, int] = (0, 0, 0)
+
+
 @dataclass(frozen=True)
 class BackendOptions:
     """What of the proxy's configuration concerns the rules.
@@ -134,6 +148,7 @@ class BackendOptions:
     masquerade_bit: int = 14
     all_node_addresses: frozenset[Family] = frozenset()
     localhost_node_ports: bool = False
+    ipvs: IpvsOptions = IpvsOptions()
     cgroup: Path | None = None
 
 

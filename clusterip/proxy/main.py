@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +20,12 @@ from clusterip.process import Fatal, log
 from clusterip.process.filewatch import FileWatch
 from clusterip.process.memory import give_back
 from clusterip.proxy import metrics, modes, sysctls, wire
-from clusterip.proxy.backend import BackendError, BackendOptions
+from clusterip.proxy.backend import BackendError, BackendOptions, IpvsOptions
 from clusterip.proxy.cleanup import clean_up, clean_up_kube_proxy
 from clusterip.proxy.component import Component
 from clusterip.proxy.config import ConfigurationError, KubeProxyConfiguration
 from clusterip.proxy.config.file import write
+from clusterip.proxy.config.types import IPVS
 from clusterip.proxy.detection import LocalDetection
 from clusterip.proxy.health import Health
 from clusterip.proxy.model import ServiceKey
@@ -111,6 +113,7 @@ class _Process:
             masquerade_bit=section.masqueradeBit or 0,
             all_node_addresses=addresses.everywhere,
             localhost_node_ports=bool(self._config.iptables.localhostNodePorts),
+            ipvs=_ipvs(self._config.ipvs),
             cgroup=Path(self._options.ebpf_cgroup) if self._options.ebpf_cgroup else None,
         )
         try:
@@ -166,6 +169,19 @@ def _api(config: KubeProxyConfiguration, master: str) -> Config:
         api = replace(api, server=master.rstrip("/"))
     # Not contentType, which a configuration of kube-proxy's says to be protobuf without meaning it.
     return replace(api, accept=connection.acceptContentTypes or api.accept)
+
+
+def _ipvs(section: IPVS) -> IpvsOptions:
+    return IpvsOptions(
+        section.scheduler or "rr",
+        tuple(ipaddress.ip_network(cidr, strict=False) for cidr in section.excludeCIDRs or ()),
+        section.strictARP,
+        (
+            round(section.tcpTimeout.seconds),
+            round(section.tcpFinTimeout.seconds),
+            round(section.udpTimeout.seconds),
+        ),
+    )
 
 
 def _families() -> list[Family]:

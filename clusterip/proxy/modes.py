@@ -7,7 +7,7 @@ from importlib import import_module
 
 from clusterip.proxy.backend import Mode
 
-NAMES = ("nftables", "iptables", "ebpf")
+NAMES = ("nftables", "iptables", "ipvs", "ebpf")
 """What ``--proxy-mode`` takes. Each is a package here with a ``mode.MODE``; the first is the default."""
 
 

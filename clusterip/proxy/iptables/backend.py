@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.iptables import LEGACY, Iptables, IptablesError
@@ -22,9 +19,9 @@ from clusterip.proxy.iptables.plane import Plane
 from clusterip.proxy.iptables.watch import Watch
 from clusterip.proxy.iptables.writer import Writer
 from clusterip.proxy.model import Network, NodeAddresses, PortKey, PortState, family_of
+from clusterip.proxy.thread import NamespaceThread
 
 _log = log.get("proxy")
-T = TypeVar("T")
 
 _LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
 _ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
@@ -35,11 +32,7 @@ class IptablesBackend:
 
     def __init__(self, programs: Iterable[Iptables], options: BackendOptions) -> None:
         """Raises BackendError: a sysctl that the options ask for may not be set."""
-        descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._thread = ThreadPoolExecutor(1, "iptables", namespaces.join, (os.dup(descriptor),))
-        finally:
-            os.close(descriptor)
+        self._thread = NamespaceThread("iptables")
         found = list(programs)
         self._counters = Counters()
         counters = frozenset(name for name in COUNTERS if self._counters.ensure(name))
@@ -59,7 +52,7 @@ class IptablesBackend:
         self._watch.close()
         metrics.packets.read_from(None, frozenset())
         self._counters.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close()
 
     # What is wanted.
 
@@ -95,26 +88,17 @@ class IptablesBackend:
             if retry:
                 plane.changed |= writer.refused.keys()
             if plane.has_changes:
-                await self._run(writer.apply, plane.take_changed())
+                await self._thread.run(partial(writer.apply, plane.take_changed()))
         return self._refused()
 
     async def reconcile(self) -> Collection[Refusal]:
         for writer in self.writers.values():
             plane = writer.plane
-            await self._run(writer.reconcile, plane.take_all())
+            await self._thread.run(partial(writer.reconcile, plane.take_all()))
         return self._refused()
 
     def _refused(self) -> Collection[Refusal]:
         return [refusal for writer in self.writers.values() for refusal in writer.refused.values()]
-
-    async def _run(self, function: Callable[[T], None], argument: T) -> None:
-        """Run it in the thread. A cancellation waits for the end, so that no two ever write at once."""
-        work = self._thread.submit(function, argument)
-        try:
-            await asyncio.shield(asyncio.wrap_future(work))
-        except asyncio.CancelledError:
-            work.cancel()
-            raise
 
     # Others' changes.
 
@@ -123,7 +107,7 @@ class IptablesBackend:
         self._watch.start(touched, self._is_gone if legacy else None)
 
     async def _is_gone(self) -> bool:
-        return await asyncio.wrap_future(self._thread.submit(self._canary_is_gone))
+        return await self._thread.run(self._canary_is_gone)
 
     def _canary_is_gone(self) -> bool:
         for writer in self.writers.values():
