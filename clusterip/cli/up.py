@@ -37,6 +37,9 @@ class Network(click.ParamType[IPv4Network]):
 @click.option(
     "--service-cluster-ip-range", type=Network(), help="Addresses of Services.  [default: 10.96.0.0/16]"
 )
+@click.option(
+    "--proxy-mode", help="How proxies program the kernel, as of `clusterip proxy`.  [default: nftables]"
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="How much the parts log.")
 @cluster_options
 def command(
@@ -44,6 +47,7 @@ def command(
     subnet: IPv4Network | None,
     cluster_cidr: IPv4Network | None,
     service_cluster_ip_range: IPv4Network | None,
+    proxy_mode: str | None,
     verbosity: int,
     name: str,
     paths: Paths,
@@ -57,6 +61,7 @@ def command(
         subnet=subnet,
         pod_cidr=cluster_cidr,
         service_cidr=service_cluster_ip_range,
+        proxy_mode=proxy_mode,
         verbosity=verbosity,
     )
     result = up(request, paths, lambda line: click.echo(f"  {line}"))

@@ -29,6 +29,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     service_cidr: IPv4Network = IPv4Network("10.96.0.0/16")
     domain: str = "cluster.local"
     api_port: int = 6443
+    proxy_mode: str = "nftables"
 
     @property
     def link(self) -> str:
@@ -69,6 +70,13 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     def namespace_of(self, node: str) -> str:
         """The network namespace of a node."""
         return f"{self.name}-{node}"
+
+    def cgroup_of(self, node: str) -> str:
+        """The cgroup that everything of a node is in, below the root of all; "" where nobody asks for it.
+
+        Programs at sockets (``ebpf``) are attached to it: otherwise every node's would be the machine's.
+        """
+        return f"{self.name}-nodes/{node}" if self.proxy_mode == "ebpf" else ""
 
     def address_of(self, node: str) -> IPv4Address:
         """The InternalIP of a node."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from clusterip.cluster import cgroups
 from clusterip.cluster.certificates import Certificates
 from clusterip.cluster.config import ClusterConfig
 from clusterip.cluster.paths import Paths
@@ -30,7 +31,8 @@ class Socket(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """A process: ``clusterip`` with ``arguments``, in a named network namespace (``""``: the machine's).
+    """A process: ``clusterip`` with ``arguments``, in a named network namespace (``""``: the machine's)
+    and in a cgroup below the root of all (``""``: where the supervisor is).
 
     ``health`` is the URL that says whether it is ready.
     """
@@ -38,6 +40,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     arguments: tuple[str, ...]
     namespace: str = ""
+    cgroup: str = ""
     sockets: tuple[Socket, ...] = ()
     health: str
     log: str
@@ -148,6 +151,7 @@ def _node(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--healthz-bind-address={address}:{NODE_PORT}",
         ),
         namespace=config.namespace_of(node),
+        cgroup=config.cgroup_of(node),
         health=f"http://{address}:{NODE_PORT}/readyz",
         log=str(paths.log(f"node-{node}")),
     )
@@ -162,6 +166,8 @@ def _proxy(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--kubeconfig={paths.kubeconfig('proxy')}",
             f"--hostname-override={node}",
             f"--cluster-cidr={config.pod_cidr}",
+            f"--proxy-mode={config.proxy_mode}",
+            *([f"--ebpf-cgroup={cgroups.path_of(cgroup)}"] if (cgroup := config.cgroup_of(node)) else []),
             # A namespace cannot change how much the machine tracks.
             "--conntrack-max-per-core=0",
             # Asked by Pods on the host network and by load balancers, on whatever address they know.
@@ -169,6 +175,7 @@ def _proxy(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--metrics-bind-address=0.0.0.0:{PROXY_METRICS_PORT}",
         ),
         namespace=config.namespace_of(node),
+        cgroup=config.cgroup_of(node),
         health=f"http://{address}:{PROXY_PORT}/readyz",
         log=str(paths.log(f"proxy-{node}")),
     )
@@ -187,6 +194,7 @@ def _dns(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--metrics-bind-address={address}:{DNS_METRICS_PORT}",
         ),
         namespace=config.namespace_of(node),
+        cgroup=config.cgroup_of(node),
         sockets=(Socket("udp", f"{address}:53"), Socket("tcp", f"{address}:53")),
         health=f"http://{address}:{DNS_PORT}/readyz",
         log=str(paths.log(f"dns-{node}")),

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from clusterip.cluster import cgroups
 from clusterip.cluster.errors import ClusterError
 from clusterip.kernel import namespaces
 from clusterip.kernel.rtnetlink import RouteSocket
@@ -86,6 +87,43 @@ class Namespace(Step, frozen=True, tag="namespace"):
 
     def undo(self, workspace: Workspace) -> None:
         namespaces.delete_named(self.name)
+
+    @property
+    def stays(self) -> bool:
+        return True
+
+
+class Cgroup(Step, frozen=True, tag="cgroup"):
+    """A cgroup of version 2 below the root of all."""
+
+    name: str
+
+    def do(self, workspace: Workspace) -> None:
+        cgroups.path_of(self.name).mkdir(exist_ok=True)
+
+    def undo(self, workspace: Workspace) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            cgroups.path_of(self.name).rmdir()
+
+    @property
+    def stays(self) -> bool:
+        return True
+
+
+class SocketPrograms(Step, frozen=True, tag="socket-programs"):
+    """What the proxy of a namespace will attach to sockets: it outlives the namespace."""
+
+    namespace: str
+
+    def do(self, workspace: Workspace) -> None:
+        """The proxy does it."""
+
+    def undo(self, workspace: Workspace) -> None:
+        path = namespaces.path_of(self.namespace)
+        if path.exists():
+            from clusterip.proxy import modes  # not for clusters of other modes
+
+            namespaces.run_in(path, modes.get("ebpf").clean_up)
 
     @property
     def stays(self) -> bool:
@@ -236,7 +274,8 @@ def _nft(text: str) -> None:
         raise ClusterError(f"nft refused the rules for traffic to the outside: {result.stderr.strip()}")
 
 
-AnyStep = NamespaceDirectory | Namespace | Sysctl | Bridge | Veth | Up | Address | Route | Masquerade
+_InNamespaces = Sysctl | Bridge | Veth | Up | Address | Route
+AnyStep = NamespaceDirectory | Namespace | Cgroup | SocketPrograms | _InNamespaces | Masquerade
 
 
 def encode(step: Step) -> bytes:

@@ -16,15 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
 
 from clusterip.cluster.config import ClusterConfig
 from clusterip.cluster.steps import (
     Address,
     Bridge,
+    Cgroup,
     Masquerade,
     Namespace,
     NamespaceDirectory,
     Route,
+    SocketPrograms,
     Step,
     Sysctl,
     Up,
@@ -47,6 +50,7 @@ def plan(config: ClusterConfig, uplinks: Sequence[str] = ()) -> list[Step]:
     """
     return [
         NamespaceDirectory(),
+        *([Cgroup(str(Path(cgroup).parent))] if (cgroup := config.cgroup_of(config.node_names[0])) else []),
         *_switch(config),
         *(step for node in config.node_names for step in _node(config, node)),
         *_machine(config, uplinks),
@@ -84,6 +88,7 @@ def _node(config: ClusterConfig, node: str) -> list[Step]:
     address = IPv4Interface((config.address_of(node), config.subnet.prefixlen))
     return [
         Namespace(namespace),
+        *([Cgroup(cgroup), SocketPrograms(namespace)] if (cgroup := config.cgroup_of(node)) else []),
         Up(namespace, "lo"),
         *_without_bridge_netfilter(namespace),
         Sysctl(namespace, "net.ipv4.ip_forward", "1"),

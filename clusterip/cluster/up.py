@@ -35,6 +35,7 @@ class Request:
     subnet: IPv4Network | None = None
     pod_cidr: IPv4Network | None = None
     service_cidr: IPv4Network | None = None
+    proxy_mode: str | None = None
     verbosity: int = 0
 
 
@@ -75,7 +76,7 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     """The cluster's shape: that of the cluster that is there, else the one asked for."""
     asked = {
         key: value
-        for key in ("nodes", "subnet", "pod_cidr", "service_cidr")
+        for key in ("nodes", "subnet", "pod_cidr", "service_cidr", "proxy_mode")
         if (value := getattr(request, key)) is not None
     }
     try:
@@ -94,6 +95,8 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     asked.setdefault("subnet", configs.free_subnet(taken))
     config = ClusterConfig(name=request.name, **asked)
     config.check()
+    if request.proxy_mode is not None:
+        _check_mode(request.proxy_mode)
     for network, option in (
         (config.subnet, "--subnet"),
         (config.pod_cidr, "--cluster-cidr"),
@@ -106,6 +109,17 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
                     f"choose another network with {option}"
                 )
     return config
+
+
+def _check_mode(name: str) -> None:
+    from clusterip.proxy import modes
+
+    try:
+        missing = modes.get(name).missing()
+    except ValueError as error:
+        raise ClusterError(str(error)) from None
+    if missing:
+        raise ClusterError(f"this machine cannot run proxies with --proxy-mode={name}: {missing}")
 
 
 def _prepare(config: ClusterConfig, paths: Paths, verbosity: int) -> Plan:

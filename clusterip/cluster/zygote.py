@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 import setproctitle
 
+from clusterip.cluster import cgroups
 from clusterip.cluster.plan import Program
 from clusterip.kernel import namespaces
 from clusterip.process.sockets import hand_over
@@ -110,6 +111,8 @@ def become(
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     for descriptor in others:
         os.close(descriptor)
+    if program.cgroup:
+        cgroups.join(program.cgroup)
     if program.namespace:
         namespaces.join(namespaces.path_of(program.namespace))
     redirect_output(program.log)
