@@ -21,9 +21,8 @@ def test_services_work_and_nothing_is_left(stopped_cluster: TestCluster, mode: s
     cluster.up(f"--proxy-mode={mode}")
     address = cluster.apply_example()
     pods = {pod.split("/")[1] for pod in cluster.kubectl("get", "pods", "-o", "name").split()}
-    answers = {
-        cluster.kubectl("exec", "deploy/my-app", "--", "curl", "-s", address).strip() for _ in range(8)
-    }
+    curl = ("exec", "deploy/my-app", "--", "curl", "-s")
+    answers = {cluster.kubectl(*curl, address).strip() for _ in range(12)}
     assert answers <= pods
     assert len(answers) > 1
     by_name = cluster.kubectl(*curl, "http://my-service").strip()
