@@ -12,8 +12,9 @@ from multidict import CIMultiDict
 from clusterip.apiserver import negotiation, status
 from clusterip.apiserver.authn import User
 from clusterip.apiserver.negotiation import YAML, Form
-from clusterip.apiserver.router import RequestInfo, is_true
+from clusterip.apiserver.router import RequestInfo
 from clusterip.objects.codec import encode
+from clusterip.objects.go_text import quoted
 
 if TYPE_CHECKING:
     from clusterip.apiserver.server import ApiServer
@@ -27,6 +28,8 @@ _ALL_WARNINGS = 4 * 1024
 _ONE_WARNING = 256
 """How many characters warnings may have: beyond so many in all, each is cut."""
 
+_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 _TYPES = {negotiation.JSON: "application/json", YAML: "application/yaml"}
 
 
@@ -49,13 +52,20 @@ class Call:
         if self._form is None:
             form = negotiation.accept(self.request.headers.get("Accept", ""))
             query = self.info.query
-            if query:
-                if form.shape == "table" and "includeObject" in query:
-                    form = Form(form.media_type, form.shape, _include_object(query["includeObject"]))
-                if "pretty" in query and is_true(query, "pretty"):
-                    form = Form(form.media_type, form.shape, form.include_object, True)
+            if query and form.shape == "table" and "includeObject" in query:
+                form = Form(form.media_type, form.shape, _include_object(query["includeObject"]))
+            if self._pretty:
+                form = Form(form.media_type, form.shape, form.include_object, True)
             self._form = form
         return self._form
+
+    @property
+    def _pretty(self) -> bool:
+        """Whether the answer is laid out for a person: if asked for, or if a browser or curl asks."""
+        wanted = self.info.query.get("pretty", "")
+        if wanted:
+            return wanted in _TRUE
+        return self.request.headers.get("User-Agent", "").startswith(_PEOPLE)
 
     @property
     def content_type(self) -> str:
@@ -115,7 +125,10 @@ def _include_object(value: str) -> str:
         return value
     if not value:
         return "Metadata"
-    raise status.bad_request(f'unrecognized includeObject value: "{value}"')
+    raise status.bad_request(
+        "Unable to convert to Table as requested: includeObject: Invalid value: "
+        f"{quoted(value)}: must be 'Metadata', 'Object', 'None', or empty"
+    )
 
 
 def told(warnings: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ The messages are those of Kubernetes' decoders, down to Go's names for types.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,13 +16,14 @@ from clusterip.apiserver.go_json import loads_leniently, syntax_error
 from clusterip.apiserver.negotiation import PROTOBUF, YAML, body_type
 from clusterip.apiserver.patch import CONTENT_TYPES
 from clusterip.apiserver.router import Query
-from clusterip.apiserver.strictness import strict_errors, unknown_in
+from clusterip.apiserver.strictness import duplicate_keys, strict_errors, unknown_in
 from clusterip.apiserver.type_meta import cannot_handle, check_type
 from clusterip.apiserver.unmarshal import mismatch, with_numbers
 from clusterip.apiserver.write_options import field_validation
 from clusterip.objects import protobuf
 from clusterip.objects.codec import convert, decode
 from clusterip.objects.exact import make_exact
+from clusterip.objects.meta import DeleteOptions, StatusDetails
 from clusterip.objects.registry import Resource
 
 T = TypeVar("T")
@@ -44,6 +46,10 @@ class Document:
     json: bytes
     duplicates: tuple[str, ...] = ()
     source: bytes = b""
+
+
+class _Object(msgspec.Struct):
+    """Any JSON object."""
 
 
 class _TypeMeta(msgspec.Struct):
@@ -103,8 +109,10 @@ def read_object(document: Document, resource: Resource[Any], query: Query) -> tu
     return obj, judge(resource, list(document.duplicates), found, mode)
 
 
-def read_tree(tree: Any, resource: Resource[Any], query: Query) -> tuple[Any, list[str]]:
-    """As ``read_object``, for the result of a patch."""
+def read_tree(
+    tree: Any, resource: Resource[Any], query: Query, duplicates: Sequence[str] = ()
+) -> tuple[Any, list[str]]:
+    """As ``read_object``, for the result of a patch, in which ``duplicates`` were found."""
     try:
         obj = convert(tree, resource.type)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -115,7 +123,9 @@ def read_tree(tree: Any, resource: Resource[Any], query: Query) -> tuple[Any, li
     obj.kind, obj.apiVersion = resource.kind, resource.api_version
     _settle(obj, resource)
     mode = field_validation(query)
-    return obj, [] if mode == "Ignore" else judge(resource, [], unknown_in(tree, resource.type), mode)
+    if mode == "Ignore":
+        return obj, []
+    return obj, judge(resource, [], [*duplicates, *sorted(unknown_in(tree, resource.type))], mode)
 
 
 def read_options(body: bytes, content_type: str, type_: type[T]) -> T:
@@ -138,23 +148,61 @@ def read_options(body: bytes, content_type: str, type_: type[T]) -> T:
         ) from None
 
 
-def read_patch(body: bytes, content_type: str) -> Any:
-    """A patch's document.
+def read_delete_options(body: bytes, content_type: str) -> DeleteOptions:
+    """What a deletion is told in its body.
+
+    Raises:
+        StatusError: 400 or 415, it cannot be read.
+    """
+    document = to_json(body, content_type, DeleteOptions)
+    try:
+        meta = decode(document.json, _TypeMeta)
+        options = decode(document.json, DeleteOptions)
+    except msgspec.ValidationError as error:
+        tree = with_numbers(document.json)
+        raise status.bad_request(mismatch(tree, DeleteOptions) or f"json: {error}") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        why = syntax_error(document.json) or str(error)
+        raise status.bad_request(f"couldn't get version/kind; json parse error: {why}") from None
+    if meta.kind not in (None, "", "DeleteOptions"):
+        raise status.bad_request(
+            f'no kind "{meta.kind}" is registered for version "{meta.apiVersion or ""}" in scheme '
+            '"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
+        )
+    return options
+
+
+def read_patch(body: bytes, content_type: str) -> tuple[Any, list[str]]:
+    """A patch's document, and what it says twice.
 
     Raises:
         StatusError: 415 for an unknown kind of patch, 400 if it cannot be read.
     """
     if content_type not in PATCHES:
-        raise status.unsupported_media_type(PATCHES)
+        error = status.unsupported_media_type(PATCHES)
+        error.status.message, error.status.details = "415: Unsupported Media Type", StatusDetails()
+        raise error
     if content_type == APPLY:
-        try:
-            return yaml_text.parse(body)[0]
-        except (yaml_text.YamlError, RecursionError) as error:
-            raise status.bad_request(f"error decoding YAML: {error}") from None
+        return _read_configuration(body), []
     try:
-        return msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise status.bad_request(f"error decoding patch: {error}") from None
+        why = syntax_error(body) or str(error)
+        raise status.bad_request(f"error decoding patch: {why}") from None
+    return document, duplicate_keys(body, document)
+
+
+def _read_configuration(body: bytes) -> Any:
+    try:
+        tree = yaml_text.parse(body)[0]
+    except (yaml_text.YamlError, RecursionError) as error:
+        why = f"error converting YAML to JSON: {error}"
+        raise status.bad_request(f"error decoding YAML: {why}") from None
+    if tree is not None and not isinstance(tree, dict):
+        why = mismatch(tree, _Object) or ""
+        why = why.replace("v1._Object", "map[string]interface {}")
+        raise status.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    return tree or {}
 
 
 def judge(resource: Resource[Any], duplicates: list[str], found: list[str], mode: str) -> list[str]:

@@ -57,19 +57,29 @@ def check_preconditions(resource: Resource[Any], obj: Any, options: DeleteOption
         return
     meta = obj.metadata
     if wanted.uid is not None and wanted.uid != meta.uid:
-        raise status.conflict(
+        raise _not_the_one(
             resource,
             meta.name,
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({meta.uid}). "
             "The object might have been deleted and then recreated",
         )
     if wanted.resourceVersion is not None and wanted.resourceVersion != meta.resourceVersion:
-        raise status.conflict(
+        raise _not_the_one(
             resource,
             meta.name,
             f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the "
             f"ResourceVersion in record ({meta.resourceVersion}). The object might have been modified",
         )
+
+
+def _not_the_one(resource: Resource[Any], name: str, why: str) -> status.StatusError:
+    """409, which names the kind here where it names the resource everywhere else."""
+    error = status.conflict(resource, name, why)
+    shown = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    error.status.message = f'Operation cannot be fulfilled on {shown} "{name}": {why}'
+    if error.status.details is not None:
+        error.status.details.kind = resource.kind
+    return error
 
 
 def mark(obj: Any, options: DeleteOptions) -> Outcome:
@@ -81,9 +91,15 @@ def mark(obj: Any, options: DeleteOptions) -> Outcome:
         outcome = _mark_pod(obj, options)
         if outcome is not Outcome.DELETE:
             return Outcome.UPDATE if finalizers else outcome
+        gone = _mark_now(obj)
+        return Outcome.UPDATE if obj.metadata.finalizers and (gone or finalizers) else _ended(obj)
     if not obj.metadata.finalizers:
         return Outcome.DELETE
     return Outcome.UPDATE if _mark_now(obj) or finalizers else Outcome.NOTHING
+
+
+def _ended(obj: Any) -> Outcome:
+    return Outcome.NOTHING if obj.metadata.finalizers else Outcome.DELETE
 
 
 def may_go(obj: Any) -> bool:

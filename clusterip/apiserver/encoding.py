@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import yaml
 
-from clusterip.apiserver import table
+from clusterip.apiserver import status, table
 from clusterip.apiserver.entry import Entry, header
 from clusterip.apiserver.negotiation import YAML, Form
+from clusterip.apiserver.yaml_text import is_special
 from clusterip.objects.codec import encode
 from clusterip.objects.registry import Resource
 
@@ -18,7 +20,10 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 def encode_entry(entry: Entry, form: Form) -> bytes:
-    """One object."""
+    """One object. Raises StatusError (406) if the client wants it as a list."""
+    if form.shape == "metadata-list":
+        wanted = "PartialObjectMetadataList, but the requested object is not a list"
+        raise status.failure(406, "NotAcceptable", f"you requested {wanted} ({go_type(entry.resource)})")
     if form.shape == "object":
         body = entry.json
     elif form.shape == "metadata":
@@ -38,7 +43,10 @@ async def encode_list(
     continue_: str = "",
     remaining: int = 0,
 ) -> bytes:
-    """Many objects, taken at ``revision``."""
+    """Many objects, taken at ``revision``. Raises StatusError (406) if the client wants them as one."""
+    if form.shape == "metadata":
+        wanted = "PartialObjectMetadata, but the requested object is a list"
+        raise status.failure(406, "NotAcceptable", f"you requested {wanted} ({go_type(resource)}List)")
     metadata = b'{"resourceVersion":"%d"' % revision
     if continue_:
         metadata += b',"continue":"%b"' % continue_.encode()
@@ -63,6 +71,12 @@ async def encode_list(
     return finish(body, form)
 
 
+def go_type(resource: Resource[Any]) -> str:
+    """Upstream's internal type of a kind, which a message names."""
+    resource = resource.stored
+    return f"*{(resource.group or 'core').partition('.')[0]}.{resource.kind}"
+
+
 def encode_any(value: Any, form: Form) -> bytes:
     """Anything else the server says: a Status, discovery documents."""
     return finish(encode(value), form)
@@ -77,10 +91,26 @@ def finish(body: bytes, form: Form) -> bytes:
     return body + b"\n"
 
 
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Quotes doubly what would be something else without quotes, as Go programs do."""
+
+
+def _text(dumper: Any, text: str) -> Any:
+    style = None
+    if "\n" in text:
+        style = "|"
+    elif is_special(text) or _TIME.match(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_TIME = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ].*)?$")
+_Dumper.add_representer(str, _text)
+
+
 def to_yaml(body: bytes) -> bytes:
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: bytes = yaml.dump(
-        msgspec.json.decode(body), Dumper=dumper, allow_unicode=True, encoding="utf-8", sort_keys=True
+        msgspec.json.decode(body), Dumper=_Dumper, allow_unicode=True, encoding="utf-8", sort_keys=True
     )
     return text
 

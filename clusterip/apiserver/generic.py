@@ -188,11 +188,11 @@ class Objects:
             if new is old:  # it was changed in place
                 old = entry.decode()
             check_identity(resource, new, namespace, name)
-            carry_over(resource, new, old, subresource)
             if subresource in ("", "status"):
                 resource.set_defaults(new)
-                if manager:
-                    note(resource, new, old, manager, subresource)
+            carry_over(resource, new, old, subresource)
+            if manager and subresource in ("", "status", "scale"):
+                note(resource, new, old, manager, subresource)
             check_version(resource, new, old, insist=resource in NEEDS_VERSION and not subresource)
             await self.admission.judge(
                 Attributes("UPDATE", user, resource, namespace, name, new, old, subresource)

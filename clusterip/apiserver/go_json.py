@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from clusterip.objects.go_text import quoted
+
 MAX_DEPTH = 10_000
 
 _SPACE = b" \t\r\n"
@@ -39,11 +41,6 @@ def loads_leniently(text: bytes) -> Any:
     return _without_surrogates(tree)
 
 
-def quoted(text: str) -> str:
-    """As Go's ``strconv.Quote``: what is not printable is escaped, and quotes and backslashes are."""
-    return '"' + "".join(map(_quoted_letter, text)) + '"'
-
-
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
@@ -54,22 +51,6 @@ def _without_surrogates(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {_without_surrogates(key): _without_surrogates(value) for key, value in tree.items()}
     return [_without_surrogates(value) for value in tree] if isinstance(tree, list) else tree
-
-
-_NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-
-
-def _quoted_letter(letter: str) -> str:
-    if letter in '"\\':
-        return "\\" + letter
-    if letter.isprintable():
-        return letter
-    if letter in _NAMED:
-        return _NAMED[letter]
-    code = ord(letter)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _unexpected(text: bytes, at: int, where: str) -> _SyntaxError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ import msgspec
 from clusterip.apiserver import status
 from clusterip.apiserver.cache import PREFIX, WatchCache
 from clusterip.apiserver.entry import Entry
+from clusterip.apiserver.go_json import syntax_error
+from clusterip.apiserver.list_options import check_list_options, integer
 from clusterip.apiserver.router import Query
 from clusterip.apiserver.selection import Selection
 from clusterip.objects.codec import encode
@@ -27,6 +28,9 @@ _EXPIRED = (
 )
 
 
+_VERSION = "meta.k8s.io/v1"
+
+
 class Listing(msgspec.Struct):
     """A list or a page of one."""
 
@@ -39,9 +43,9 @@ class Listing(msgspec.Struct):
 class _Token(msgspec.Struct):
     """Where a list goes on: the snapshot (-1: whatever is newest) and the last key before."""
 
-    v: str
-    rv: int
-    start: str
+    v: str = ""
+    rv: int = 0
+    start: str = ""
 
 
 async def list_entries(
@@ -53,16 +57,21 @@ async def list_entries(
         StatusError: 400 for parameters that make no sense, 410 if the snapshot is no longer kept,
             504 if the version asked for does not come.
     """
-    limit = _integer(query, "limit")
+    check_list_options(query)
     token = query.get("continue")
     wanted = query.get("resourceVersion", "")
     match = query.get("resourceVersionMatch", "")
-    _check_match(match, wanted, token)
+    limit = max(0, integer(query.get("limit", "0")))
+    if wanted == "0" and not match:
+        limit = 0  # any state will do, so that of memory, which is not cut into pages
     if token:
         if wanted and wanted != "0":
             raise status.bad_request("specifying resource version is not allowed when using continue")
         return await _continue(cache, resource, selection, token, limit)
-    version = parse_version(wanted)
+    try:
+        version = parse_version(wanted)
+    except status.StatusError as error:
+        raise status.bad_request(f"invalid resource version: {error.status.message}") from None
     if match == "Exact" or (version > 0 and limit and not match):
         return await _at(cache, resource, selection, version, "", limit)
     if wanted == "":
@@ -71,49 +80,27 @@ async def list_entries(
         await cache.reach(version)
         revision = cache.revision
     entries = _selected(cache.of(resource).entries(selection.namespace), selection)
-    return _page(entries, revision, limit, exact=not selection.selects)
+    whole = not selection.namespace
+    return _page(entries, revision, limit, exact=not selection.selects, whole=whole)
 
 
 def parse_version(text: str) -> int:
     """A ``resourceVersion`` parameter; 0 if there is none.
 
     Raises:
-        StatusError: 400, it is not a number.
+        StatusError: it is not a number; 500, since upstream has no better code for it either.
     """
     if not text:
         return 0
+    why = ""
     if not (text.isascii() and text.isdigit()):
-        raise status.bad_request(
-            f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
+        why = "invalid syntax"
+    elif int(text) >= 2**64:
+        why = "value out of range"
+    if why:
+        what = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'
+        raise status.failure(500, "", what)
     return int(text)
-
-
-def _integer(query: Query, name: str) -> int:
-    text = query.get(name, "")
-    if not text:
-        return 0
-    try:
-        return max(0, int(text))
-    except ValueError:
-        raise status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-
-
-def _check_match(match: str, version: str, token: str | None) -> None:
-    if not match:
-        return
-    start = 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: '
-    if match not in ("Exact", "NotOlderThan"):
-        why = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
-    elif token:
-        why = "Forbidden: resourceVersionMatch is forbidden when continue is provided"
-    elif not version:
-        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-    elif match == "Exact" and version == "0":
-        why = 'Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
-    else:
-        return
-    raise status.failure(422, "Invalid", start + why)
 
 
 def _selected(entries: Sequence[Entry], selection: Selection) -> Sequence[Entry]:
@@ -122,29 +109,48 @@ def _selected(entries: Sequence[Entry], selection: Selection) -> Sequence[Entry]
     return [entry for entry in entries if selection.matches_content(entry)]
 
 
-def _page(entries: Sequence[Entry], revision: int, limit: int, *, exact: bool) -> Listing:
+def _page(entries: Sequence[Entry], revision: int, limit: int, *, exact: bool, whole: bool) -> Listing:
     if not limit or len(entries) <= limit:
         return Listing(entries, revision)
     page = entries[:limit]
     # How many are left is not told of a selection, because upstream does not count them.
     remaining = len(entries) - limit if exact else 0
-    return Listing(page, revision, _token(page[-1], revision), remaining)
+    return Listing(page, revision, _token(page[-1], revision, whole=whole), remaining)
 
 
-def _token(last: Entry, revision: int) -> str:
-    start = f"{last.namespace}/{last.name}" if last.resource.namespaced else last.name
-    token = encode(_Token("meta.k8s.io/v1", revision, start))
+def _token(last: Entry, revision: int, *, whole: bool) -> str:
+    start = f"{last.namespace}/{last.name}" if whole and last.resource.namespaced else last.name
+    token = encode(_Token(_VERSION, revision, start + "\x00"))
     return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+
+
+def _read_token(text: str) -> _Token:
+    """Raises StatusError (400) for what this server never gave out."""
+    start = "invalid continue token: continue key is not valid: "
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError as error:
+        raise status.bad_request(f"{start}{error}") from None
+    try:
+        token = msgspec.json.decode(raw, type=_Token)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise status.bad_request(start + (syntax_error(raw) or str(error))) from None
+    if token.v != _VERSION:
+        raise status.bad_request(f"{start}server does not recognize this encoded version {token.v}")
+    if not token.rv:
+        why = f"incorrect encoded start resourceVersion (version {_VERSION})"
+        raise status.bad_request(start + why)
+    if not token.start:
+        raise status.bad_request(f"{start}encoded start key empty (version {_VERSION})")
+    if any(part in (".", "..") for part in token.start.split("/")):
+        raise status.bad_request(start + token.start)
+    return token
 
 
 async def _continue(
     cache: WatchCache, resource: Resource[Any], selection: Selection, text: str, limit: int
 ) -> Listing:
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        token = msgspec.json.decode(raw, type=_Token)
-    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError, ValueError):
-        raise status.bad_request("continue key is not valid: invalid continue token") from None
+    token = _read_token(text)
     revision = token.rv
     if revision < 0:
         revision = await cache.current()
@@ -169,7 +175,7 @@ async def _at(
     """A list at ``revision``, which the cache may have left behind, from the store itself."""
     base = f"{PREFIX}{resource.stored.group_resource}/"
     prefix = f"{base}{selection.namespace}/" if selection.namespace else base
-    start = f"{base}{after}" if after else ""
+    start = prefix + after.rstrip("\x00") if after else ""
     found: list[Entry] = []
     try:
         while True:
@@ -183,11 +189,15 @@ async def _at(
             if not page.more or (limit and len(found) > limit):
                 break
             start = page.items[-1].key
-    except Compacted as compacted:
-        raise status.gone_version(revision, compacted.revision) from None
+    except Compacted:
+        raise status.expired("The resourceVersion for the provided list is too old.") from None
     except FutureRevision as future:
-        raise status.too_large_version(revision, future.revision) from None
-    listing = _page(found, revision, limit, exact=False)
+        error = status.too_large_version(revision, future.revision)
+        error.headers.clear()  # whoever asks for exactly that version is not told to try again
+        if error.status.details is not None:
+            error.status.details.retryAfterSeconds = 0
+        raise error from None
+    listing = _page(found, revision, limit, exact=False, whole=not selection.namespace)
     if listing.continue_ and not selection.selects:
         listing.remaining = page.remaining + len(found) - len(listing.entries)
     return listing

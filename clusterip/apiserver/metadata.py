@@ -13,7 +13,13 @@ from clusterip.objects import times
 from clusterip.objects.errors import invalid
 from clusterip.objects.registry import Resource
 
+ELSEWHERE = "the namespace of the provided object does not match the namespace sent on the request"
+
 _WRITTEN_WITH_STATUS = ("kind", "apiVersion", "metadata", "status")
+
+
+_STORED_AS = {"services": "services/specs", "endpoints": "services/endpoints", "nodes": "minions"}
+"""Where upstream keeps those kinds that it does not keep under their own names."""
 
 
 def begin(resource: Resource[Any], obj: Any, namespace: str) -> None:
@@ -26,9 +32,7 @@ def begin(resource: Resource[Any], obj: Any, namespace: str) -> None:
     if not resource.namespaced:
         meta.namespace = ""
     elif meta.namespace not in ("", namespace):
-        raise status.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise status.bad_request(ELSEWHERE)
     else:
         meta.namespace = namespace
     if meta.resourceVersion:
@@ -51,10 +55,7 @@ def check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str)
             f"the name of the object ({meta.name}) does not match the name on the URL ({name})"
         )
     if resource.namespaced and meta.namespace not in ("", namespace):
-        raise status.bad_request(
-            f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL "
-            f"({namespace})"
-        )
+        raise status.bad_request(ELSEWHERE)
 
 
 def single_owners(obj: Any, *, late: bool = False) -> list[str]:
@@ -84,24 +85,14 @@ def single_owners(obj: Any, *, late: bool = False) -> list[str]:
 
 
 def carry_over(resource: Resource[Any], new: Any, old: Any, subresource: str) -> None:
-    """Keep what a request to this subresource cannot change.
-
-    Raises:
-        StatusError: 409, ``new`` is meant to be another object of this name.
-    """
+    """Keep what a request to this subresource cannot change."""
     meta, before = new.metadata, old.metadata
-    if meta.uid not in ("", before.uid):
-        raise status.conflict(
-            resource,
-            before.name,
-            f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {before.uid}",
-        )
-    meta.uid = before.uid
+    meta.uid = meta.uid or before.uid
     meta.namespace = before.namespace
     meta.generateName = before.generateName
     meta.generation = before.generation
     meta.selfLink = ""
-    meta.creationTimestamp = _same_time(meta.creationTimestamp, before.creationTimestamp)
+    meta.creationTimestamp = before.creationTimestamp
     meta.deletionTimestamp = _same_time(meta.deletionTimestamp, before.deletionTimestamp)
     if meta.deletionGracePeriodSeconds is None:
         meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
@@ -113,6 +104,19 @@ def carry_over(resource: Resource[Any], new: Any, old: Any, subresource: str) ->
         new.status = old.status
 
 
+def check_uid(resource: Resource[Any], obj: Any, namespace: str, uid: str) -> None:
+    """Raises StatusError (409) if an object that replaces the one with ``uid`` is meant for another one."""
+    meta = obj.metadata
+    if meta.uid not in ("", uid):
+        key = f"/registry/{_STORED_AS.get(resource.group_resource, resource.plural)}/"
+        key += f"{namespace}/{meta.name}" if resource.namespaced else meta.name
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {uid}"
+        )
+        raise status.conflict(resource, meta.name, why)
+
+
 def check_version(resource: Resource[Any], new: Any, old: Any, *, insist: bool) -> None:
     """That a changed object was made from the current one, if it says from which; ``insist`` that it does.
 
@@ -120,6 +124,8 @@ def check_version(resource: Resource[Any], new: Any, old: Any, *, insist: bool) 
         StatusError: 409, it was made from an older one; 422, it does not say.
     """
     asked = new.metadata.resourceVersion
+    if asked and not (asked.isascii() and asked.isdigit()):
+        raise status.failure(500, "", f'strconv.ParseUint: parsing "{asked}": invalid syntax')
     if asked and asked != old.metadata.resourceVersion:
         raise status.conflict(resource, old.metadata.name)
     if not asked and insist:

@@ -37,8 +37,8 @@ _cache: dict[tuple[str, bool], Form] = {("", True): PLAIN}
 def accept(header: str, *, shapes: bool = True) -> Form:
     """The first alternative of an ``Accept`` header that can be served.
 
-    ``shapes`` says whether tables and metadata are among what can be served. Alternatives are taken
-    in the client's order, as upstream does it; ``q`` values are not looked at.
+    ``shapes`` says whether tables and metadata are among what can be served. Alternatives are taken by
+    their ``q``, and in the client's order where that is equal.
 
     Raises:
         StatusError: 406, nothing the client accepts can be served.
@@ -53,13 +53,14 @@ def accept(header: str, *, shapes: bool = True) -> Form:
 
 
 def _parse(header: str, shapes: bool) -> Form:
-    for clause in header.split(",") if header.strip() else ["*/*"]:
-        media_type, *pairs = (part.strip() for part in clause.split(";"))
-        parameters = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-        if media_type in ("*/*", "application/*", JSON):
+    offered = False
+    for media_type, parameters in _clauses(header):
+        if media_type in ("*/*", JSON):
             media_type = JSON
         elif media_type != YAML:
+            offered = offered or media_type == PROTOBUF
             continue
+        offered = True
         pretty = parameters.get("pretty") == "1"
         wanted = parameters.get("as")
         if wanted is None:
@@ -67,7 +68,22 @@ def _parse(header: str, shapes: bool) -> Form:
         group, version = parameters.get("g", ""), parameters.get("v", "")
         if shapes and wanted in _SHAPES and group == "meta.k8s.io" and version == "v1":
             return Form(media_type, _SHAPES[wanted], pretty=pretty)
-    raise status.not_acceptable((JSON, YAML, PROTOBUF))
+    raise status.not_acceptable((JSON, YAML, PROTOBUF), offered=offered)
+
+
+def _clauses(header: str) -> list[tuple[str, dict[str, str]]]:
+    """The alternatives of an ``Accept`` header with their parameters, the client's favourite first."""
+    found: list[tuple[float, str, dict[str, str]]] = []
+    for clause in header.split(",") if header.strip() else ["*/*"]:
+        media_type, *pairs = (part.strip() for part in clause.split(";"))
+        parameters = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        try:
+            quality = float(parameters.get("q", 1))
+        except ValueError:
+            quality = 1.0
+        found.append((quality, media_type.lower(), parameters))
+    found.sort(key=lambda each: -each[0])  # a stable sort, so equals stay in the client's order
+    return [(media_type, parameters) for _, media_type, parameters in found]
 
 
 def body_type(content_type: str) -> str:

@@ -11,8 +11,9 @@ from clusterip.apiserver.patch import PatchError, apply_patch
 from clusterip.apiserver.patch.ownership import ApplyConflict, apply
 from clusterip.apiserver.router import RequestInfo, is_true
 from clusterip.objects import times
-from clusterip.objects.codec import to_tree
-from clusterip.objects.meta import StatusDetails
+from clusterip.objects.codec import encode, to_tree
+from clusterip.objects.errors import invalid
+from clusterip.objects.meta import StatusCause, StatusDetails
 from clusterip.objects.registry import Resource
 
 Patcher = Callable[[Any], Any]
@@ -45,12 +46,16 @@ def patcher(
 
 def _applier(document: Any, resource: Resource[Any], info: RequestInfo, manager: str) -> Patcher:
     """Server-side apply: ``document`` is what ``manager`` wants."""
-    if not isinstance(document, dict) or not isinstance(document.get("metadata") or {}, dict):
-        raise status.bad_request("error decoding YAML: the configuration or its metadata is not an object")
-    metadata = {"name": info.name, **(document.get("metadata") or {})}
-    if resource.namespaced:
-        metadata.setdefault("namespace", info.namespace)
-    config = {"kind": resource.kind, "apiVersion": resource.api_version, **document, "metadata": metadata}
+    kind, api_version = document.get("kind") or "", document.get("apiVersion") or ""
+    if (kind, api_version) != (resource.kind, resource.api_version):
+        group_version = api_version if "/" in api_version else f"/{api_version}"
+        raise status.bad_request(f"invalid object type: {group_version}, Kind={kind}")
+    given = document.get("metadata") or {}
+    if not isinstance(given, dict):
+        raise status.bad_request("error decoding YAML: the configuration's metadata is not an object")
+    if "managedFields" in given and given["managedFields"] is not None:
+        raise status.bad_request("metadata.managedFields must be nil")
+    config = {**document, "metadata": {"name": info.name, **given}}
 
     def applied(current: Any) -> Any:
         try:
@@ -74,5 +79,22 @@ def _applier(document: Any, resource: Resource[Any], info: RequestInfo, manager:
     return applied
 
 
+def unusable(tree: Any, error: status.StatusError) -> status.StatusError:
+    """422: what a patch made of an object cannot be read as one any more."""
+    if error.status.code != 400:
+        return error
+    _, separator, why = error.status.message.partition("cannot be handled as a ")
+    why = why.partition(": ")[2] if separator else error.status.message
+    shown = {key: tree[key] for key in sorted(tree)} if isinstance(tree, dict) else tree
+    if isinstance(shown, dict) and isinstance(shown.get("metadata"), dict):
+        shown["metadata"] = {k: v for k, v in shown["metadata"].items() if k != "managedFields"}
+    problem = invalid("patch", encode(shown).decode(), why)
+    details = StatusDetails(
+        causes=[StatusCause(reason=problem.reason, message=problem.body, field=problem.field)]
+    )
+    return status.failure(422, "Invalid", f' "" is invalid: {problem}', details)
+
+
 def _refused(error: PatchError) -> status.StatusError:
-    return status.failure(error.code, error.reason, error.message)
+    details = StatusDetails() if error.code == 422 else None
+    return status.failure(error.code, error.reason, error.message, details)

@@ -16,7 +16,6 @@ from clusterip.objects.registry import Resource, find
 
 _WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _OF_A_NAMESPACE = frozenset(("status", "finalize"))
-_TRUE = frozenset(("true", "1", "t", "T", "TRUE", "True", ""))
 
 Query = dict[str, str]
 
@@ -69,9 +68,9 @@ def parse_query(text: str) -> Query:
 
 
 def is_true(query: Query, name: str) -> bool:
-    """Whether a flag in the query is set; a parameter without a value counts as set."""
+    """Whether a flag in the query is set: anything but ``false`` and ``0`` sets it, even no value at all."""
     value = query.get(name)
-    return value is not None and value in _TRUE
+    return value is not None and value != "0" and value.lower() != "false"
 
 
 def parse(method: str, raw_path: str) -> RequestInfo:

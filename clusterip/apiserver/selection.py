@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clusterip.apiserver import status
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.router import RequestInfo
@@ -40,6 +42,13 @@ class Selection:
         return self.labels is not None or self.fields is not None
 
 
+def _unknown(field: str, known: Mapping[str, object]) -> str:
+    if known:
+        return f"field label not supported: {field}"
+    only = ", ".join(f'"{name}"' for name in _ALWAYS)
+    return f'"{field}" is not a known field selector: only {only}'
+
+
 def selection_of(info: RequestInfo) -> Selection:
     """The selection a request asks for.
 
@@ -63,7 +72,7 @@ def selection_of(info: RequestInfo) -> Selection:
         known = info.resource.fields if info.resource else {}
         for term in fields.terms:
             if term.field not in known and term.field not in _ALWAYS:
-                raise status.bad_request(f"field label not supported: {term.field}")
+                raise status.bad_request(_unknown(term.field, known))
     if info.name and info.verb == "watch":
         fields = parse_field_selector(f"metadata.name={info.name}")
     namespace = info.namespace if info.resource is None or info.resource.namespaced else ""

@@ -137,7 +137,11 @@ def method_not_allowed() -> StatusError:
     return failure(405, "MethodNotAllowed", message, StatusDetails())
 
 
-def not_acceptable(accepted: Sequence[str]) -> StatusError:
+def not_acceptable(accepted: Sequence[str], *, offered: bool = True) -> StatusError:
+    """406; ``offered`` says that the media type is right and only what is asked of it cannot be had."""
+    if not offered:
+        message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(accepted)}"
+        return failure(406, "NotAcceptable", message, StatusDetails())
     message = f"only the following media types are accepted: {', '.join(accepted)}"
     return failure(406, "NotAcceptable", message)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from clusterip.apiserver.go_json import quoted
 from clusterip.apiserver.shapes import ANYTHING, count_keys, shape_of
 from clusterip.objects.fields import fields_of, is_struct, item_type
+from clusterip.objects.go_text import quoted
 from clusterip.objects.strict import unknown_fields
 
 LIMIT = 100
@@ -47,6 +47,15 @@ def strict_errors(body: bytes, type_: Any) -> tuple[list[str], bytes | None]:
 def unknown_in(tree: Any, type_: Any) -> list[str]:
     """As ``strict_errors``, of a tree, which has no duplicates any more."""
     return [f"unknown field {quoted(path)}" for path in unknown_fields(tree, type_)[:LIMIT]]
+
+
+def duplicate_keys(body: bytes, tree: Any) -> list[str]:
+    """The keys that JSON has twice, whatever they are keys of."""
+    if body.count(b'":') + len(_APART.findall(body)) <= count_keys(tree, ANYTHING):
+        return []
+    walk = _Walk()
+    walk.value(json.loads(body, object_pairs_hook=_Pairs), None, "")
+    return list(dict.fromkeys(walk.found))[:LIMIT]
 
 
 class _Pairs(list[tuple[str, Any]]):

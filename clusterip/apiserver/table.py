@@ -57,7 +57,7 @@ def _partial(metadata: bytes) -> bytes:
 
 
 def partial_item(entry: Entry) -> bytes:
-    return b'{"metadata":%b}' % _metadata(entry)
+    return partial(entry)
 
 
 def columns(resource: Resource[Any]) -> bytes:

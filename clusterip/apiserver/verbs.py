@@ -9,14 +9,23 @@ from aiohttp import web
 
 from clusterip.apiserver import status
 from clusterip.apiserver.call import Call
-from clusterip.apiserver.decoding import APPLY, read_object, read_options, read_patch, read_tree, to_json
+from clusterip.apiserver.decoding import (
+    APPLY,
+    read_delete_options,
+    read_object,
+    read_patch,
+    read_tree,
+    to_json,
+)
 from clusterip.apiserver.encoding import encode_entry, encode_list
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.field_managers import manager_of
 from clusterip.apiserver.generic import CREATED_BY_UPDATE
+from clusterip.apiserver.list_options import integer
 from clusterip.apiserver.listing import list_entries, parse_version
-from clusterip.apiserver.metadata import single_owners
-from clusterip.apiserver.patching import patcher
+from clusterip.apiserver.metadata import check_uid, single_owners
+from clusterip.apiserver.patching import patcher, unusable
+from clusterip.apiserver.router import is_true
 from clusterip.apiserver.selection import selection_of
 from clusterip.apiserver.write_options import check_write_options
 from clusterip.objects.core.namespace import NAMESPACES
@@ -85,8 +94,10 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
     call.warnings += single_owners(obj)
     attempts = 0
 
-    def replace(_current: Any) -> Any:
+    def replace(current: Any) -> Any:
         nonlocal attempts, obj
+        uid = current.metadata.uid if current is not None else ""
+        check_uid(resource, obj, info.namespace, uid)
         attempts += 1
         if attempts > 1:  # a failed attempt may have filled things in
             obj, _ = read_object(body, resource, info.query)
@@ -111,9 +122,9 @@ async def update(call: Call, resource: Resource[Any]) -> web.Response:
 
 async def patch(call: Call, resource: Resource[Any]) -> web.Response:
     form, info = call.form, call.info
-    content_type = call.content_type.partition(";")[0].strip().lower()
+    content_type = call.content_type.partition(";")[0].strip()
     check_write_options(info, applies=content_type == APPLY)
-    document = read_patch(await call.body(), content_type)
+    document, duplicates = read_patch(await call.body(), content_type)
     manager = manager_of(call.request, info)
     change = patcher(content_type, document, resource, info, manager)
     warnings: list[str] = []
@@ -121,7 +132,11 @@ async def patch(call: Call, resource: Resource[Any]) -> web.Response:
 
     def apply(current: Any) -> Any:
         nonlocal result
-        result, warnings[:] = read_tree(change(current), resource, info.query)
+        tree = change(current)
+        try:
+            result, warnings[:] = read_tree(tree, resource, info.query, duplicates)
+        except status.StatusError as error:
+            raise error if content_type == APPLY else unusable(tree, error) from None
         warnings.extend(single_owners(result, late=True))
         return result
 
@@ -182,18 +197,15 @@ def _deleted(resource: Resource[Any], entry: Entry) -> StatusDetails:
 async def _delete_options(call: Call) -> DeleteOptions:
     body = await call.body()
     if body:
-        return read_options(body, call.content_type, DeleteOptions)
+        return read_delete_options(body, call.content_type)
     query = call.info.query
     options = DeleteOptions()
     if "gracePeriodSeconds" in query:
-        try:
-            options.gracePeriodSeconds = int(query["gracePeriodSeconds"])
-        except ValueError as error:
-            raise status.bad_request(str(error)) from None
+        options.gracePeriodSeconds = integer(query["gracePeriodSeconds"])
     if "propagationPolicy" in query:
         options.propagationPolicy = query["propagationPolicy"]
     if "orphanDependents" in query:
-        options.orphanDependents = query["orphanDependents"] == "true"
+        options.orphanDependents = is_true(query, "orphanDependents")
     if query.get("dryRun"):
         options.dryRun = [query["dryRun"]]
     return options

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from clusterip.apiserver import status
 from clusterip.apiserver.call import Call, header_of
 from clusterip.apiserver.encoding import encoder_for
+from clusterip.apiserver.list_options import check_watch_options, integer
 from clusterip.apiserver.listing import parse_version
 from clusterip.apiserver.negotiation import YAML
 from clusterip.apiserver.router import is_true
@@ -22,6 +23,10 @@ from clusterip.objects.registry import Resource
 
 SLOW_BYTES = 16 * 1024 * 1024
 """How much may wait to be sent to a watcher before it is dropped. It comes back where it was."""
+
+
+_LONGEST = 366 * 24 * 3600
+"""Seconds; a longer watch is cut to a year, as timers go no further than that."""
 
 
 class Stream:
@@ -56,6 +61,7 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
     query, form = call.info.query, call.form
     if call.request.version < HttpVersion11:
         raise status.bad_request("a watch needs HTTP/1.1")
+    check_watch_options(query)
     selection = selection_of(call.info)
     bookmarks = is_true(query, "allowWatchBookmarks")
     version = query.get("resourceVersion", "")
@@ -81,8 +87,6 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
             await cache.current()
         else:
             await cache.reach(after)
-    elif after > cache.revision:
-        await cache.reach(after)
     transport = call.request.transport
     if transport is None:
         raise ConnectionResetError("the client has left")
@@ -134,38 +138,16 @@ async def _begin(
 
 
 def _wants_initial_events(call: Call) -> bool | None:
-    """The ``sendInitialEvents`` parameter; None if it is not given.
-
-    Raises:
-        StatusError: 422, what must be given with it is not.
-    """
+    """The ``sendInitialEvents`` parameter; None if it is not given."""
     query = call.info.query
-    start = 'ListOptions.meta.k8s.io "" is invalid: '
     if "sendInitialEvents" not in query:
-        if query.get("resourceVersionMatch"):
-            why = (
-                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless "
-                "sendInitialEvents is provided"
-            )
-            raise status.failure(422, "Invalid", start + why)
         return None
-    if query.get("resourceVersionMatch") != "NotOlderThan":
-        why = (
-            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch "
-            "to NotOlderThan"
-        )
-        raise status.failure(422, "Invalid", start + why)
     return is_true(query, "sendInitialEvents")
 
 
 def _timeout(call: Call) -> float:
     text = call.info.query.get("timeoutSeconds", "")
-    if text:
-        try:
-            seconds = int(text)
-        except ValueError:
-            raise status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-        if seconds > 0:
-            return float(seconds)
+    if text and (seconds := integer(text)) > 0:
+        return float(min(seconds, _LONGEST))
     least = call.server.options.default_watch_timeout
     return least * (1.0 + random.random())

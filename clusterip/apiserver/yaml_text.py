@@ -172,6 +172,14 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return text
 
 
+def is_special(text: str) -> bool:
+    """Whether a text means something else than itself when it stands without quotes."""
+    try:
+        return not isinstance(_plain(text), str)
+    except YamlError:
+        return True
+
+
 def _plain(text: str) -> Any:
     """What a scalar without quotes and tag is."""
     if text in _BOOLEANS:

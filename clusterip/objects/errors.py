@@ -6,7 +6,6 @@ programs match on it: ``spec.ports[0].port: Invalid value: 0: must be between 1 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from clusterip.objects.base import Struct
+from clusterip.objects.go_text import quoted
 
 
 class Path(str):
@@ -50,7 +50,7 @@ ErrorList = list[FieldError]
 def _shown(value: Any) -> str:
     """A bad value as Go prints it in an error: strings quoted, structures as JSON."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return quoted(value)
     return msgspec.json.encode(_as_go(value), order="deterministic").decode()
 
 

@@ -111,7 +111,8 @@ class _Parser:
                     values.add("")
                 value_expected = True
             elif token == _END or token in _SYMBOLS:
-                raise SelectorError(f"found '{token}', expected: ',', ')' or identifier")
+                wanted = "',' or ')'" if not token and not value_expected else "',', ')' or identifier"
+                raise SelectorError(f"found '{token}', expected: {wanted}")
             elif not value_expected:
                 raise SelectorError(f"found '{token}', expected: ',' or ')'")
             else:

@@ -44,7 +44,9 @@ def test_metadata_only(apiserver: RunningApiServer, namespace: str) -> None:
     accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     _, listed = apiserver.request("GET", path, Accept=accept)
     assert (listed["kind"], listed["apiVersion"]) == ("PartialObjectMetadataList", "meta.k8s.io/v1")
-    assert set(listed["items"][0]) == {"metadata"}
+    item = listed["items"][0]
+    assert set(item) == {"kind", "apiVersion", "metadata"}
+    assert (item["kind"], item["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
 
 
 def test_delete_collection(apiserver: RunningApiServer, namespace: str) -> None:

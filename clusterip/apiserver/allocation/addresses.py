@@ -74,13 +74,9 @@ class AddressAllocator:
     def _check(self, wanted: str) -> str:
         address = ipaddress.ip_address(wanted)
         networks = [network for network in self._networks() if address in network]
-        if not networks:
+        # The first and the last address of an IPv4 range count as outside of it.
+        if not any(int(address) in self._range(network) for network in networks):
             raise AllocationError("the provided network does not match the current range")
-        if all(int(address) not in self._range(network) for network in networks):
-            raise AllocationError(
-                f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is "
-                f"{networks[0]}"
-            )
         canonical = str(address)
         if not self._is_free(canonical):
             raise AllocationError("provided IP is already allocated")
@@ -133,7 +129,6 @@ def _object(address: str, family: str, service: Service) -> IPAddress:
         metadata=ObjectMeta(
             name=address,
             uid=new_uid(),
-            generation=1,
             creationTimestamp=times.now(),
             labels={FAMILY_LABEL: family, MANAGED_BY_LABEL: MANAGER},
         ),

@@ -102,20 +102,28 @@ class ServiceHooks:
     def _allocate_ports(self, service: Service, held: set[int], transaction: Transaction) -> None:
         """Node ports for those ports that are to have one; ``held`` are already the Service's own."""
         taken = set(held)
+        owners: dict[int, int] = {}  # node ports that were taken here -> the ports they are for
         if service_is.needs_node_ports(service):
             by_port = {port.port: port.nodePort for port in reversed(service.spec.ports) if port.nodePort}
             for i, port in enumerate(service.spec.ports):
                 if not port.nodePort:
-                    if not _wants_node_ports(service):
+                    if not service_is.wants_node_ports(service):
                         continue
                     # Ports of one number but different protocols share their node port.
                     port.nodePort = 0 if held else by_port.get(port.port, 0)
+                elif owners.get(port.nodePort, port.port) != port.port:
+                    problem = "provided port is already allocated"  # by another port of this very Service
+                    where = _PORTS.item(i).child("nodePort")
+                    raise status.invalid(
+                        SERVICES, service.metadata.name, [invalid(where, port.nodePort, problem)]
+                    )
                 if port.nodePort not in taken:
                     port.nodePort = self._take_port(service, port.nodePort, i, transaction)
                     taken.add(port.nodePort)
+                    owners[port.nodePort] = port.port
                 by_port.setdefault(port.port, port.nodePort)
         if service_is.needs_health_check_node_port(service):
-            self._allocate_health_check_port(service, taken, transaction)
+            self._allocate_health_check_port(service, held, transaction)
 
     def _take_port(self, service: Service, wanted: int, index: int, transaction: Transaction) -> int:
         try:
@@ -126,11 +134,9 @@ class ServiceHooks:
             problem = invalid(_PORTS.item(index).child("nodePort"), wanted, str(error))
             raise status.invalid(SERVICES, service.metadata.name, [problem]) from None
 
-    def _allocate_health_check_port(
-        self, service: Service, taken: set[int], transaction: Transaction
-    ) -> None:
+    def _allocate_health_check_port(self, service: Service, held: set[int], transaction: Transaction) -> None:
         spec = service.spec
-        if spec.healthCheckNodePort and spec.healthCheckNodePort in taken:
+        if spec.healthCheckNodePort and spec.healthCheckNodePort in held:
             return
         wanted = spec.healthCheckNodePort
         try:
@@ -143,15 +149,20 @@ class ServiceHooks:
 
     def _update_ports(self, new: Service, old: Service, transaction: Transaction) -> None:
         held = _all_ports(old)
+        _refuse_duplicates(new)
         self._allocate_ports(new, held, transaction)
         for port in sorted(held - _all_ports(new)):
             self._ports.release(port, transaction)
 
 
-def _wants_node_ports(service: Service) -> bool:
-    if service.spec.type == service_is.NODE_PORT:
-        return True
-    return service.spec.allocateLoadBalancerNodePorts is not False
+def _refuse_duplicates(service: Service) -> None:
+    """Raises StatusError (500, as upstream) if a changed Service names a node port twice for a protocol."""
+    seen: set[tuple[str, int]] = set()
+    for port in service.spec.ports:
+        which = (port.protocol, port.nodePort)
+        if port.nodePort and which in seen and service_is.needs_node_ports(service):
+            raise status.failure(500, "", f"duplicate nodePort: {{{port.protocol} {port.nodePort}}}")
+        seen.add(which)
 
 
 def _addresses(service: Service) -> list[str]:

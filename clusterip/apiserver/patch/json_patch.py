@@ -50,7 +50,8 @@ def _apply(root: dict[str, Any], operation: dict[str, Any]) -> None:
         case "remove":
             _remove(root, path)
         case "replace":
-            _get(root, path)
+            if not isinstance(_parent(root, path), dict):  # of an object, what is missing is added
+                _get(root, path)
             _set(root, path, _value(operation))
         case "move":
             origin = _pointer(operation, "from")

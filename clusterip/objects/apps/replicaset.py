@@ -160,6 +160,5 @@ REPLICASETS = register(
             wide("Selector", "The labels of its Pods."),
         ),
         row=_row,
-        fields={"status.replicas": lambda replica_set: str(replica_set.status.replicas)},
     )
 )

@@ -130,8 +130,6 @@ NAMESPACES = register(
         row=_row,
         fields={
             "status.phase": lambda namespace: namespace.status.phase,
-            # Not a path, but upstream has it too, for old clients.
-            "name": lambda namespace: namespace.metadata.name,
         },
     )
 )

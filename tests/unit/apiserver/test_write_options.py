@@ -35,7 +35,7 @@ from clusterip.apiserver.write_options import check_write_options
             "PUT",
             "fieldManager=a%07",
             "UpdateOptions",
-            'fieldManager: Invalid value: "a\\u0007": invalid character U+0007 (at position 1)',
+            'fieldManager: Invalid value: "a\\a": invalid character U+0007 (at position 1)',
         ),
         (
             "PATCH",

@@ -126,7 +126,12 @@ DOES_NOT_APPLY: list[tuple[str, Any, dict[str, Any], str]] = [
     ),
     ("comparing true and 1", {"a": True}, {"op": "test", "path": "/a", "value": 1}, "failed"),
     ("removing what is not there", {}, {"op": "remove", "path": "/a"}, "nonexistent key: a"),
-    ("replacing what is not there", {}, {"op": "replace", "path": "/a", "value": 1}, "missing key: /a"),
+    (
+        "replacing an item that is not there",
+        {"a": []},
+        {"op": "replace", "path": "/a/0", "value": 1},
+        "index",
+    ),
     ("an index beyond the end", {"a": [1]}, {"op": "add", "path": "/a/2", "value": 1}, "invalid index: 2"),
     ("an index that is none", {"a": [1]}, {"op": "remove", "path": "/a/x"}, "invalid index: x"),
     ("moving into itself", {"a": {}}, {"op": "move", "from": "/a", "path": "/a/b"}, "inside of /a"),
@@ -171,3 +176,8 @@ def test_too_many_operations() -> None:
     ) as e:
         apply_json_patch({}, [{"op": "test", "path": "/a"}] * (MAX_OPERATIONS + 1))
     assert (e.value.code, e.value.reason) == (413, "RequestEntityTooLarge")
+
+
+def test_replacing_a_member_that_is_not_there_adds_it() -> None:
+    """As kube-apiserver 1.36 does, though RFC 6902 says otherwise."""
+    assert apply_json_patch({"a": {}}, [{"op": "replace", "path": "/a/b", "value": 1}]) == {"a": {"b": 1}}

@@ -233,7 +233,7 @@ class TestErrors:
     def test_unknown_fields(self) -> None:
         config = service(tipe="x") | {"apiVersion": "v1", "kind": "Service"}
         with pytest.raises(
-            PatchError, match=r"/s; v1, Kind=Service\): .spec.tipe: field not declared in schema"
+            PatchError, match=r"/s; /v1, Kind=Service\): .spec.tipe: field not declared in schema"
         ):
             applied(None, config)
 

@@ -11,11 +11,11 @@ from clusterip.apiserver.patch.errors import PatchError, malformed
 from clusterip.apiserver.patch.ownership.created import NOBODYS_METADATA
 from clusterip.apiserver.patch.ownership.managers import Manager, Managers, manager_of
 from clusterip.apiserver.patch.ownership.paths import FieldSet, Path, show, with_parents
+from clusterip.apiserver.patch.ownership.typed import typing_errors
 from clusterip.apiserver.patch.ownership.values import Tree, compare, field_set, merge, remove
 from clusterip.objects.codec import to_tree, without_nulls
 from clusterip.objects.fields import fields_of
 from clusterip.objects.meta import StatusCause
-from clusterip.objects.strict import unknown_fields
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 BEFORE_FIRST_APPLY = "before-first-apply"
@@ -147,11 +147,12 @@ def track(
 def _check(config: Tree, type_: Any) -> None:
     if (config.get("metadata") or {}).get("managedFields"):
         raise malformed("metadata.managedFields must be nil")
-    if unknown := unknown_fields(config, type_):
-        errors = [f".{path}: field not declared in schema" for path in unknown]
+    if errors := typing_errors(config, type_):
         shown = errors[0] if len(errors) == 1 else "errors:\n" + "\n".join(f"  {error}" for error in errors)
         name, namespace = (config["metadata"].get(key, "") for key in ("name", "namespace"))
-        what = f"{namespace}/{name}; {config.get('apiVersion')}, Kind={config.get('kind')}"
+        api_version = str(config.get("apiVersion"))
+        group_version = api_version if "/" in api_version else f"/{api_version}"
+        what = f"{namespace}/{name}; {group_version}, Kind={config.get('kind')}"
         raise PatchError(500, f"failed to create typed patch object ({what}): {shown}")
 
 

@@ -14,15 +14,23 @@ from clusterip.objects.strategy import keep_spec, keep_status
 
 def prepare_create(service: Service) -> None:
     service.status = ServiceStatus()
+    _drop_internal_policy(service)
     if service.spec.clusterIP and not service.spec.clusterIPs:
         service.spec.clusterIPs = [service.spec.clusterIP]
 
 
 def prepare_update(new: Service, old: Service) -> None:
     keep_status(new, old)
+    _drop_internal_policy(new)
     keep_allocated(new, old)
     synchronize_cluster_ips(new, old)
     drop_type_dependent(new, old)
+
+
+def _drop_internal_policy(service: Service) -> None:
+    """What only leads elsewhere has no traffic of its own to steer."""
+    if service.spec.type == predicates.EXTERNAL_NAME:
+        service.spec.internalTrafficPolicy = None
 
 
 def prepare_status_update(new: Service, old: Service) -> None:
@@ -34,7 +42,7 @@ def keep_allocated(new: Service, old: Service) -> None:
     if predicates.needs_cluster_ip(old) and predicates.needs_cluster_ip(new):
         new.spec.clusterIP = new.spec.clusterIP or old.spec.clusterIP
         new.spec.clusterIPs = new.spec.clusterIPs or list(old.spec.clusterIPs)
-    if predicates.needs_node_ports(old) and predicates.needs_node_ports(new):
+    if predicates.wants_node_ports(old) and predicates.wants_node_ports(new):
         _keep_node_ports(new, old)
     if (
         predicates.needs_health_check_node_port(old)

@@ -30,6 +30,13 @@ def needs_node_ports(service: Service) -> bool:
     return service.spec.type in (NODE_PORT, LOAD_BALANCER)
 
 
+def wants_node_ports(service: Service) -> bool:
+    """Whether its ports are given node ports unasked: those of a load balancer may do without."""
+    if service.spec.type == NODE_PORT:
+        return True
+    return service.spec.type == LOAD_BALANCER and service.spec.allocateLoadBalancerNodePorts is not False
+
+
 def needs_health_check_node_port(service: Service) -> bool:
     return service.spec.type == LOAD_BALANCER and service.spec.externalTrafficPolicy == "Local"
 
