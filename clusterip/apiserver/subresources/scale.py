@@ -9,11 +9,12 @@ from aiohttp import web
 
 from clusterip.apiserver import status, table
 from clusterip.apiserver.call import Call
-from clusterip.apiserver.decoding import read_options, read_patch
+from clusterip.apiserver.decoding import APPLY, read_options, read_patch
 from clusterip.apiserver.encoding import finish
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.field_managers import manager_of
 from clusterip.apiserver.patch import PatchError, apply_patch
+from clusterip.apiserver.patch.dispatch import MERGE
 from clusterip.apiserver.table import CREATED, NAME
 from clusterip.objects import times
 from clusterip.objects.base import Struct, always
@@ -75,7 +76,9 @@ async def serve(call: Call, resource: Resource[Any]) -> web.Response:
         entry = await _update(call, resource, lambda _current: given)
     elif info.verb == "patch":
         content_type = call.content_type.partition(";")[0].strip().lower()
-        document = read_patch(await call.body(), content_type)
+        document, _ = read_patch(await call.body(), content_type)
+        if content_type == APPLY:  # there is one field to own, so applying comes to merging
+            content_type = MERGE
 
         def patched(current: Scale) -> Scale:
             try:
@@ -118,6 +121,7 @@ async def _update(call: Call, resource: Resource[Any], scale_from: Any) -> Entry
         info.name,
         change,
         user=call.user,
+        subresource="scale",
         manager=manager_of(call.request, info),
         dry_run=info.dry_run,
     )
