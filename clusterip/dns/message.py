@@ -35,6 +35,8 @@ PLAIN_UDP_SIZE = 512
 """What a UDP answer may have if the query says nothing (RFC 1035 section 4.2.1)."""
 
 HEADER_FORMAT = struct.Struct("!6H")
+_MAX_RECORDS = 8
+"""Records that a query may come with: OPT, a signature, the SOA record of an IXFR."""
 _type_class = struct.Struct("!HH")
 RECORD = struct.Struct("!HHIH")
 OPTION = struct.Struct("!HH")
@@ -170,6 +172,8 @@ def _read_rest(query: Query, packet: bytes, offset: int, before: int, additional
     """Find the OPT record among those after the question; the offset where the last one ends."""
     if before or additionals > 1:
         query.plain = False
+    if before + additionals > _MAX_RECORDS:
+        raise names.BadName("more records than a question can need")
     for index in range(before + additionals):
         owner, offset = names.read(packet, offset)
         type_, class_, ttl, length = RECORD.unpack_from(packet, offset)
@@ -190,8 +194,9 @@ def _read_rest(query: Query, packet: bytes, offset: int, before: int, additional
             query.plain = False
             _read_options(query, packet[offset - length : offset])
         if (ttl >> 16) & 0xFF:
-            bad = Reply(BADVERS)
-            raise Malformed("EDNS version not 0", encode(query, bad, PLAIN_UDP_SIZE))
+            if not query.question:
+                raise Malformed("EDNS version not 0", encode_without_question(query, BADVERS))
+            raise Malformed("EDNS version not 0", encode(query, Reply(BADVERS), PLAIN_UDP_SIZE))
     return offset
 
 

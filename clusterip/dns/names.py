@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 MAX_NAME = 255
 MAX_LABEL = 63
+_MAX_POINTERS = 126
+"""Compression pointers in one name: more than labels fit would be a way to keep us busy."""
 
 _plain_label = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 
@@ -100,12 +102,14 @@ def read(message: bytes, offset: int) -> tuple[bytes, int]:
     """The name at ``offset``, decompressed, and where what follows it starts.
 
     Raises:
-        BadName: pointers do not lead strictly backwards, it is too long, or the message ends before.
+        BadName: pointers do not lead strictly backwards, there are too many, the name is too long, or the
+            message ends before.
     """
     parts: list[bytes] = []
     total = 1
     after = -1
     barrier = offset
+    pointers = 0
     try:
         while length := message[offset]:
             if length >= 0xC0:
@@ -114,6 +118,9 @@ def read(message: bytes, offset: int) -> tuple[bytes, int]:
                     after = offset + 2
                 if target >= barrier:  # only backwards: this is what ends every loop
                     raise BadName("compression pointer that does not point backwards")
+                pointers += 1
+                if pointers > _MAX_POINTERS:
+                    raise BadName("more compression pointers than a name can need")
                 offset = barrier = target
                 continue
             if length > MAX_LABEL:

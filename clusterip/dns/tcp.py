@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import Counter
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import cast
 
 from clusterip.dns.config.model import TcpLimits
@@ -53,7 +53,7 @@ class TcpConnection(asyncio.Protocol):
         self._family = 1 if "." in self.client[0] else 2
         self._tally = self._server.counters.tally("tcp", self._family)
         loop = asyncio.get_running_loop()
-        self._last_heard = loop.time()
+        self._last_heard = monotonic()
         self._timer = loop.call_later(self._server.limits.idle, self._check_idle)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -76,7 +76,7 @@ class TcpConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._choked = False
-        self._last_heard = asyncio.get_running_loop().time()
+        self._last_heard = monotonic()
         # Not at once: this may be called from within a write.
         asyncio.get_running_loop().call_soon(self._read_on)
 
@@ -132,7 +132,7 @@ class TcpConnection(asyncio.Protocol):
                 self._flush()
         if offset:
             del self._buffer[:offset]
-            self._last_heard = asyncio.get_running_loop().time()
+            self._last_heard = monotonic()
         self._flush()
         self._close_if_done()
 
@@ -187,7 +187,7 @@ class TcpConnection(asyncio.Protocol):
 
     def _check_idle(self) -> None:
         loop = asyncio.get_running_loop()
-        left = self._last_heard + self._server.limits.idle - loop.time()
+        left = self._last_heard + self._server.limits.idle - monotonic()
         if left <= 0 and (self._choked or not self._in_flight):
             self._transport.abort()
             return

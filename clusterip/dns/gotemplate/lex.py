@@ -8,11 +8,8 @@ from typing import NamedTuple
 
 from clusterip.dns.gotemplate.errors import BadTemplate
 
-_ACTION = re.compile(
-    r"\{\{(?P<left>-(?=\s))?\s*(?:/\*.*?\*/\s*|(?P<body>(?:\"(?:[^\"\\]|\\.)*\"|`[^`]*`|'(?:[^'\\]|\\.)*'"
-    r"|(?!\}\}|(?<=\s)-\}\}).)*))(?P<right>-)?\}\}",
-    re.DOTALL,
-)
+_COMMENT = re.compile(r"\s*/\*.*?\*/\s*", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
 _WORD = re.compile(
     r"""(?P<space>\s+)
     | (?P<string>"(?:[^"\\\n]|\\.)*")
@@ -54,21 +51,40 @@ def pieces(template: str) -> Iterator[Piece]:
     while True:
         start = template.find("{{", at)
         text = template[at:] if start < 0 else template[at:start]
-        found = _ACTION.match(template, start) if start >= 0 else None
-        if start >= 0 and found is None:
-            raise BadTemplate(f"an action is not closed: {template[start : start + 30]}")
         if trim:
             text = text.lstrip()
-        if found is not None and found["left"]:
-            text = text.rstrip()
+        if start < 0:
+            if text:
+                yield Piece(text)
+            return
+        end = _end_of(template, start + 2)
+        body = template[start + 2 : end]
+        if body[:1] == "-" and body[1:2].isspace():
+            text, body = text.rstrip(), body[1:]
         if text:
             yield Piece(text)
-        if found is None:
-            return
-        if found["body"] is not None:
-            yield Piece(found["body"], list(_words(found["body"])))
-        trim = bool(found["right"])
-        at = found.end()
+        trim = body[-1:] == "-" and body[-2:-1].isspace()
+        if trim:
+            body = body[:-1]
+        if _COMMENT.fullmatch(body) is None:
+            yield Piece(body.strip(), list(_words(body)))
+        at = end + 2
+
+
+def _end_of(template: str, at: int) -> int:
+    """Where the ``}}`` of an action is; one within quotes or a comment is not it. Raises BadTemplate."""
+    start = at
+    comment = re.compile(r"(?:-\s)?\s*/\*").match(template, at)
+    if comment is not None:
+        at = template.find("*/", comment.end()) + 2
+        if at < 2:
+            raise BadTemplate("a comment is not closed")
+    while at < len(template):
+        if template.startswith("}}", at):
+            return at
+        quoted = _QUOTED.match(template, at)
+        at = quoted.end() if quoted is not None else at + 1
+    raise BadTemplate(f"an action is not closed: {{{{{template[start : start + 30]}")
 
 
 def _words(body: str) -> Iterator[Word]:

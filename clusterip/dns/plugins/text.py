@@ -14,7 +14,7 @@ _DEFAULT_TTL = 3600
 _MAX_STRING = 255
 _word = re.compile(r'"((?:[^"\\]|\\.)*)"|([()])|([^\s()";]+)|(;.*)')
 _escape = re.compile(r"\\(\d{3}|.)", re.DOTALL)
-_time = re.compile(r"(?i)(?:\d+[wdhms]?)+")
+_time = re.compile(r"(?i)(?=\d)(?:\d+[wdhms])*(?:\d+)?", re.ASCII)
 _units = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "": 1}
 
 
@@ -57,7 +57,9 @@ def parse_record(text: str) -> Record:
 
 
 def seconds(text: str) -> int:
-    """A time such as ``300`` or ``1h30m``."""
+    """A time such as ``300`` or ``1h30m``. Raises BadRecord."""
+    if _time.fullmatch(text) is None:
+        raise BadRecord(f'"{text}" is no time')
     return sum(int(number) * _units[unit.lower()] for number, unit in re.findall(r"(\d+)([a-zA-Z]?)", text))
 
 

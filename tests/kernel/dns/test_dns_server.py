@@ -276,3 +276,55 @@ async def test_a_datagram_without_a_sender_to_answer(server: Lab) -> None:
     raw.close()
     assert await server.dig(NAME, "+short") == "10.96.0.7\n"
     assert server.counters.unsent >= 1
+
+
+async def test_the_largest_message_and_half_of_one(server: Lab) -> None:
+    """65535 bytes over TCP, whole and cut, many at a time: others are answered meanwhile."""
+    big = query() + b"\0" * (65_535 - len(query()))
+    clients = [await open_tcp(server) for _ in range(20)]
+    for number, (_, writer) in enumerate(clients):
+        writer.write(framed(big) if number % 2 else framed(big)[: 30_000 + number])
+    assert await server.dig(NAME, "+short") == "10.96.0.7\n"
+    assert await server.dig(NAME, "+short", "+tcp") == "10.96.0.7\n"
+    for number, (reader, writer) in enumerate(clients):
+        if number % 2:
+            answer = dns.message.from_wire(await read_framed(reader))
+            assert answer.rcode() == dns.rcode.NOERROR  # bytes after a question are nobody's concern
+        writer.close()
+    assert server.responder.errors == 0
+
+
+async def test_a_flood_of_names_that_do_not_exist(server: Lab) -> None:
+    """Each another one, so that nothing can be kept ready: those who ask for others do not wait."""
+
+    def flood() -> None:
+        with connect(server) as own:
+            for number in range(20_000):
+                own.send(query(f"x{number}.default.svc.cluster.local"))
+
+    task = asyncio.create_task(asyncio.to_thread(flood))
+    for _ in range(5):
+        assert await server.dig(NAME, "+short", "+tries=3") == "10.96.0.7\n"
+    await task
+    assert len(server.responder.fleeting) <= 16_384
+    assert server.responder.errors == 0
+
+
+async def test_a_flood_of_connections(server: Lab) -> None:
+    """From one client: it gets so many and no more, and others theirs."""
+
+    def flood() -> list[socket.socket]:
+        made = []
+        for _ in range(600):
+            try:
+                made.append(connect(server, socket.SOCK_STREAM))
+            except OSError:
+                break
+        return made
+
+    held = await asyncio.to_thread(flood)
+    out = await server.run("dig", "@127.0.0.1", "-b", "127.0.0.9", "+tcp", "+short", NAME)
+    assert out == "10.96.0.7\n"
+    assert len(tcp_of(server).connections) <= 257
+    for each in held:
+        each.close()
