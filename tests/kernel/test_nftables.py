@@ -136,3 +136,16 @@ def test_lost_events_are_told(namespace: Path, nftables: Nftables) -> None:
     assert changes.drain(frozenset(("test",))) is None
     changes.close()
     other.close()
+
+
+def test_plain_elements_are_read_the_quick_way(nftables: Nftables, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = Set("ports", (INET_SERVICE,))
+    batch = Batch()
+    batch.add_set(TABLE, ports)
+    batch.add_elements(TABLE, ports, [(struct.pack("!H", number), b"") for number in (80, 443)])
+    nftables.commit(batch)
+    added = add(nftables, 5000)
+    listed = {element.key: element.data for element in nftables.elements(TABLE, ports)}
+    assert nftables.plain_elements(TABLE, ports) == listed  # not of whole registers: the long way
+    monkeypatch.setattr("clusterip.kernel.nftables.connection._parse_element", None)
+    assert nftables.plain_elements(TABLE, MAP) == added

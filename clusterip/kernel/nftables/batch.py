@@ -150,7 +150,7 @@ class Batch:
         ``singly``: each in a message of its own, because the kernel tells only the first that it refuses
         of each message.
         """
-        head, middle = _element_frame(set_)
+        head, middle = element_frame(set_)
         size = len(head) + len(middle) + set_.key_length + set_.data_length
         self._add_chunks(
             NEW_ELEMENT,
@@ -234,7 +234,7 @@ def _key_frame(set_: Set) -> bytes:
     )
 
 
-def _element_frame(set_: Set) -> tuple[bytes, bytes]:
+def element_frame(set_: Set) -> tuple[bytes, bytes]:
     """The constant bytes before an element's key and between its key and its value."""
     if not set_.data:
         return _key_frame(set_), b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -136,6 +137,23 @@ class Nftables:
                 return found
         raise NetlinkError(_EINTR, f"the elements of {set_.name} kept moving while they were listed")
 
+    def plain_elements(self, table: Table, set_: Set) -> dict[bytes, bytes]:
+        """The elements of a set, or of a map of plain values, by their keys. As ``elements``, but faster."""
+        request = messages.header(table.family) + netlink.string(1, table.name) + netlink.string(2, set_.name)
+        length = -1
+        for _ in range(_LISTING_ATTEMPTS):
+            listed = self._dump(messages.GET_ELEMENT, request)
+            before, length = length, sum(len(message.payload) for message in listed)
+            if len(listed) > 1 and length != before:
+                continue
+            found: dict[bytes, bytes] = {}
+            count = 0
+            for message in listed:
+                count += _read_plain(message, set_, found)
+            if len(found) == count:
+                return found
+        raise NetlinkError(_EINTR, f"the elements of {set_.name} kept moving while they were listed")
+
     def _dump(self, kind: int, payload: bytes) -> list[netlink.Message]:
         return self._socket.dump(SUBSYSTEM | kind, payload)
 
@@ -170,46 +188,42 @@ def _elements_of(message: netlink.Message) -> Iterator[Element]:
     listed = netlink.parse_attributes(message.payload, 4).get(3)
     if listed is None:
         return
-    views = [element for _, element in netlink.iterate_attributes(listed)]
-    if not views:
-        return
-    # Nearly always all elements of a message are alike but for what they hold: the first shows where that
-    # is. Millions of them would take many times as long to read attribute by attribute.
-    form = _Form.of(views[0])
-    for view in views:
-        yield form.read(view) if form is not None and form.fits(view) else _parse_element(view)
+    for _, element in netlink.iterate_attributes(listed):
+        yield _parse_element(element)
 
 
-class _Form(NamedTuple):
-    """Elements of a key and at most a plain value, as bytes: constant headers and what is between them."""
+def _read_plain(message: netlink.Message, set_: Set, into: dict[bytes, bytes]) -> int:
+    """Read a message of elements into a dictionary; how many there were."""
+    listed = netlink.parse_attributes(message.payload, 4).get(3)
+    if listed is None:
+        return 0
+    head, middle = messages.element_frame(set_)
+    key, data = set_.key_length, set_.data_length
+    form = struct.Struct(f"={len(head)}s{key}s{-key % 4}x{len(middle)}s{data}s{-data % 4}x")
+    count, rest = divmod(len(listed), form.size)
+    if count and not rest:
+        first, _, second, _ = form.unpack_from(listed)
+        if (_headers(first), _headers(second)) == (_headers(head), _headers(middle)):
+            # Nearly always all elements are alike but for what they hold. Millions of them would take many
+            # times as long to read attribute by attribute.
+            read = [
+                (found, value)
+                for before, found, between, value in form.iter_unpack(listed)
+                if before == first and between == second
+            ]
+            if len(read) == count:
+                into.update(read)
+                return count
+    found_all = list(_elements_of(message))
+    for element in found_all:
+        assert isinstance(element.data, bytes)
+        into[element.key] = element.data
+    return len(found_all)
 
-    size: int
-    key: slice
-    data: slice
-    headers: tuple[tuple[slice, bytes], ...]
 
-    @classmethod
-    def of(cls, view: memoryview) -> _Form | None:
-        """The form of one element; None if it has more than key and value."""
-        parsed = _parse_element(view)
-        if isinstance(parsed.data, Verdict) or parsed.key_end or parsed.flags:
-            return None
-        key = slice(8, 8 + len(parsed.key))
-        start = (key.stop + 3) & ~3
-        data = slice(start + 8, start + 8 + len(parsed.data)) if parsed.data else slice(0, 0)
-        end = (data.stop + 3) & ~3 if parsed.data else start
-        if end != len(view):
-            return None
-        between = slice(start, start + 8) if parsed.data else slice(0, 0)
-        headers = tuple((part, bytes(view[part])) for part in (slice(0, 8), between))
-        form = cls(len(view), key, data, headers)
-        return form if form.read(view) == parsed else None
-
-    def fits(self, view: memoryview) -> bool:
-        return len(view) == self.size and all(view[part] == held for part, held in self.headers)
-
-    def read(self, view: memoryview) -> Element:
-        return Element(bytes(view[self.key]), bytes(view[self.data]))
+def _headers(data: bytes) -> bytes:
+    """Headers of attributes without the flag that they are nested, which some kernels set."""
+    return bytes(value & 0x7F if place % 4 == 3 else value for place, value in enumerate(data))
 
 
 def _parse_element(view: memoryview) -> Element:

@@ -21,6 +21,7 @@ from clusterip.proxy.nftables.sets import Entry
 
 _PREFIX = "pick"
 _LOCAL, _MASQUERADE = "local", "masquerade"
+_STICKY_RULES = 3
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,11 @@ def dispatch_of(chain: CountChain, index: int) -> set[tuple[bytes, str]]:
     }
 
 
-def rules_per_chain(pieces: Pieces, chain: CountChain) -> dict[str, int]:
+def rules_per_chain(chain: CountChain) -> dict[str, int]:
     """How many rules a count chain has, in both variants."""
-    return {
-        chain.name(masquerade=masquerade): len(_rules(pieces, chain, masquerade=masquerade))
-        for masquerade in (False, True)
-    }
+    count = _STICKY_RULES if chain.entry else 1
+    plain, masquerading = chain.names
+    return {plain: count, masquerading: count + 1}
 
 
 def _dispatch_elements(chain: CountChain, index: int) -> list[Element]:

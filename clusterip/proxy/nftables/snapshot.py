@@ -68,10 +68,8 @@ def _read(nftables: Nftables, layout: Layout) -> Snapshot:
     ]
     if not _is_whole(nftables, layout, snapshot):
         snapshot.condition = Condition.DAMAGED
-    for set_, elements in snapshot.sets.items():
-        for element in nftables.elements(layout.table, set_):
-            assert isinstance(element.data, bytes)
-            elements[element.key] = element.data
+    for set_ in snapshot.sets:
+        snapshot.sets[set_] = nftables.plain_elements(layout.table, set_)
     for set_, ranges in snapshot.ranges.items():
         ranges.extend(nftables.elements(layout.table, set_))
     return snapshot
@@ -89,11 +87,11 @@ def _is_whole(nftables: Nftables, layout: Layout, found: Snapshot) -> bool:
         if chain is None:
             return False
         if name in found.linked:
-            wanted[name] = counts.rules_per_chain(layout, chain)[name]
+            wanted[name] = counts.rules_per_chain(chain)[name]
         else:
             orphans[chain] = None
     for chain in orphans:
-        rules = counts.rules_per_chain(layout, chain)
+        rules = counts.rules_per_chain(chain)
         if rules.keys() & found.linked or any(counted.get(name, 0) != rules[name] for name in rules):
             return False
     found.orphans = list(orphans)
