@@ -41,14 +41,21 @@ def open_backend(options: BackendOptions) -> IpvsBackend:
 
 
 def missing() -> str:
-    _load("ip_vs")
-    try:
-        Ipvs().close()
-    except (NoIpvs, OSError):
+    if not kernel_has_ipvs():
         return _NO_IPVS
     if not any(supported(family) for family in Family):
         return _NO_NFTABLES
     return "" if shutil.which("nft") else _NO_NFT
+
+
+def kernel_has_ipvs() -> bool:
+    """Whether the kernel has IPVS, loading its module where that can be done."""
+    _load("ip_vs")
+    try:
+        Ipvs().close()
+    except (NoIpvs, OSError):
+        return False
+    return True
 
 
 def _load(module: str) -> None:

@@ -37,6 +37,7 @@ class Writer:
         self._bound = Bound()
         self.written: dict[Server, Written] = {}
         self.refused: dict[Server, Refusal] = {}
+        self._lacking: list[str] = []
         self.ending: set[tuple[Server, Destination]] = set()
         """Destinations that get no new connections and go when their last one has ended."""
 
@@ -44,6 +45,7 @@ class Writer:
         """Bring these virtual servers to what is wanted (None: away)."""
         for server, wanted in changes.items():
             self.refused.pop(server, None)
+            self._lacking.clear()
             try:
                 if wanted is None:
                     self._remove(server)
@@ -51,6 +53,8 @@ class Writer:
                     self._put(server, wanted)
             except NetlinkError as error:
                 self.refused[server] = Refusal(f"virtual server {server}", error.message)
+            if self._lacking:
+                self.refused[server] = Refusal(f"virtual server {server}", "; ".join(self._lacking))
 
     def reconcile(self, wanted: Mapping[Server, Wanted]) -> None:
         """Read what there is and bring it to what is wanted; others' virtual servers in the way go."""
@@ -88,13 +92,23 @@ class Writer:
                 self._ipvs.set_weight(server, destination, 1)
                 self.ending.discard((server, destination))
             elif destination not in written.destinations:
-                self._ipvs.add_destination(server, destination)
-                written.destinations.add(destination)
+                self._add(server, written, destination)
         for destination in written.destinations - wanted.destinations:
             if (server, destination) not in self.ending:
                 self._end(server, destination)
         # Last, so that nobody finds the address before there is somebody to answer.
         self._bind(server, written, wanted.bind)
+
+    def _add(self, server: Server, written: Written, destination: Destination) -> None:
+        """Add a destination; one that cannot be had keeps no other back."""
+        try:
+            self._ipvs.add_destination(server, destination)
+        except NetlinkError as error:
+            # The kernel wants a route to it.
+            host = ipaddress.ip_address(destination.address)
+            self._lacking.append(f"destination {host} port {destination.port}: {error.message}")
+        else:
+            written.destinations.add(destination)
 
     def _remove(self, server: Server) -> None:
         written = self.written.get(server)
