@@ -94,7 +94,10 @@ def rewrite_html(text: str, rewrite: Rewrite) -> Iterator[str]:
                 yield text[position:end]
                 position = end
             continue
-        end = text.find("-->", match.end()) + 3 if match[2] else text.find(">", match.end()) + 1
+        # A comment may end as soon as it has begun: <!--> and <!---> are whole ones.
+        end = text.find("-->", match.start() + 2) + 3 if match[2] else text.find(">", match.end()) + 1
+        if match[2] and text.startswith(">", match.end()):
+            end = match.end() + 1
         if end < 3:
             end = len(text)
         yield text[match.start() : end]
@@ -116,7 +119,7 @@ def _start_tag(text: str, start: int, rewrite: Rewrite) -> tuple[str, int, str]:
     end = text.find(">", position)
     if end < 0:
         return "", len(text), ""
-    closed = text[position:end].rstrip(" \t\n\f\r").endswith("/") or text[end - 1] == "/"
+    closed = end > position and text[end - 1] == "/"
     for key in _LINKS.get(name, ()):
         if key in attributes:
             try:
@@ -124,7 +127,7 @@ def _start_tag(text: str, start: int, rewrite: Rewrite) -> tuple[str, int, str]:
             except BadLink:
                 continue  # a page is shown with whatever it holds
     shown = "".join(f' {key}="{value.translate(_ESCAPES)}"' for key, value in attributes.items())
-    return f"<{name}{shown}{'/' if closed else ''}>", end + 1, "" if closed else name
+    return f"<{name}{shown}{'/' if closed else ''}>", end + 1, name
 
 
 def _end_of_raw_text(text: str, start: int, name: str) -> int:
@@ -136,6 +139,7 @@ def _end_of_raw_text(text: str, start: int, name: str) -> int:
 
 def _unescape(value: str) -> str:
     """An attribute's value. In it, ``&copy=`` is no character reference, as it may be part of a link."""
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
     if "&" not in value:
         return value
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from clusterip.apiserver.subresources.proxy.paths import escape, join
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2}).{0,2}")
 
 
 class BadLink(ValueError):
@@ -49,6 +52,10 @@ class Links:
 def _split(text: str) -> SplitResult:
     if any(character < " " or character == "\x7f" for character in text):
         raise BadLink(f'parse "{text}": net/url: invalid control character in URL')
+    if bad := _BAD_ESCAPE.search(text):
+        raise BadLink(f'parse "{text}": invalid URL escape "{bad[0]}"')
+    if text.startswith(" "):  # which is part of the path, as Go sees it
+        return SplitResult("", "", text, "", "")
     try:
         return urlsplit(text)
     except ValueError:
