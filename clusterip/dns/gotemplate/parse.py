@@ -202,4 +202,6 @@ def _literal(word: Word) -> str | int | float:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         raise BadTemplate(f"{text} is no value") from None
+    if word.kind == "char" and len(value) != 1:
+        raise BadTemplate(f"{text} is more than one character")
     return ord(value) if word.kind == "char" else str(value)
