@@ -29,8 +29,8 @@ from tests.support.controllers import RunningControllers, client_of, eventually
 NAME, NAMESPACE = "kube-controller-manager", "kube-system"
 FAST = (
     "--leader-elect",
-    "--leader-elect-lease-duration=3s",
-    "--leader-elect-renew-deadline=2s",
+    "--leader-elect-lease-duration=6s",
+    "--leader-elect-renew-deadline=4s",
     "--leader-elect-retry-period=300ms",
 )
 
@@ -104,7 +104,7 @@ async def test_one_leads_and_another_takes_over(
         by_identity = {_identity(candidate): candidate for candidate in candidates}
         assert len(by_identity) == 3
         spec = lease.spec
-        assert (spec.leaseDurationSeconds, spec.leaseTransitions) == (3, 0)
+        assert (spec.leaseDurationSeconds, spec.leaseTransitions) == (6, 0)
         assert spec.acquireTime
         assert spec.renewTime
         await _replicas_come_up(client, "first")
@@ -161,7 +161,7 @@ async def test_never_two_at_once(client: Client) -> None:
     async def candidate() -> None:
         while len(terms) < 6:
             elector = LeaderElector(
-                client, LeaderElection(lease_duration=1.5, renew_deadline=1.0, retry_period=0.05), "test"
+                client, LeaderElection(lease_duration=6.0, renew_deadline=4.0, retry_period=0.05), "test"
             )
             with suppress(LeadershipLost, asyncio.CancelledError):
                 await elector.run(lead)
