@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from clusterip.apiserver.call import Call
 from clusterip.apiserver.encoding import encode_any
 from clusterip.apiserver.negotiation import JSON, accept
 from clusterip.apiserver.openid import CACHE_CONTROL, CONFIGURATION_PATH, KEYS_PATH
+from clusterip.apiserver.version import VERSION
 from clusterip.objects.codec import encode
 
 _HEALTH = ("/healthz", "/livez", "/readyz", "/metrics")
@@ -31,21 +31,6 @@ _PATHS = [
 _AGGREGATED = "apidiscovery.k8s.io"
 _OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-VERSION = {
-    "major": "1",
-    "minor": "37",
-    "emulationMajor": "1",
-    "emulationMinor": "37",
-    "minCompatibilityMajor": "1",
-    "minCompatibilityMinor": "36",
-    "gitVersion": "v1.37.0+clusterip",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "1970-01-01T00:00:00Z",
-    "goVersion": f"python{platform.python_version()}",
-    "compiler": platform.python_implementation().lower(),
-    "platform": f"{platform.system().lower()}/{platform.machine().replace('x86_64', 'amd64')}",
-}
 
 _cache: dict[str, bytes] = {}
 
@@ -72,8 +57,11 @@ def serve(call: Call) -> web.Response:
         return _openapi_v3(call, path)
     if path in ("/api", "/apis") and _AGGREGATED in call.request.headers.get("Accept", ""):
         return _aggregated(call, legacy=path == "/api")
-    document = _discovery(path)
+    document = _discovery(path, _address(call))
     if document is None:
+        parts = path.split("/")
+        if parts[1] == "api" or (len(parts) > 3 and parts[1] == "apis" and parts[2] in discovery.groups()):
+            raise status.no_such_path()
         return not_found(call)
     return call.reply(encode_any(document, accept(call.request.headers.get("Accept", ""), shapes=False)))
 
@@ -96,16 +84,27 @@ def unknown(call: Call) -> web.Response:
         metadata = {"resourceVersion": str(call.server.cache.revision)}
         kinds = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1"}
         return call.reply(encode_any({**kinds, "metadata": metadata, "items": []}, call.form))
+    if not info.group or info.group in discovery.groups():
+        raise status.no_such_path()
     return not_found(call)
 
 
-def _discovery(path: str) -> Any:
+def _address(call: Call) -> str:
+    """Where the client has reached this server."""
+    transport = call.request.transport
+    name = transport.get_extra_info("sockname") if transport is not None else None
+    if not name:
+        return ""
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _discovery(path: str, address: str) -> Any:
     parts = path.split("/")[1:]
     match parts:
         case [""]:
             return {"paths": _PATHS}
         case ["api"]:
-            return discovery.api_versions()
+            return discovery.api_versions(address)
         case ["apis"]:
             return discovery.api_groups()
         case ["api", version]:
@@ -127,7 +126,10 @@ def _aggregated(call: Call, *, legacy: bool) -> web.Response:
             body = _once(f"aggregated {legacy}", lambda: discovery.aggregated(legacy))
             content_type = f"{JSON};g={_AGGREGATED};v=v2;as=APIGroupDiscoveryList"
             return _tagged(call, body, content_type, "public")
-    document = discovery.api_versions() if legacy else discovery.api_groups()
+        if clause.strip().startswith(JSON):
+            # A version of it that is not served, and nothing else that would do.
+            accept(header, shapes=False)
+    document = discovery.api_versions(_address(call)) if legacy else discovery.api_groups()
     return call.respond(encode(document), 200, JSON)
 
 

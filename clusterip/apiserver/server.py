@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,7 @@ from clusterip.apiserver.authz.decision import refusal
 from clusterip.apiserver.authz.matching import object_name
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.call import BODY_LIMIT, Call, compress
+from clusterip.apiserver.discovery import verbs as verbs_of
 from clusterip.apiserver.generic import Objects
 from clusterip.apiserver.impersonation import Impersonation
 from clusterip.apiserver.metrics import Metrics
@@ -28,6 +30,7 @@ from clusterip.apiserver.openid import OpenId
 from clusterip.apiserver.options import Options
 from clusterip.apiserver.router import RequestInfo
 from clusterip.apiserver.watch import watch
+from clusterip.objects.names import path_segment
 from clusterip.objects.registry import Resource
 from clusterip.process import log
 from clusterip.process.health import HealthServer
@@ -82,6 +85,9 @@ class ApiServer:
         began = time.perf_counter()
         info = router.parse(request.method, request.raw_path)
         call = Call(self, request, info, ANONYMOUS)
+        in_flight, kind = self.metrics.in_flight, self.metrics.kind_of(info)
+        if kind:
+            in_flight[kind] += 1
         try:
             call.user = self._admit(request, info)
             response = await self._dispatch(call)
@@ -95,6 +101,9 @@ class ApiServer:
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request: log it and say so
             _log.exception("request failed", method=info.method, path=info.path)
             response = call.reply_status(status.internal(f"{type(error).__name__}: {error}").status)
+        finally:
+            if kind:
+                in_flight[kind] -= 1
         self.metrics.observe(info, response.status, time.perf_counter() - began)
         return response
 
@@ -120,16 +129,20 @@ class ApiServer:
         resource = info.resource
         if resource is None:
             return await reviews.serve(call) or documents.unknown(call)
+        if info.method == "HEAD" and not info.subresource:
+            raise status.method_not_allowed()
+        if info.name and (problems := path_segment(info.name)):
+            raise status.bad_request(f'Name parameter invalid: "{info.name}": {"; ".join(problems)}')
         if info.subresource:
             return await self._subresource(call, resource)
         handler = _VERBS.get(info.verb)
         fits = info.verb == "watch" or bool(info.name) != (info.verb in _OF_COLLECTIONS)
-        if handler is None or not fits:
+        if handler is None or not fits or info.verb not in _verbs_of(resource):
             raise status.method_not_allowed()
         if info.namespace and not resource.namespaced and info.namespace != info.name:
-            return documents.not_found(call)
+            raise status.no_such_path()
         if resource.namespaced and info.name and not info.namespace:
-            return documents.not_found(call)
+            raise status.no_such_path()
         return await handler(call, resource)
 
     async def _subresource(self, call: Call, resource: Resource[Any]) -> web.StreamResponse:
@@ -142,7 +155,7 @@ class ApiServer:
         if handler is None and info.subresource == "scale" and resource.scale is not None:
             handler = self._subresources.get(("*", "scale"))
         if handler is None:
-            return documents.not_found(call)
+            raise status.no_such_path()
         return await handler(call, resource)
 
     def on_lost(self, request: web.BaseRequest, callback: Callable[[], None]) -> None:
@@ -193,6 +206,11 @@ class HttpServer(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         return _Request(message, payload, protocol, writer, task, self._loop, client_max_size=BODY_LIMIT)
+
+
+@cache
+def _verbs_of(resource: Resource[Any]) -> frozenset[str]:
+    return frozenset(verbs_of(resource))
 
 
 def _is_public(path: str) -> bool:

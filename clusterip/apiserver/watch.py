@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import HttpVersion11, web
@@ -35,10 +36,13 @@ class Stream:
     An event is encoded once, and writing it costs no task switch for any of its watchers.
     """
 
-    __slots__ = ("_transport", "ended")
+    __slots__ = ("_count", "_transport", "ended")
 
-    def __init__(self, transport: asyncio.WriteTransport) -> None:
+    def __init__(
+        self, transport: asyncio.WriteTransport, count: Callable[[list[bytes]], None] = lambda _frames: None
+    ) -> None:
         self._transport = transport
+        self._count = count
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def send(self, frames: list[bytes]) -> None:
@@ -46,6 +50,7 @@ class Stream:
         if transport.is_closing():
             self.end()
             return
+        self._count(frames)
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         if transport.get_write_buffer_size() > SLOW_BYTES:
@@ -90,7 +95,7 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
     transport = call.request.transport
     if transport is None:
         raise ConnectionResetError("the client has left")
-    stream = Stream(transport)
+    stream = Stream(transport, call.server.metrics.watch_events(resource))
     watcher = Watcher(selection, encoder, stream.send, stream.end, bookmarks=bookmarks)
     response.enable_chunked_encoding()
     await response.prepare(call.request)

@@ -131,14 +131,14 @@ class HealthServer:
         try:
             if url.path in self._pages:
                 return self._pages[url.path]()
-            endpoint, *one = url.path.removeprefix("/").split("/")
-            if endpoint not in ("healthz", "livez", "readyz") or len(one) > 1:
+            endpoint, _, one = url.path.removeprefix("/").partition("/")
+            if endpoint not in ("healthz", "livez", "readyz"):
                 return Page(404, b"404 page not found\n")
             checks = self._live | self._ready if endpoint == "readyz" else self._live
             if one:
-                if one[0] not in checks:
+                if one not in checks:
                     return Page(404, b"404 page not found\n")
-                why = checks[one[0]]()
+                why = checks[one]()
                 return Page(200, b"ok") if why is None else Page(500, f"{why}\n".encode())
             return _verdict(endpoint, checks, parse_qs(url.query, keep_blank_values=True))
         except Exception:  # noqa: BLE001 - a check's bug is a failed check, and must not end the server
@@ -168,6 +168,9 @@ def _verdict(endpoint: str, checks: dict[str, Check], query: dict[str, list[str]
         failed = failed or why is not None
         note = "excluded: ok" if name in excluded else "ok"
         lines.append(f"[+]{name} {note}" if why is None else f"[-]{name} failed: {why}")
+    if missing := [name for name in excluded if name not in checks]:
+        shown = ",".join(f'"{name}"' for name in missing)
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {shown}")
     if failed:
         return Page(500, "\n".join([*lines, f"{endpoint} check failed", ""]).encode())
     if "verbose" in query:
