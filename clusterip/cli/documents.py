@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from clusterip.cli.resources import find
 from clusterip.objects.registry import Resource, find_kind, resources
 
 _SUFFIXES = (".json", ".yaml", ".yml")
+_NAMES = {str: "text", list: "a list", int: "a number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Document:
             raise CommandError(
                 f'error: resource mapping not found for name: "{self.name}" namespace: "{self.namespace}" '
                 f'from "{self.source}": no matches for kind "{kind}" in version "{api_version}"\n'
-                "ensure CRDs are installed first"
+                f"{_suggestion(api_version, kind)}"
             )
         return found
 
@@ -56,7 +58,9 @@ def read(files: Sequence[str], *, recursive: bool = False) -> list[Document]:
     documents = [document for file in files for document in _of(file, recursive)]
     if not documents:
         raise CommandError(
-            "error: no objects passed to apply" if files else "error: must specify one of -f and -k"
+            "error: no objects passed to apply"
+            if files
+            else "error: say what is meant with -f: a file, a directory, or - for standard input"
         )
     return documents
 
@@ -72,7 +76,9 @@ def _of(file: str, recursive: bool) -> Iterator[Document]:
         entries = sorted(path.rglob("*") if recursive else path.iterdir())
         chosen = [entry for entry in entries if entry.suffix in _SUFFIXES and entry.is_file()]
         if not chosen:
-            raise CommandError(f"error: error reading [{file}]: recognized file extensions are {_SUFFIXES}")
+            raise CommandError(
+                f"error: error reading [{file}]: recognized file extensions are [{' '.join(_SUFFIXES)}]"
+            )
     else:
         chosen = [path]
     for each in chosen:
@@ -84,7 +90,7 @@ def _parse(text: str, source: str) -> Iterator[Document]:
         trees = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
         raise CommandError(
-            f"error: error parsing {source}: error converting YAML to JSON: yaml: {error}"
+            f"error: error parsing {source}: error converting YAML to JSON: yaml: {_problem(error)}"
         ) from None
     for tree in trees:
         if tree is None:
@@ -93,10 +99,25 @@ def _parse(text: str, source: str) -> Iterator[Document]:
             yield Document(item, source)
 
 
+def _problem(error: yaml.YAMLError) -> str:
+    """What is wrong and where, in a line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}: {problem}" if mark and problem else str(error)
+
+
+def _suggestion(api_version: str, kind: str) -> str:
+    """What may be meant by a kind that does not exist."""
+    elsewhere = [each.api_version for each in resources() if each.kind == kind]
+    if elsewhere:
+        return f"{kind} is in version {' and '.join(dict.fromkeys(elsewhere))}"
+    alike = difflib.get_close_matches(kind, {each.kind for each in resources()}, 1)
+    return f"did you mean {alike[0]}?" if alike else f"there is no kind {kind} in this cluster"
+
+
 def _flatten(tree: Any, source: str) -> Iterator[dict[str, Any]]:
     if not isinstance(tree, dict):
         raise CommandError(
-            f'error: unable to decode "{source}": it holds {type(tree).__name__}, not an object'
+            f'error: unable to decode "{source}": it holds {_NAMES.get(type(tree), "a value")}, not an object'
         )
     for field in ("kind", "apiVersion"):
         if not isinstance(tree.get(field), str) or not tree[field]:

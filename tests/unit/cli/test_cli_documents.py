@@ -47,8 +47,9 @@ def test_timestamps_and_words_stay_text(tmp_path: Path) -> None:
     [
         ("kind: Service\n", "apiVersion not set"),
         ("apiVersion: v1\n", "kind not set"),
-        ("a: b: c\n", "error converting YAML to JSON"),
-        ("- 1\n", "not an object"),
+        ("a: b: c\n", "error converting YAML to JSON: yaml: line 1: mapping values are not allowed"),
+        ("- 1\n", "it holds a list, not an object"),
+        ("just text\n", "it holds text, not an object"),
         ("", "no objects passed"),
     ],
 )
@@ -61,6 +62,21 @@ def test_unknown_kinds_are_named(tmp_path: Path) -> None:
     text = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n"
     (document,) = read([_file(tmp_path / "x.yaml", text)])
     with pytest.raises(CommandError, match=r'no matches for kind "Widget" in version "example\.com/v1"'):
+        _ = document.resource
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "hint"),
+    [
+        ("v1", "Deployment", "Deployment is in version apps/v1"),
+        ("v1", "Servise", r"did you mean Service\?"),
+        ("example.com/v1", "Xyzzy", "there is no kind Xyzzy in this cluster"),
+    ],
+)
+def test_unknown_kinds_get_a_hint(tmp_path: Path, api_version: str, kind: str, hint: str) -> None:
+    text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: w}}\n"
+    (document,) = read([_file(tmp_path / "x.yaml", text)])
+    with pytest.raises(CommandError, match=hint):
         _ = document.resource
 
 
