@@ -157,7 +157,8 @@ class Network:
     def _namespace(self, name: str) -> Path:
         namespace = namespaces.create_named(f"{self._prefix}-{name}")
         for setting, value in _NO_LIMIT_ON_REFUSALS.items():
-            namespaces.write_sysctl(setting, value, namespace)
+            with contextlib.suppress(FileNotFoundError):  # older kernels have some only for the whole machine
+                namespaces.write_sysctl(setting, value, namespace)
         # Without duplicate address detection IPv6 addresses work at once.
         namespaces.write_sysctl("net.ipv6.conf.default.accept_dad", 0, namespace)
         namespaces.write_sysctl("net.ipv6.conf.all.accept_dad", 0, namespace)
