@@ -1,10 +1,12 @@
-"""The objects every cluster has from its start: the cluster's DNS as a Service."""
+"""The objects every cluster has from its start: its DNS as a Service, and addresses for load balancers."""
 
 from __future__ import annotations
 
 from clusterip.client.errors import ApiError
 from clusterip.client.rest import Client
 from clusterip.cluster.config import ClusterConfig
+from clusterip.controllers.loadbalancer import pools
+from clusterip.objects.core.configmap import ConfigMap
 from clusterip.objects.core.service import Service, ServicePort, ServiceSpec
 from clusterip.objects.discovery.endpointslice import (
     Endpoint,
@@ -64,9 +66,18 @@ def dns_endpoints(config: ClusterConfig) -> EndpointSlice:
     )
 
 
+def load_balancer_pools(config: ClusterConfig) -> ConfigMap:
+    """One pool: of the network that the machine and the nodes are on."""
+    first, last = config.load_balancer_addresses
+    return ConfigMap(
+        metadata=ObjectMeta(name=pools.NAME, namespace=pools.NAMESPACE),
+        data={"machine": f"addresses: [{first}-{last}]\n"},
+    )
+
+
 async def create_objects(client: Client, config: ClusterConfig) -> None:
     """Create what is not there yet; what is there, and perhaps changed since, stays."""
-    wanted: list[Object] = [dns_service(config), dns_endpoints(config)]
+    wanted: list[Object] = [dns_service(config), dns_endpoints(config), load_balancer_pools(config)]
     for obj in wanted:
         try:
             # Asked for first: a Service's address would be refused as taken before its name is.

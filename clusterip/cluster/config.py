@@ -64,6 +64,11 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
         return f"https://{self.machine_address}:{self.api_port}"
 
     @property
+    def load_balancer_addresses(self) -> tuple[IPv4Address, IPv4Address]:
+        """The first and the last address for load balancers: the upper quarter of the subnet."""
+        return self.subnet[self.subnet.num_addresses * 3 // 4], self.subnet[-2]
+
+    @property
     def node_names(self) -> list[str]:
         return [f"node-{number}" for number in range(1, self.nodes + 1)]
 
@@ -91,7 +96,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.subnet.prefixlen > 28:
             raise ClusterError(f"the subnet {self.subnet} is too small for nodes: use a /24")
-        most = self.subnet.num_addresses - _FIRST_NODE - 1
+        most = max(self.subnet.num_addresses * 3 // 4 - _FIRST_NODE, 0)
         if not 1 <= self.nodes <= most:
             raise ClusterError(f"the subnet {self.subnet} has room for 1 to {most} nodes, not {self.nodes}")
         if self.service_cidr.prefixlen > 24 or self.service_cidr.prefixlen < 12:

@@ -17,6 +17,7 @@ from clusterip.controllers.endpoints.controller import EndpointsController
 from clusterip.controllers.endpointslice.controller import EndpointSliceController
 from clusterip.controllers.endpointslicemirroring.controller import EndpointSliceMirroringController
 from clusterip.controllers.garbagecollector.controller import GarbageCollector
+from clusterip.controllers.loadbalancer.controller import LoadBalancerController
 from clusterip.controllers.namespaces import NamespaceController
 from clusterip.controllers.nodeipam import NodeIpamController
 from clusterip.controllers.nodelifecycle.controller import NodeLifecycleController
@@ -66,6 +67,7 @@ FACTORIES: dict[str, Factory] = {
     ReplicationManager.name: lambda c, o: ReplicationManager(c),
     Scheduler.name: lambda c, o: Scheduler(c),
     NodeIpamController.name: _node_ipam,
+    LoadBalancerController.name: lambda c, o: LoadBalancerController(c),
     DisruptionController.name: lambda c, o: DisruptionController(c),
     NodeLifecycleController.name: lambda c, o: NodeLifecycleController(c, o.node_monitor_grace_period),
     TaintEvictionController.name: lambda c, o: TaintEvictionController(c),

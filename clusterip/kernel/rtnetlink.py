@@ -326,6 +326,15 @@ class RouteSocket:
         """Raises NetlinkError(ENOENT) if it is not known."""
         self._socket.request(rt.RTM_DELNEIGH, self._neighbour(link, address, ""))
 
+    def add_proxy_neighbour(self, link: str | int, address: str | IPAddress) -> None:
+        """Answer for ``address`` who asks on a link (ARP, NDP) as if it were this machine's."""
+        payload = self._proxy_neighbour(link, address)
+        self._socket.request(rt.RTM_NEWNEIGH, payload, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE)
+
+    def delete_proxy_neighbour(self, link: str | int, address: str | IPAddress) -> None:
+        """Raises NetlinkError(ENOENT) if nothing answers for it."""
+        self._socket.request(rt.RTM_DELNEIGH, self._proxy_neighbour(link, address))
+
     def append_forwarding(self, link: str | int, link_address: str, remote: str | IPAddress) -> None:
         """Let a VXLAN device send frames for MAC ``link_address`` (all zeros: unknown ones) to ``remote``."""
         header = rt.NDMSG.pack(socket.AF_BRIDGE, self.index(link), rt.NUD_PERMANENT, rt.NTF_SELF, 0)
@@ -339,6 +348,12 @@ class RouteSocket:
         payload = header + netlink.attribute(rt.NDA_LLADDR, rt.pack_mac(link_address))
         payload += netlink.attribute(rt.NDA_DST, ip_address(remote).packed)
         self._socket.request(rt.RTM_DELNEIGH, payload)
+
+    def _proxy_neighbour(self, link: str | int, address: str | IPAddress) -> bytes:
+        destination = ip_address(address)
+        family = rt.FAMILIES[destination.version]
+        header = rt.NDMSG.pack(family, self.index(link), rt.NUD_PERMANENT, rt.NTF_PROXY, 0)
+        return header + netlink.attribute(rt.NDA_DST, destination.packed)
 
     def _neighbour(self, link: str | int, address: str | IPAddress, link_address: str) -> bytes:
         destination = ip_address(address)

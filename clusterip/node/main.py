@@ -16,6 +16,7 @@ from clusterip.kernel.netlink import NetlinkError
 from clusterip.node.images.store import ImageStore
 from clusterip.node.layout import NodeDirectory
 from clusterip.node.lease import renew_for_ever
+from clusterip.node.network.announce import ANNOUNCED_BY, Announced, Announcer
 from clusterip.node.network.bridge import ensure_bridge
 from clusterip.node.network.hostports import HostPorts
 from clusterip.node.network.ipam import AddressPools
@@ -85,6 +86,9 @@ class _Agent:
         self._services: Informer[SlimService] = Informer(client, SERVICES, SlimService)
         self._services.add_index("namespace", lambda service: [service.metadata.namespace])
         self._pods: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={name}")
+        self._announced: Informer[Announced] = Informer(
+            client, SERVICES, Announced, label_selector=f"{ANNOUNCED_BY}={name}"
+        )
         self._events = EventRecorder(client, "kubelet", name)
         images = ImageStore(options.image_dir)
         self._context = NodeContext(
@@ -125,6 +129,7 @@ class _Agent:
                     self._nodes.run(),
                     self._services.run(),
                     self._pods.run(),
+                    self._announced.run(),
                 ):
                     tasks.create_task(work)
                 await self._set_up_network()
@@ -133,6 +138,7 @@ class _Agent:
                 self._registration.network_ready()
                 tasks.create_task(self._registration.run())
                 tasks.create_task(self._manager.run())
+                tasks.create_task(Announcer(self._announced, self._context.addresses).run())
                 _log.info("ready", node=self._registration.name)
         finally:
             await health.close()

@@ -13,6 +13,9 @@ from clusterip.objects import codec
 from clusterip.objects.core.pod import Pod
 
 NETWORKS = [ip_network("10.244.7.0/24"), ip_network("fd00:7::/64")]
+NODE, NODE6 = "192.0.2.1", "2001:db8::1"
+OUTSIDE, OUTSIDE6 = "192.0.2.9", "2001:db8::9"
+"""Addresses of a node, and of another machine on its network."""
 SETTINGS = Settings(node_name="node-a", cluster_dns=("10.96.0.10",))
 
 

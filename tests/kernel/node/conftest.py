@@ -14,7 +14,7 @@ from clusterip.node.network.bridge import ensure_bridge
 from clusterip.node.network.ipam import AddressPools
 from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.node.sandbox.sandbox import Sandbox
-from tests.support.sandboxes import NETWORKS, make
+from tests.support.sandboxes import NETWORKS, NODE, NODE6, OUTSIDE, OUTSIDE6, make
 
 
 @pytest.fixture
@@ -41,3 +41,25 @@ def two(tmp_path: Path, pools: AddressPools) -> Iterator[tuple[Sandbox, Sandbox]
     yield made
     for each in made:
         sandboxes.delete(each.directory, pools)
+
+
+@pytest.fixture
+def outside(machine: Path) -> Iterator[Path]:
+    """Another machine on the node's network."""
+    name = f"ct-outside-{os.getpid()}"
+    path = namespaces.create_named(name)
+    for where in (None, path):
+        namespaces.write_sysctl(
+            "net/ipv6/conf/default/accept_dad", 0, where
+        )  # nobody else has an address here
+    with RouteSocket() as node, RouteSocket(path) as away:
+        node.add_veth("uplink", "eth0", peer_namespace=path)
+        for side, link, addresses in (
+            (node, "uplink", (f"{NODE}/24", f"{NODE6}/64")),
+            (away, "eth0", (f"{OUTSIDE}/24", f"{OUTSIDE6}/64")),
+        ):
+            for address in addresses:
+                side.add_address(side.index(link), address)
+            side.set_link(link, up=True)
+    yield path
+    namespaces.delete_named(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,37 +10,12 @@ from pathlib import Path
 import pytest
 
 from clusterip.kernel import namespaces
-from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.node.network.bridge import BRIDGE
 from clusterip.node.network.hostports import HostPort, HostPorts
 from clusterip.node.network.ipam import AddressPools
 from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.node.sandbox.sandbox import Sandbox
-from tests.support.sandboxes import make
-
-NODE, NODE6, OUTSIDE = "192.0.2.1", "2001:db8::1", "192.0.2.9"
-
-
-@pytest.fixture
-def outside(machine: Path) -> Iterator[Path]:
-    """Another machine on the node's network."""
-    name = f"ct-outside-{os.getpid()}"
-    path = namespaces.create_named(name)
-    for where in (None, path):
-        namespaces.write_sysctl(
-            "net/ipv6/conf/default/accept_dad", 0, where
-        )  # nobody else has an address here
-    with RouteSocket() as node, RouteSocket(path) as away:
-        node.add_veth("uplink", "eth0", peer_namespace=path)
-        for side, link, addresses in (
-            (node, "uplink", (f"{NODE}/24", f"{NODE6}/64")),
-            (away, "eth0", (f"{OUTSIDE}/24", "2001:db8::9/64")),
-        ):
-            for address in addresses:
-                side.add_address(side.index(link), address)
-            side.set_link(link, up=True)
-    yield path
-    namespaces.delete_named(name)
+from tests.support.sandboxes import NODE, NODE6, OUTSIDE, make
 
 
 class Server:

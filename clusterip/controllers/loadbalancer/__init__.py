@@ -1,0 +1,1 @@
+"""Load balancers without a cloud: addresses out of pools, each announced by a node."""
