@@ -28,27 +28,17 @@ def answer(address: str) -> str:
 
 def test_an_address_of_the_pool_is_announced(cluster: TestCluster, address: str) -> None:
     kubectl = cluster.kubectl
-    kubectl(
-        "expose",
-        "deployment",
-        "my-app",
-        "--name=outer",
-        "--port=80",
-        "--target-port=8080",
-        "--type=LoadBalancer",
-    )
+    outer = ("--name=outer", "--port=80", "--target-port=8080", "--type=LoadBalancer")
+    kubectl("expose", "deployment", "my-app", *outer)
 
-    def outer() -> dict[str, object]:
-        found: dict[str, object] = json.loads(kubectl("get", "service", "outer", "-o", "json"))
-        return found
+    def shown(path: str) -> str:
+        return kubectl("get", "service", "outer", "-o", f"jsonpath={{{path}}}")
 
     def ingress() -> str:
-        return kubectl("get", "service", "outer", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+        return shown(".status.loadBalancer.ingress[0].ip")
 
     def announcer() -> str:
-        return kubectl(
-            "get", "service", "outer", "-o", r"jsonpath={.metadata.labels.clusterip\.local/announced-by}"
-        )
+        return shown(r".metadata.labels.clusterip\.local/announced-by")
 
     until(lambda: ingress() and announcer())
     first, last = cluster.config.load_balancer_addresses
