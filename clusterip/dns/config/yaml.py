@@ -24,6 +24,11 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "autopath": ("zones", "from"),
     "acl": ("zones",),
     "log": ("names", "format"),
+    "transfer": ("zones",),
+    "metadata": ("zones",),
+    "bind": ("addresses",),
+    "tls": ("files",),
+    "loadbalance": ("policy",),
     "health": ("address",),
     "ready": ("address",),
     "prometheus": ("address",),
@@ -115,10 +120,17 @@ class _Reader:
         return [line]
 
     def _option(self, name: str, key: yaml.Node, value: yaml.Node) -> list[Directive]:
-        """``name: true``, ``name: words`` or ``name: [words]``; ``false`` is as if it were not there."""
+        """``name: true``, ``name: words`` or ``name: [words]``; ``false`` is as if it were not there.
+
+        A list of lists is an option that is there several times.
+        """
         if isinstance(value, yaml.ScalarNode) and value.tag == _TAG + "bool":
             on = yaml.SafeLoader.bool_values[value.value.lower()]
             return [Directive(name, [], self._where(key))] if on else []
+        if isinstance(value, yaml.SequenceNode) and any(
+            isinstance(each, yaml.SequenceNode) for each in value.value
+        ):
+            return [line for each in value.value for line in self._option(name, key, each)]
         if isinstance(value, yaml.SequenceNode) and name in ("answer", "additional", "authority"):
             return [Directive(name, [text], self._where(key)) for text in self._texts(value)]
         args = self._texts(value)

@@ -59,15 +59,21 @@ class Template:
 
     def __init__(self, text: str) -> None:
         """Raises BadTemplate if it cannot be read or names a function that there is not."""
-        self._bodies = parse(text)
-        for body in self._bodies.values():
-            _check(body, self._bodies)
+        try:
+            self._bodies = parse(text)
+            for body in self._bodies.values():
+                _check(body, self._bodies)
+        except RecursionError:
+            raise BadTemplate("it is nested too deeply") from None
 
     def fill(self, values: Mapping[str, Any]) -> str:
         """The text for some values; callables among them are methods. Raises BadTemplate."""
         run = _Run(self._bodies)
         scope: Scope = ChainMap({"$": values})
-        run.body(self._bodies[""], values, scope)
+        try:
+            run.body(self._bodies[""], values, scope)
+        except RecursionError:
+            raise BadTemplate("it is nested too deeply") from None
         return "".join(run.out)
 
 
@@ -246,6 +252,8 @@ def _check(nodes: list[Node], bodies: Mapping[str, list[Node]]) -> None:
             case Call():
                 if node.name not in bodies:
                     raise BadTemplate(f'there is no template "{node.name}"')
+                if node.pipeline is not None:
+                    _check_operand(node.pipeline)
             case Branch():
                 _check_operand(node.pipeline)
                 _check(node.body, bodies)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clusterip.dns import names
 from clusterip.dns.config.corefile import parse_corefile
 from clusterip.dns.config.lexer import tokenize
-from clusterip.dns.config.model import Capacity, Config, Prefetch, Target
+from clusterip.dns.config.model import Capacity, Chaos, Config, Prefetch, Target, TcpLimits, TlsOptions
 from clusterip.dns.config.servers import build, load
 from clusterip.dns.config.source import BadConfig
 from clusterip.dns.config.yaml import parse_yaml
@@ -273,3 +273,162 @@ def test_whatever_is_in_a_file_it_is_read_or_explained(text: str) -> None:
     for read in (lambda: corefile(text), lambda: build(parse_yaml(text, "dns.yaml"))):
         with contextlib.suppress(BadConfig):  # and nothing else
             read()
+
+
+def test_all_plugins_of_a_corefile() -> None:
+    """Each of them once, as their documentation has it."""
+    text = """. {
+        bind 127.0.0.1 ::1 10.0.0.1 {
+            except ::1
+        }
+        nsid Use The Force
+        bufsize 1100
+        chaos CoreDNS-001 a@b.test c@d.test
+        any
+        minimal
+        whoami
+        local
+        metadata example.test
+        root /config
+        tls cert.pem key.pem ca.pem {
+            client_auth require_and_verify
+        }
+        timeouts {
+            read 15s
+            idle 1m
+            maxtcpqueries 128
+        }
+        header {
+            query set rd
+            response clear ra
+            response set aa
+        }
+        errors {
+            stacktrace
+            consolidate 5m ".* i/o timeout$" warning show_first
+            consolidate 30s "^Failed to .+"
+        }
+        loadbalance round_robin {
+            prefer 10.9.20.0/24
+        }
+        transfer example.test {
+            to 192.0.2.1 2001:db8::/32 [2001:db9::1]:5300
+            to *
+            source 2001:db8::53
+        }
+        ready :8181 {
+            monitor continuously
+        }
+        ready :8182
+        prometheus :9153 {
+            runtime_metrics
+        }
+        pprof
+        multisocket 4
+        cancel 1s
+        debug
+        kubernetes cluster.local example.test clusterset.local 10.0.0.0/8 {
+            multicluster clusterset.local
+            zonal
+            endpoint http://localhost:8080 http://other
+            apiserver_qps 10.5
+            startup_timeout 10s
+        }
+        forward . dns.example.test tls://9.9.9.9%dns.quad9.net:10853 {
+            next NXDOMAIN SERVFAIL
+            next_on_nodata
+            failover REFUSED
+            max_connect_attempts 3
+            read_timeout 3s
+            source_address 192.0.2.9
+            resolver 10.0.0.1 [::1]:5353
+            failfast_all_unhealthy_upstreams
+            max_idle_conns 8
+            prefer_udp
+        }
+        cache {
+            serve_stale 1h verify 100ms 30s 20s
+            serve_stale_policy prefer_positive
+            keepttl
+        }
+    }"""
+    config = corefile(text)
+    (server,) = config.servers
+    assert server.bind == ("127.0.0.1", "10.0.0.1")
+    assert (server.nsid, server.bufsize) == ("Use The Force", 1100)
+    assert server.chaos == Chaos("CoreDNS-001", ("a@b.test", "c@d.test"))
+    assert (server.any, server.minimal, server.whoami, server.local) == (True, True, True, "prefixes")
+    assert server.metadata == (names.to_wire("example.test"),)
+    assert server.tls == TlsOptions(
+        "/config/cert.pem", "/config/key.pem", "/config/ca.pem", "require_and_verify"
+    )
+    assert server.tcp == TcpLimits(60.0, 128)
+    assert [(rule.response, rule.on, rule.flags) for rule in server.headers] == [
+        (False, True, 0x0100),
+        (True, False, 0x0080),
+        (True, True, 0x0400),
+    ]
+    assert server.errors is not None
+    assert [(rule.seconds, rule.level, rule.show_first) for rule in server.errors] == [
+        (300.0, "warning", True),
+        (30.0, "error", False),
+    ]
+    assert server.loadbalance is not None
+    assert list(map(str, server.loadbalance.prefer)) == ["10.9.20.0/24"]
+    (transfer,) = server.transfers
+    assert (transfer.anyone, list(map(str, transfer.to))) == (
+        True,
+        ["192.0.2.1/32", "2001:db8::/32", "2001:db9::1/128"],
+    )
+    assert (config.ready, config.ready_continuously, config.prometheus) == (
+        (":8181", ":8182"),
+        True,
+        (":9153",),
+    )
+    assert server.kubernetes is not None
+    assert (server.kubernetes.domain, server.kubernetes.more_domains) == ("cluster.local", ("example.test",))
+    assert server.kubernetes.multicluster == ("clusterset.local",)
+    assert server.kubernetes.reverse_zones == (names.to_wire("10.in-addr.arpa"),)
+    assert server.kubernetes.zonal
+    assert server.kubernetes.endpoint == "http://localhost:8080"
+    (forward,) = server.forwards
+    assert forward.targets == (
+        Target("dns.example.test"),
+        Target("9.9.9.9:10853", True, "dns.quad9.net"),
+    )
+    assert forward.next_codes == {3, 2}
+    assert (forward.failover, forward.next_on_nodata) == ({5}, True)
+    assert (forward.max_connect_attempts, forward.read_timeout) == (3, 3.0)
+    assert (forward.source_address, forward.resolver) == ("192.0.2.9", ("10.0.0.1", "[::1]:5353"))
+    assert server.cache is not None
+    assert (server.cache.verify_timeout, server.cache.stale_ttl, server.cache.failure_recheck) == (
+        0.1,
+        30,
+        20.0,
+    )
+    assert server.cache.prefer_positive
+
+
+def test_the_same_as_yaml() -> None:
+    text = """
+bind: {addresses: [127.0.0.1, "::1"], except: "::1"}
+bufsize: 1100
+nsid: here
+any: true
+tls: {files: [c.pem, k.pem], client_auth: verify_if_given}
+header: {response: [[set, aa], [clear, ra]]}
+errors: {consolidate: [[5m, ".* i/o timeout$", warning], [30s, "^Failed to .+"]]}
+transfer: {zones: a.test, to: [10.0.0.1, "*"]}
+loadbalance: {policy: round_robin, prefer: 10.0.0.0/8}
+timeouts: {idle: 1m}
+"""
+    (server,) = build(parse_yaml(text, "x.yaml")).servers
+    assert server.bind == ("127.0.0.1",)
+    assert (server.bufsize, server.nsid, server.any) == (1100, "here", True)
+    assert server.tls == TlsOptions("c.pem", "k.pem", "", "verify_if_given")
+    assert len(server.headers) == 2
+    assert server.errors is not None
+    assert [rule.pattern.pattern for rule in server.errors] == [".* i/o timeout$", "^Failed to .+"]
+    assert server.transfers[0].anyone
+    assert server.loadbalance is not None
+    assert server.tcp.idle == 60
