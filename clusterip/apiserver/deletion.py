@@ -88,18 +88,18 @@ def mark(obj: Any, options: DeleteOptions) -> Outcome:
         return _mark_namespace(obj, options)
     finalizers = _set_finalizers(obj, options)
     if isinstance(obj, Pod):
+        meta = obj.metadata
+        ended = meta.deletionTimestamp is not None and meta.deletionGracePeriodSeconds == 0
         outcome = _mark_pod(obj, options)
         if outcome is not Outcome.DELETE:
             return Outcome.UPDATE if finalizers else outcome
-        gone = _mark_now(obj)
-        return Outcome.UPDATE if obj.metadata.finalizers and (gone or finalizers) else _ended(obj)
+        _mark_now(obj)
+        if not meta.finalizers:
+            return Outcome.DELETE
+        return Outcome.NOTHING if ended and not finalizers else Outcome.UPDATE
     if not obj.metadata.finalizers:
         return Outcome.DELETE
     return Outcome.UPDATE if _mark_now(obj) or finalizers else Outcome.NOTHING
-
-
-def _ended(obj: Any) -> Outcome:
-    return Outcome.NOTHING if obj.metadata.finalizers else Outcome.DELETE
 
 
 def may_go(obj: Any) -> bool:

@@ -114,11 +114,17 @@ def _parse_resource(info: RequestInfo, parts: list[str]) -> None:
     info.verb = _verb(info)
 
 
+def _is_old_watch(path: str) -> bool:
+    parts = path.split("/")
+    return "watch" in parts[3:4] or (parts[1] == "apis" and "watch" in parts[4:5])
+
+
 def _verb(info: RequestInfo) -> str:
     method = info.method
     if method in ("GET", "HEAD"):
+        # One object is watched by the old form of path, or by a field selector, and only got otherwise.
         if "watch" in info.query and not info.subresource and is_true(info.query, "watch"):
-            return "watch"
+            return "watch" if not info.name or _is_old_watch(info.path) else "get"
         return "get" if info.name else "list"
     if method == "DELETE":
         return "delete" if info.name else "deletecollection"

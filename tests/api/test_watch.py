@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -9,6 +10,8 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
+
+import aiohttp
 
 from tests.support.apiserver import RunningApiServer
 
@@ -173,3 +176,85 @@ def test_a_watcher_that_does_not_read_is_dropped_and_others_go_on(
     assert seen < 40
     quick.close()
     slow.close()
+
+
+def test_over_a_websocket(apiserver: RunningApiServer, namespace: str) -> None:
+    """Browsers watch so; every event is a text message of its own."""
+
+    async def events() -> list[tuple[str, str]]:
+        context = ssl.create_default_context(cafile=str(apiserver.ca_file))
+        headers = {"Authorization": f"Bearer {apiserver.token}"}
+        target = f"{apiserver.url}{configmaps(namespace)}?watch=true&resourceVersion={start}&timeoutSeconds=5"
+        seen = []
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.ws_connect(target, ssl=context) as socket,
+        ):
+            for _ in range(3):
+                event = json.loads((await socket.receive(timeout=20)).data)
+                seen.append((event["type"], event["object"]["metadata"]["name"]))
+                if len(seen) == 1:
+                    await asyncio.to_thread(create, apiserver, namespace, "live")
+                    await asyncio.to_thread(apiserver.request, "DELETE", f"{configmaps(namespace)}/live")
+            await socket.close()
+        return seen
+
+    start = version(create(apiserver, namespace, "first"))
+    create(apiserver, namespace, "second")
+    assert asyncio.run(events()) == [("ADDED", "second"), ("ADDED", "live"), ("DELETED", "live")]
+
+
+def test_a_websocket_ends_when_time_is_up(apiserver: RunningApiServer, namespace: str) -> None:
+    async def last() -> aiohttp.WSMsgType:
+        context = ssl.create_default_context(cafile=str(apiserver.ca_file))
+        headers = {"Authorization": f"Bearer {apiserver.token}"}
+        target = f"{apiserver.url}{configmaps(namespace)}?watch=true&timeoutSeconds=1"
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.ws_connect(target, ssl=context) as socket,
+        ):
+            while True:
+                message = await socket.receive(timeout=20)
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    return message.type
+
+    assert asyncio.run(last()) in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+
+def test_events_of_both_versions(apiserver: RunningApiServer, namespace: str) -> None:
+    """``v1`` and ``events.k8s.io/v1`` show the same objects, each with its own names."""
+    old, new = (f"{group}/namespaces/{namespace}/events" for group in ("/api/v1", "/apis/events.k8s.io/v1"))
+    watches = Watch(apiserver, old), Watch(apiserver, new, fieldSelector="regarding.name=p")
+    regarding = {"kind": "Pod", "namespace": namespace, "name": "p"}
+    event = {
+        "metadata": {"name": "e"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "a.b/c",
+        "reportingInstance": "i",
+        "action": "act",
+        "reason": "why",
+        "type": "Normal",
+        "note": "text",
+        "regarding": regarding,
+    }
+    code, created = apiserver.request("POST", new, event)
+    assert (code, created["apiVersion"], created["note"]) == (201, "events.k8s.io/v1", "text")
+    code, read = apiserver.request("GET", f"{old}/e")
+    assert (code, read["apiVersion"], read["message"]) == (200, "v1", "text")
+    assert read["involvedObject"] == regarding
+    assert read["metadata"] == created["metadata"]
+    series = {"series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:01.000000Z"}}
+    merge = "application/merge-patch+json"
+    code, patched = apiserver.request("PATCH", f"{old}/e", series, Content_Type=merge)
+    assert code == 200, patched
+    code, listed = apiserver.request("GET", f"{new}?fieldSelector=reportingController%3Da.b/c&limit=1")
+    assert (code, [item["series"]["count"] for item in listed["items"]]) == (200, [2])
+    code, refused = apiserver.request("PATCH", f"{new}/e", {"note": "other"}, Content_Type=merge)
+    assert (code, refused["details"]["causes"][0]["field"]) == (422, "message")
+    assert apiserver.request("DELETE", f"{new}/e")[0] == 200
+    assert apiserver.request("GET", f"{old}/e")[0] == 404
+    for watch, text in zip(watches, ("message", "note"), strict=True):
+        with contextlib.closing(watch):
+            told = [watch.next() for _ in range(3)]
+        assert [each["type"] for each in told] == ["ADDED", "MODIFIED", "DELETED"]
+        assert {each["object"][text] for each in told} == {"text"}

@@ -21,7 +21,7 @@ from clusterip.process.sockets import listen_tcp
 from clusterip.storage.compaction import compact_periodically
 from clusterip.storage.etcd import gateway
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Compacted, Put, Store
+from clusterip.storage.store import Closed, Compacted, Put, Store
 from tests.support.etcd import Etcd, running_etcd
 
 LONG = bool(os.environ.get("TEST_LONG"))
@@ -110,6 +110,21 @@ async def test_everything_goes_on_after_an_outage(etcd: Etcd, tmp_path: Path) ->
         assert found["subsets"][0]["addresses"] == [{"ip": ADDRESS}]
         await _compacted(store)
         assert not following.done()
+
+
+async def test_a_server_whose_store_lost_its_data_ends(etcd: Etcd, tmp_path: Path) -> None:
+    """It would serve from memory what is no more; whoever starts it again has one that does not."""
+    async with api(f"etcd://{etcd.endpoint}", tmp_path) as (ask, _, following):
+        await ask.until("/readyz", lambda code, _: code == 200)
+        etcd.lose_data()
+        await asyncio.to_thread(etcd.start)
+        code, status = await ask("GET", SERVICE)
+        assert (code, status["reason"]) == (503, "ServiceUnavailable")
+        await asyncio.wait((following,), timeout=30)
+        with pytest.raises(Closed, match="lost or replaced"):
+            following.result()
+    async with api(f"etcd://{etcd.endpoint}", tmp_path) as (ask, _, _):
+        await ask.until(SERVICE, lambda code, _: code == 200)
 
 
 async def _compacted(store: Store) -> None:

@@ -46,9 +46,23 @@ def validate(pod: Pod) -> ErrorList:
 
 def _validate_spec(pod: Pod) -> ErrorList:
     errors = validate_spec(pod.spec, _SPEC, in_pod=True)
+    if not pod.spec.serviceAccountName:  # which admission gives every new Pod
+        errors += _validate_no_tokens(pod.spec)
     for name in ("containers", "initContainers"):
         for i, container in enumerate(getattr(pod.spec, name)):
             errors += validate_image_spaces(container, _SPEC.child(name).item(i))
+    return errors
+
+
+def _validate_no_tokens(spec: PodSpec) -> ErrorList:
+    """Errors of tokens for a service account that is not named."""
+    errors: ErrorList = []
+    for i, volume in enumerate(spec.volumes):
+        for j, source in enumerate(volume.projected.sources if volume.projected is not None else ()):
+            if source.serviceAccountToken is not None:
+                where = _SPEC.child("volumes").item(i).child("projected", "sources").item(j)
+                message = "must not be specified when serviceAccountName is not set"
+                errors.append(forbidden(where.child("serviceAccountToken"), message))
     return errors
 
 
