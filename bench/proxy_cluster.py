@@ -15,6 +15,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import ssl
 import statistics
@@ -23,8 +24,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.rtnetlink import RouteSocket
+from clusterip.storage.open import open_store
+from clusterip.storage.store import Put
 from tests.support.apiserver import RunningApiServer
 
 ENDPOINTS = 5
+WRITERS = 3
+"""Processes that change other slices: one alone is not fast enough."""
 NAMESPACE = "clusterip-bench-cluster"
 PORT = 8080
 REAL = ("192.0.2.1", "192.0.2.2")
@@ -91,15 +96,42 @@ class Api:
 
 
 def fill(server: RunningApiServer, count: int) -> None:
-    def work(numbers: list[int]) -> None:
-        api = Api(server)
-        for number in numbers:
-            api.request("POST", "/api/v1/namespaces/default/services", service(number))
-            api.request("POST", PARENT, slice_of(number, some_addresses(number)))
+    """Have so many Services and slices. One of each is made by the API server, the others copied from it.
 
-    parts = 4
-    with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(work, [list(range(part, count, parts)) for part in range(parts)]))
+    That takes seconds instead of the minutes of so many requests. The server is stopped for it.
+    """
+    api = Api(server)
+    api.request("POST", "/api/v1/namespaces/default/services", service(0))
+    api.request("POST", PARENT, slice_of(0, some_addresses(0)))
+    server.stop()
+    asyncio.run(_copy(server, count))
+    with namespaces.enter(namespaces.path_of(NAMESPACE)):
+        server.start()
+
+
+async def _copy(server: RunningApiServer, count: int) -> None:
+    store = await open_store(server.store)
+    found: dict[str, tuple[str, Any]] = {}
+    for item in (await store.list("/registry/")).items:
+        if item.key.endswith("/default/service-0"):
+            tree = json.loads(item.value)
+            found[tree["kind"]] = item.key.removesuffix("service-0"), tree
+    changes = []
+    for number in range(1, count):
+        for kind, own in (
+            ("Service", service(number)),
+            ("EndpointSlice", slice_of(number, some_addresses(number))),
+        ):
+            prefix, tree = found[kind]
+            tree["metadata"] |= own["metadata"] | {"uid": str(uuid.uuid4())}
+            if kind == "Service":
+                tree["spec"] |= {"clusterIP": cluster_ip(number), "clusterIPs": [cluster_ip(number)]}
+            else:
+                tree["endpoints"] = own["endpoints"]
+            changes.append(Put(f"{prefix}service-{number}", json.dumps(tree, separators=(",", ":")).encode()))
+    for start in range(0, len(changes), 1000):
+        await store.transact((), changes[start : start + 1000])
+    await store.close()
 
 
 @contextlib.contextmanager
@@ -176,31 +208,84 @@ async def changes(server: RunningApiServer, pid: int, count: int, rounds: int) -
 
 @contextlib.contextmanager
 def background(server: RunningApiServer, count: int, rate: int) -> Iterator[None]:
-    """Meanwhile another process changes ``rate`` slices of other Services a second."""
-
+    """Meanwhile other processes change ``rate`` slices of other Services a second."""
     context = multiprocessing.get_context("fork")
-    done = context.Value("i", 0)
+    done = [context.Value("i", 0) for _ in range(WRITERS)]
 
-    def work() -> None:
+    def work(writer: int) -> None:
         api = Api(server)
         begun = time.perf_counter()
         for step in itertools.count():
-            number = 50 + step % (count - 50)
+            number = 50 + (step * WRITERS + writer) % (count - 50)
             addresses = some_addresses(number)
             addresses[step // count % ENDPOINTS] = str(ipaddress.ip_address("10.250.0.1") + step)
             api.request("PUT", f"{PARENT}/service-{number}", slice_of(number, addresses))
-            done.value = step + 1
-            time.sleep(max(begun + (step + 1) / rate - time.perf_counter(), 0))
+            done[writer].value = step + 1
+            time.sleep(max(begun + (step + 1) * WRITERS / rate - time.perf_counter(), 0))
 
-    process = context.Process(target=work, daemon=True)
-    process.start()
+    processes = [context.Process(target=work, args=(writer,), daemon=True) for writer in range(WRITERS)]
+    for process in processes:
+        process.start()
     started = time.perf_counter()
     try:
         yield
     finally:
-        report("  other changes", per_second=done.value / (time.perf_counter() - started))
-        process.terminate()
-        process.join()
+        total = sum(counter.value for counter in done)
+        report("  other changes", per_second=total / (time.perf_counter() - started))
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+class Traffic:
+    """Connections to a Service, one after another, while the proxy is killed and started again."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, servers: dict[str, socket.socket]) -> None:
+        self._loop = loop
+        self._servers = servers
+        self.made = 0
+        self.failed = 0
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(1):
+                    await served_by(self._loop, self._servers, cluster_ip(0))
+                self.made += 1
+            except OSError:
+                self.failed += 1
+
+
+async def restart(server: RunningApiServer, pid: int) -> None:
+    """Kill the proxy and start another, while connections are made and one is held."""
+    loop = asyncio.get_running_loop()
+    servers = {address: listen(address) for address in REAL}
+    with namespaces.open_socket(namespaces.path_of(NAMESPACE)) as held:
+        held.setblocking(False)
+        await loop.sock_connect(held, (cluster_ip(1), 80))
+        accepted, _ = await asyncio.wait_for(_accept(loop, servers), 5)
+        traffic = Traffic(loop, servers)
+        task = loop.create_task(traffic.run())
+        os.kill(pid, signal.SIGKILL)
+        with proxy(server):
+            await asyncio.sleep(1)
+            task.cancel()
+            await loop.sock_sendall(held, b"x")
+            alive = await asyncio.wait_for(loop.sock_recv(accepted, 1), 5) == b"x"
+        accepted.close()
+    for opened in servers.values():
+        opened.close()
+    report("killed and started again", made=traffic.made, failed=traffic.failed, held_is_alive=float(alive))
+
+
+async def _accept(
+    loop: asyncio.AbstractEventLoop, servers: dict[str, socket.socket]
+) -> tuple[socket.socket, Any]:
+    waiting = [loop.create_task(loop.sock_accept(server)) for server in servers.values()]
+    done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    return next(iter(done)).result()
 
 
 def slice_only(address: str) -> dict[str, Any]:
@@ -239,6 +324,7 @@ def main(count: int, rounds: int) -> None:
             started = time.perf_counter()
             fill(server, count)
             report(f"made {count} Services", seconds=time.perf_counter() - started)
+            Api(server).request("GET", f"{PARENT}?limit=1")  # the server has read its store by then
             with proxy(server) as pid:
                 asyncio.run(changes(server, pid, count, rounds))
                 for rate in (100, 500):
@@ -246,8 +332,7 @@ def main(count: int, rounds: int) -> None:
                         print(f"while {rate} other slices change a second:")
                         asyncio.run(changes(server, pid, count, rounds))
                 report("at the end", **usage(pid))
-            with proxy(server):
-                pass
+                asyncio.run(restart(server, pid))
         finally:
             server.stop()
 

@@ -12,6 +12,7 @@ from clusterip.objects.discovery.endpointslice import ENDPOINTSLICES
 from clusterip.objects.networking.servicecidr import SERVICECIDRS
 from clusterip.process import log
 from clusterip.proxy import metrics, wire
+from clusterip.proxy.addresses import AddressWatch
 from clusterip.proxy.config import KubeProxyConfiguration
 from clusterip.proxy.health import Health
 from clusterip.proxy.healthchecks import Failed, ServiceHealthChecks
@@ -57,6 +58,7 @@ class Component:
         nodes.on_change(lambda _, node: self._node_changed(node))
         cidrs.on_change(self._cidr_changed)
         no_local = metrics.NoLocalEndpoints(self._count_no_local)
+        watch = None if self._addresses.primary else AddressWatch(self._addresses_changed)
         try:
             async with asyncio.TaskGroup() as group:
                 nodes.on_batch(self._flush)
@@ -66,6 +68,8 @@ class Component:
                 await wait_synced(services, slices, nodes)
                 group.create_task(self._sync.run())
         finally:
+            if watch is not None:
+                watch.close()
             self._flush.close()
             no_local.close()
             await self._checks.close()
@@ -91,6 +95,14 @@ class Component:
     def _node_changed(self, node: wire.Node | None) -> None:
         self._health.node = node
         self._sync.tracker.node_changed(node)
+        self._tell_addresses(node)
+
+    def _addresses_changed(self) -> None:
+        """The machine's have: those that node ports answer on may too."""
+        self._tell_addresses(self._health.node)
+        self._flush()
+
+    def _tell_addresses(self, node: wire.Node | None) -> None:
         primary = primary_addresses(node, self._config.bindAddress)
         answering = self._addresses.of(primary)
         self._sync.backend.set_node(NodeAddresses(tuple(primary), tuple(answering)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from clusterip.proxy import wire
 from clusterip.proxy.model import Destination, Endpoint, PortKey, ServiceKey
 from clusterip.proxy.packing import Packed
-from clusterip.proxy.services import PROTOCOLS
+from clusterip.proxy.services import PROTOCOLS, is_port
 
 _FAMILIES = {4: "IPv4", 6: "IPv6"}
 
@@ -92,7 +92,7 @@ def _port_of(slice_: wire.EndpointSlice, key: PortKey) -> int:
         return 0
     for port in slice_.ports or ():
         if (port.name or "") == key.port and PROTOCOLS.get(port.protocol or "TCP") == key.protocol:
-            return port.port or 0
+            return port.port if port.port is not None and is_port(port.port) else 0
     return 0
 
 

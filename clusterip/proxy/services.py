@@ -62,14 +62,14 @@ def service_ports(service: wire.Service) -> list[ServicePort]:
         own_ranges = _ranges_of_family(ranges, family)
         for port in spec.ports or ():
             protocol = PROTOCOLS.get(port.protocol)
-            if protocol is None:
+            if protocol is None or not is_port(port.port):
                 continue
             found.append(
                 ServicePort(
                     PortKey(key, port.name, protocol, family),
                     cluster_ip,
                     port.port,
-                    node_port=port.nodePort,
+                    node_port=port.nodePort if is_port(port.nodePort) else 0,
                     external_ips=own_external,
                     load_balancer_ips=own_balancer,
                     source_ranges=own_ranges,
@@ -81,6 +81,11 @@ def service_ports(service: wire.Service) -> list[ServicePort]:
                 )
             )
     return found
+
+
+def is_port(number: int | None) -> bool:
+    """Whether that can be a port's number."""
+    return number is not None and 0 < number < 1 << 16
 
 
 def health_check_port(service: wire.Service) -> int:
