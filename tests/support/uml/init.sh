@@ -14,6 +14,8 @@ mount -t tmpfs tmpfs /lib/modules
 mkdir /lib/modules/"$release"
 cp -r /usr/lib/uml/modules/"$release"/. /lib/modules/"$release"
 depmod
+# What ordinary kernels have built in, or load when a program asks.
+modprobe -a ipv6 nf_conntrack nf_conntrack_netlink sctp ip_vs
 
 ip link set lo up
 cd "$WHERE" || exit 1
