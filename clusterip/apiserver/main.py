@@ -43,7 +43,7 @@ from clusterip.storage.compaction import compact_periodically
 from clusterip.storage.etcd.endpoints import Tls
 from clusterip.storage.etcd.login import read_user
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Store, StoreError
+from clusterip.storage.store import Closed, Store, StoreError
 
 GOODBYE_SECONDS = 3.0
 
@@ -54,7 +54,7 @@ async def main(options: Options) -> None:
     """Serve the API until cancelled.
 
     Raises:
-        Fatal: a setting is wrong, or something it names cannot be used.
+        Fatal: a setting is wrong, or something it names cannot be used; the store's data were lost.
         OSError: an address cannot be listened on.
     """
     sockets = [_listen(address, options.secure_port) for address in options.bind_addresses]
@@ -68,6 +68,8 @@ async def main(options: Options) -> None:
     try:
         async with serving(options, store, sockets) as following:
             await asyncio.shield(following)  # without its watch of the store it would serve the past
+    except Closed as error:
+        raise Fatal(f"cannot go on, only begin anew: {error}") from None
     finally:
         await store.close()
         for each in sockets:

@@ -110,6 +110,11 @@ class Etcd:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def lose_data(self) -> None:
+        """kill -9, and an empty disk afterwards."""
+        self.kill()
+        shutil.rmtree(self.directory / "data")
+
     def freeze(self) -> None:
         """Answer nothing any more, without a connection being closed, as when the machine is cut off."""
         assert self._process is not None

@@ -61,6 +61,7 @@ class Gateway:
         self._calls = 0
         self._idle = asyncio.Event()
         self.closed = asyncio.Event()
+        self._why_closed = "the store is closed"
 
     @property
     def endpoint(self) -> str:
@@ -70,7 +71,7 @@ class Gateway:
     def check_open(self) -> None:
         """Raises Closed if the store was closed."""
         if self.closed.is_set():
-            raise Closed("the store is closed")
+            raise Closed(self._why_closed)
 
     async def call(self, path: str, request: Any, reply: type[T]) -> tuple[T, bool]:
         """Call until some endpoint answers; the answer, and whether an earlier attempt may have worked.
@@ -192,6 +193,11 @@ class Gateway:
             if not limit.expired():
                 limit.reschedule(now)
 
+    def fail(self, why: str) -> None:
+        """From now on everything that is asked, and every watch, is answered with ``Closed``."""
+        self._why_closed = why
+        self.closed.set()
+
     async def sleep(self, seconds: float) -> None:
         """Raises Closed if the store is closed before the time is over."""
         with contextlib.suppress(TimeoutError):
@@ -200,7 +206,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Let calls that were begun finish, and end watches."""
-        if self.closed.is_set():
+        if self.session.closed:
             return
         self.closed.set()
         if self._calls:

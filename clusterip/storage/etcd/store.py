@@ -51,6 +51,7 @@ class EtcdStore:
         self._gateway = gateway
         self._asking: asyncio.Task[int] | None = None
         self._next: asyncio.Task[int] | None = None
+        self._newest = 0
 
     @property
     def trouble(self) -> str:
@@ -90,8 +91,23 @@ class EtcdStore:
 
     async def _revision(self) -> int:
         request = {"key": PROBED_KEY, "keys_only": True}
+        known = self._newest
         reply, _ = await self._gateway.call("/v3/kv/range", request, RangeResponse)
-        return reply.header.revision
+        return self._seen(reply.header.revision, known)
+
+    def _seen(self, revision: int, known: int) -> int:
+        """Take note of the revision of an answer to a question that was asked when ``known`` was the newest.
+
+        Raises:
+            Closed: it is older. Answers are linearizable, so this is no member that lags behind: whoever goes
+                on with what is in memory serves what is no more, and misses what comes.
+        """
+        if revision < known:
+            why = f"etcd is at revision {revision} after {known}: its data were lost or replaced"
+            self._gateway.fail(why)
+            self._gateway.check_open()
+        self._newest = max(self._newest, revision)
+        return revision
 
     async def get(self, key: str, revision: int = 0) -> KeyValue | None:
         reply = await self._range({"key": key.encode(), "revision": revision})
@@ -141,15 +157,17 @@ class EtcdStore:
         if len({change.key for change in changes}) != len(changes):
             raise ValueError("a transaction changes a key more than once")
         request = transaction(list(compares), list(changes))
+        known = self._newest
         reply, repeated = await self._gateway.call("/v3/kv/txn", request, TxnResponse)
+        revision = self._seen(reply.header.revision, known)
         if reply.succeeded:
-            return reply.header.revision
+            return revision
         found: dict[str, KeyValue | None] = {}
         for compare, response in zip(compares, reply.responses, strict=True):
             kvs = response.response_range.kvs if response.response_range else []
             found[compare.key] = kvs[0].plain() if kvs else None
-        if repeated and (revision := _done_before(found, changes)):
-            return revision
+        if repeated and (done := _done_before(found, changes)):
+            return done
         for compare in compares:
             current = found[compare.key]
             if (current.mod_revision if current else 0) != compare.mod_revision:

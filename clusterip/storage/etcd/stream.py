@@ -85,5 +85,6 @@ async def _chunk(gateway: Gateway, endpoint: str, content: aiohttp.StreamReader)
             async with asyncio.timeout(SILENCE_SECONDS):
                 return await content.readany()
         except TimeoutError:
+            gateway.check_open()
             if not await gateway.lives(endpoint, ANSWER_SECONDS):
                 raise Unavailable(f"etcd at {endpoint} fell silent") from None

@@ -17,7 +17,17 @@ from clusterip.storage.etcd.gateway import Gateway
 from clusterip.storage.etcd.login import User, read_user
 from clusterip.storage.etcd.messages import bounds
 from clusterip.storage.open import open_store
-from clusterip.storage.store import Compacted, Compare, Conflict, Event, Put, Store, StoreError, Unavailable
+from clusterip.storage.store import (
+    Closed,
+    Compacted,
+    Compare,
+    Conflict,
+    Event,
+    Put,
+    Store,
+    StoreError,
+    Unavailable,
+)
 from tests.support.etcd import Etcd, etcd_cluster, running_etcd
 from tests.support.pki import Authority
 
@@ -261,6 +271,26 @@ async def test_a_repeated_transaction_is_recognised(
             await store.transact([Compare("/r", 0)], [Put("/r", b"another's")])
     finally:
         await store.close()
+
+
+async def test_an_etcd_that_lost_its_data_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Its revisions begin anew, so what was read before says nothing about what is there."""
+    with running_etcd(tmp_path) as etcd:
+        store = await open_store(f"etcd://{etcd.endpoint}")
+        try:
+            for n in range(10):
+                revision = await store.transact([], [Put(f"/{n}", b"")])
+            watching = asyncio.create_task(_follow(store, revision))
+            etcd.lose_data()
+            await asyncio.to_thread(etcd.start)
+            with pytest.raises(Closed, match=f"at revision 1 after {revision}"):
+                await store.revision()
+            with pytest.raises(Closed, match="lost or replaced"):
+                await asyncio.wait_for(watching, 20)
+            with pytest.raises(Closed, match="lost or replaced"):
+                await store.transact([], [Put("/x", b"")])
+        finally:
+            await store.close()
 
 
 async def test_large_listings_come_in_parts(members: list[Etcd]) -> None:
