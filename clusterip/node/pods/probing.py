@@ -92,7 +92,9 @@ class Probing:
         elif probe.tcpSocket:
             await checks.connect(probe.tcpSocket, slot.spec, self._host(), seconds)
         elif probe.grpc:
-            raise CheckFailed("gRPC probes are not supported by this node")
+            from clusterip.node.pods import grpccheck  # HTTP/2 is for few Pods
+
+            await grpccheck.check(probe.grpc, self._host(), seconds)
 
     def _failure(self, slot: Slot, kind: Kind, message: str) -> None:
         if slot.running:
