@@ -132,6 +132,14 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
     help="The time between two tries to take or renew the Lease.",
 )
 @click.option(
+    "--leader-elect-resource-lock",
+    type=click.Choice(["leases"]),
+    default="leases",
+    show_default=True,
+    expose_value=False,
+    help="What kind of object the lock is.",
+)
+@click.option(
     "--leader-elect-resource-name",
     default="kube-controller-manager",
     show_default=True,
