@@ -11,53 +11,46 @@ from __future__ import annotations
 import errno
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from clusterip.kernel import genetlink
 from clusterip.kernel.iptables import IptablesError
 from clusterip.kernel.nftables import Batch, Family, Nftables, NftablesError, Table
-from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.process import log
+from clusterip.proxy import modes
+from clusterip.proxy.backend import BackendError
 from clusterip.proxy.cleanup import iptables
 
 _log = log.get("proxy")
 
 _NFT_TABLE = "kube-proxy"
-_IPVS_LINK = "kube-ipvs0"
-_IPVS_FLUSH = 17  # IPVS_CMD_FLUSH
-_SETS = (
-    *(
-        "KUBE-LOOP-BACK",
-        "KUBE-CLUSTER-IP",
-        "KUBE-EXTERNAL-IP",
-        "KUBE-EXTERNAL-IP-LOCAL",
-        "KUBE-LOAD-BALANCER",
-    ),
-    *("KUBE-LOAD-BALANCER-LOCAL", "KUBE-LOAD-BALANCER-FW", "KUBE-LOAD-BALANCER-SOURCE-IP"),
-    *(
-        "KUBE-LOAD-BALANCER-SOURCE-CIDR",
-        "KUBE-NODE-PORT-TCP",
-        "KUBE-NODE-PORT-LOCAL-TCP",
-        "KUBE-NODE-PORT-UDP",
-    ),
-    *("KUBE-NODE-PORT-LOCAL-UDP", "KUBE-NODE-PORT-SCTP-HASH", "KUBE-NODE-PORT-LOCAL-SCTP-HASH"),
-    *("KUBE-HEALTH-CHECK-NODE-PORT", "KUBE-IPVS-IPS"),
+_LONGEST_SET_NAME = 31
+_SETS = frozenset(
+    f"KUBE-{family}{name}"[:_LONGEST_SET_NAME]
+    for name in """
+        LOOP-BACK CLUSTER-IP EXTERNAL-IP EXTERNAL-IP-LOCAL LOAD-BALANCER LOAD-BALANCER-LOCAL LOAD-BALANCER-FW
+        LOAD-BALANCER-SOURCE-IP LOAD-BALANCER-SOURCE-CIDR HEALTH-CHECK-NODE-PORT IPVS-IPS
+        NODE-PORT-TCP NODE-PORT-LOCAL-TCP NODE-PORT-UDP NODE-PORT-LOCAL-UDP
+        NODE-PORT-SCTP-HASH NODE-PORT-LOCAL-SCTP-HASH
+    """.split()
+    for family in ("", "6-")
 )
+"""The ipvs mode's sets. Other programs (kube-router) have sets that begin with KUBE- too."""
 
 
 def clean_up_kube_proxy(mode: str = "") -> bool:
     """Remove all of it, each part as well as can be; whether all that was there is gone.
 
-    In our own ``iptables`` mode the chains have kube-proxy's names, and what it left there is ours by now.
+    In ``mode``, which is ours and running, some of it has kube-proxy's names, and what that left is ours by
+    now: the chains of ``iptables``, and the virtual servers and their interface of ``ipvs``.
     """
-    parts: dict[str, Callable[[], Iterator[str]]] = {
+    parts: dict[str, Callable[[], Iterable[str]]] = {
         "nftables": _nftables,
         "iptables": iptables.remove,
-        "IPVS": _ipvs,
+        "ipvs": modes.get("ipvs").clean_up,
         "ipset": _sets,
     }
-    if mode == "iptables":
-        del parts["iptables"]
+    if mode in ("iptables", "ipvs"):
+        del parts[mode]
     complete = True
     found = False
     for name, remove in parts.items():
@@ -65,7 +58,7 @@ def clean_up_kube_proxy(mode: str = "") -> bool:
             for removed in remove():
                 found = True
                 _log.info("removed what kube-proxy left", what=removed)
-        except (OSError, NftablesError, IptablesError) as error:
+        except (OSError, NftablesError, IptablesError, BackendError) as error:
             complete = False
             _log.error("cannot remove what kube-proxy left", where=name, reason=str(error))
     if complete and not found:
@@ -91,20 +84,6 @@ def _nftables() -> Iterator[str]:
         nftables.close()
 
 
-def _ipvs() -> Iterator[str]:
-    """The virtual servers, if the interface shows that they are kube-proxy's, and that interface."""
-    with RouteSocket() as routes:
-        if routes.find_link(_IPVS_LINK) is None:
-            return
-        with genetlink.opened() as connection:
-            family = genetlink.family_id(connection, "IPVS")
-            if family is not None:
-                genetlink.command(connection, family, _IPVS_FLUSH)
-                yield "IPVS virtual servers"
-        if routes.delete_link(_IPVS_LINK):
-            yield f"link {_IPVS_LINK}"
-
-
 def _sets() -> Iterator[str]:
     """Sets of addresses that the ipvs mode's iptables rules looked into."""
     ipset = shutil.which("ipset")
@@ -113,9 +92,7 @@ def _sets() -> Iterator[str]:
     listed = subprocess.run([ipset, "list", "-name"], capture_output=True, text=True, check=False)
     if listed.returncode:  # the kernel has none of that: nor has kube-proxy left any
         return
-    for name in sorted(
-        {base + suffix for base in _SETS for suffix in ("", "-6")} & set(listed.stdout.split())
-    ):
+    for name in sorted(_SETS & set(listed.stdout.split())):
         done = subprocess.run([ipset, "destroy", name], capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(f"ipset destroy {name}: {done.stderr.strip()}")

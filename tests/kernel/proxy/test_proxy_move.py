@@ -15,6 +15,7 @@ from proxy_process import SERVICES, SLICES, Node, until, web, web_slice
 from clusterip.kernel import namespaces
 from clusterip.kernel.iptables import parse
 from clusterip.kernel.rtnetlink import RouteSocket
+from clusterip.proxy.cleanup import clean_up_kube_proxy
 from clusterip.proxy.cleanup.iptables import removal
 
 FOREIGN = "10.9.9.9"
@@ -223,7 +224,12 @@ async def test_the_interface_of_ipvs_goes(node: Node) -> None:
     with RouteSocket(node.network.node) as routes:
         routes.add_bridge("kube-ipvs0")
         routes.add_address("kube-ipvs0", "10.96.0.10/32")
-    node.run(*node.command("--cleanup", "--cleanup-kube-proxy"))
+    with namespaces.enter(node.network.node):
+        assert clean_up_kube_proxy("ipvs")  # it would be our own in that mode
+    with RouteSocket(node.network.node) as routes:
+        assert routes.find_link("kube-ipvs0") is not None
+    with namespaces.enter(node.network.node):
+        assert clean_up_kube_proxy("nftables")
     with RouteSocket(node.network.node) as routes:
         assert routes.find_link("kube-ipvs0") is None
         assert NODE4 in {str(address.address.ip) for address in routes.addresses()}
