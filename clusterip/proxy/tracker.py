@@ -69,8 +69,14 @@ class Tracker:
         self._touched |= dirty
         appearing = []
         for key in dirty:
-            old = {state.port.key: state for state in self._states.get(key, ())}
+            known = self._states.get(key)
             new = self._compute(key)
+            if known is None:  # as most, at the start
+                if new:
+                    self._states[key] = tuple(new.values())
+                    appearing += [PortChange(port_key, None, state) for port_key, state in new.items()]
+                continue
+            old = {state.port.key: state for state in known}
             if new:
                 self._states[key] = tuple(new.values())
             else:

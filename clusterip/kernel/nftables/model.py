@@ -17,6 +17,9 @@ class Family(IntEnum):
     IPV4 = 2
     IPV6 = 10
 
+    # That of enumerations is a call of Python code, for something that is in many keys of dictionaries.
+    __hash__ = int.__hash__
+
     @property
     def keyword(self) -> str:
         """The family's name in `nft`'s language."""
