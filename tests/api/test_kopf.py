@@ -15,7 +15,7 @@ import pytest
 from tests.support.apiserver import RunningApiServer
 from tests.support.nodes import eventually
 
-OPERATOR = Path(__file__).parents[1] / "support" / "operator.py"
+OPERATOR = Path(__file__).parents[1] / "support" / "kopf_operator.py"
 CORE = "/api/v1/namespaces/default"
 
 

@@ -239,10 +239,18 @@ def test_wait(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", stdin=MANIFEST)
     assert "timed out" in kubectl.fails("wait", "--for=condition=Available", "deploy/d", "--timeout=1s")
     waiting = subprocess.Popen(
-        [kubectl.path, "wait", "--for=delete", "svc/s", "--timeout=30s"], env=kubectl.environment
+        [kubectl.path, "wait", "--for=delete", "svc/s", "--timeout=30s", "-v=6"],
+        env=kubectl.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    assert waiting.stderr
+    while "watch=true" not in waiting.stderr.readline():
+        assert waiting.poll() is None
     kubectl("delete", "svc", "s")
     assert waiting.wait(30) == 0
+    waiting.stderr.close()
     status = '{"status":{"conditions":[{"type":"Available","status":"True"}]}}'
     config = Path(kubectl.environment["KUBECONFIG"])
     new = Kubectl(config, config.parent)
