@@ -11,6 +11,7 @@ from clusterip.controllers.scheduler.nodestate import NodeState
 from clusterip.controllers.scheduler.podaffinity import PodAffinity
 from clusterip.controllers.scheduler.requests import Request, request_of
 from clusterip.controllers.scheduler.scoring import best
+from clusterip.controllers.scheduler.topologyspread import TopologySpread
 from clusterip.objects import times
 from clusterip.objects.core.namespace import NAMESPACES
 from clusterip.objects.core.node import NODES, Node
@@ -58,6 +59,7 @@ class Scheduler(Controller[ObjectKey]):
             self._states.values(),
             {name: ns.metadata.labels for (_, name), ns in self._namespaces.objects.items()},
         )
+        spread = TopologySpread(request.pod, self._states.values())
         fitting: list[tuple[NodeState, Node]] = []
         reasons: list[str] = []
         for state in self._states.values():
@@ -65,14 +67,15 @@ class Scheduler(Controller[ObjectKey]):
                 continue
             against = reasons_against(request, state)
             if not against:
-                reason = affinity.reason_against(state.node.metadata.labels)
+                labels = state.node.metadata.labels
+                reason = affinity.reason_against(labels) or spread.reason_against(labels)
                 against = [reason] if reason is not None else []
             if against:
                 reasons += against
             else:
                 fitting.append((state, state.node))
         if fitting:
-            return best(request, fitting), ""
+            return best(request, fitting, spread), ""
         return None, fit_error(reasons, len(self._nodes.objects))
 
     async def _bind(self, key: ObjectKey, request: Request, node: str) -> None:

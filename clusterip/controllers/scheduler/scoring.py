@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from clusterip.controllers.scheduler import nodeaffinity
 from clusterip.controllers.scheduler.nodestate import NodeState
 from clusterip.controllers.scheduler.requests import Request
+from clusterip.controllers.scheduler.topologyspread import TopologySpread
 from clusterip.controllers.taints import untolerated
 from clusterip.objects.core.node import Node
 
 
-def best(request: Request, candidates: Iterable[tuple[NodeState, Node]]) -> Node:
+def best(request: Request, candidates: Iterable[tuple[NodeState, Node]], spread: TopologySpread) -> Node:
     """What the Pod prefers, then where the fewest Pods of the same owner are, then where most is free.
 
     A spread by owner is what keeps a Service reachable when a node goes; upstream gets about the same
@@ -27,6 +28,7 @@ def best(request: Request, candidates: Iterable[tuple[NodeState, Node]]) -> Node
         return (
             len(untolerated(node.spec.taints, spec.tolerations, ("PreferNoSchedule",))),
             -nodeaffinity.preference(spec, node),
+            spread.cost(node.metadata.labels),
             state.owners[request.owner] if request.owner else 0,
             _fullness(request, state),
             len(state.requests),

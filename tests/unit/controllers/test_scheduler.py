@@ -11,6 +11,7 @@ from clusterip.controllers.scheduler.nodestate import NodeState
 from clusterip.controllers.scheduler.podaffinity import AFFINITY, ANTI_AFFINITY, EXISTING_RULES, PodAffinity
 from clusterip.controllers.scheduler.requests import request_of
 from clusterip.controllers.scheduler.scoring import best
+from clusterip.controllers.scheduler.topologyspread import NO_LABEL, UNEVEN, TopologySpread
 from clusterip.objects.core.node import Node
 from clusterip.objects.core.pod import Pod
 from tests.support.objects import make_node, make_pod
@@ -154,7 +155,7 @@ def test_the_message_counts_reasons() -> None:
 
 def choose(pod: Pod, *states: NodeState) -> str:
     candidates = [(each, each.node) for each in states if each.node is not None]
-    return best(request_of(pod), candidates).metadata.name
+    return best(request_of(pod), candidates, TopologySpread(pod, states)).metadata.name
 
 
 def test_pods_of_one_owner_spread_even_to_fuller_nodes() -> None:
@@ -210,6 +211,78 @@ def test_pods_that_run_keep_others_away() -> None:
     affinity = PodAffinity(waiting(), nodes, {})
     assert affinity.reason_against({HOST: "node-1"}) == EXISTING_RULES
     assert affinity.reason_against({HOST: "node-2"}) is None
+
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+def spread(skew: int = 1, *, key: str = ZONE, soft: bool = False, **more: Any) -> dict[str, Any]:
+    action = "ScheduleAnyway" if soft else "DoNotSchedule"
+    selector = {"matchLabels": {"app": "web"}}
+    return {
+        "maxSkew": skew,
+        "topologyKey": key,
+        "whenUnsatisfiable": action,
+        "labelSelector": selector,
+    } | more
+
+
+def zones(*counts: int) -> list[NodeState]:
+    """A node in each zone, with so many Pods of ``app: web``."""
+    return [
+        state(make_node(f"node-{zone}", {ZONE: zone}), *(make_pod(f"{zone}{n}") for n in range(count)))
+        for zone, count in zip("abcd", counts, strict=False)
+    ]
+
+
+def uneven(pod: Pod, nodes: list[NodeState]) -> list[str | None]:
+    found = TopologySpread(pod, nodes)
+    return [found.reason_against(each.node.metadata.labels) for each in nodes if each.node]
+
+
+def web(*constraints: dict[str, Any], **spec: Any) -> Pod:
+    return waiting(meta={"labels": {"app": "web"}}, topologySpreadConstraints=list(constraints), **spec)
+
+
+def test_pods_are_spread_over_zones() -> None:
+    assert uneven(web(spread()), zones(2, 1, 1)) == [UNEVEN, None, None]
+    assert uneven(web(spread(2)), zones(2, 1, 1)) == [None, None, None]
+    assert uneven(web(spread()), zones(0, 0)) == [None, None]
+    stranger = waiting(topologySpreadConstraints=[spread()])
+    assert uneven(stranger, zones(2, 1)) == [None, None], "it does not count itself"
+    assert uneven(web(spread()), [*zones(1, 1), state(make_node("bare"))]) == [None, None, NO_LABEL]
+
+
+def test_domains_that_are_to_be_there() -> None:
+    assert uneven(web(spread(minDomains=3)), zones(1, 1)) == [UNEVEN, UNEVEN]
+    assert uneven(web(spread(minDomains=2)), zones(1, 1)) == [None, None]
+
+
+def test_nodes_that_count_as_domains() -> None:
+    nodes = zones(1, 0)
+    selected = web(spread(), nodeSelector={ZONE: "a"})
+    assert uneven(selected, nodes)[0] is None, "where it cannot run is no domain"
+    ignoring = web(spread(nodeAffinityPolicy="Ignore"), nodeSelector={ZONE: "a"})
+    assert uneven(ignoring, nodes)[0] == UNEVEN
+    tainted = state(make_node("t", {ZONE: "t"}, taints=[{"key": "k", "effect": "NoSchedule"}]))
+    assert uneven(web(spread()), [zones(1)[0], tainted])[0] == UNEVEN
+    assert uneven(web(spread(nodeTaintsPolicy="Honor")), [zones(1)[0], tainted])[0] is None
+
+
+def test_only_pods_of_one_version_count_for_each_other() -> None:
+    old = make_pod("old", meta={"labels": {"app": "web", "version": "1"}})
+    nodes = [state(make_node("node-a", {ZONE: "a"}), old), state(make_node("node-b", {ZONE: "b"}))]
+    labels = {"app": "web", "version": "2"}
+    new = waiting(meta={"labels": labels}, topologySpreadConstraints=[spread(matchLabelKeys=["version"])])
+    assert uneven(new, nodes) == [None, None]
+    assert uneven(web(spread()), nodes) == [UNEVEN, None]
+
+
+def test_a_wish_to_be_spread_forbids_nothing_and_decides() -> None:
+    nodes = zones(2, 1, 3)
+    wish = web(spread(soft=True))
+    assert uneven(wish, nodes) == [None, None, None]
+    assert choose(wish, *nodes) == "node-b"
 
 
 def test_a_state_forgets_what_leaves() -> None:
