@@ -6,7 +6,7 @@ cluster from one to the other, and so that whoever may read and write the store'
 **Revisions only ever grow.** A restored store goes on a billion revisions above whatever the store or the
 snapshot has seen, and says of all before that they are compacted. A watcher from before is thus told
 ``410 Gone`` and lists again; it cannot be given the wrong history. (etcd's own tool does the same with
-``--bump-revision`` and ``--mark-compacted``, from 3.5.11 on and by hand.)
+``--bump-revision`` and ``--mark-compacted``, in later versions and when asked to.)
 """
 
 BUMP = 1_000_000_000

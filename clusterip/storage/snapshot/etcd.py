@@ -110,6 +110,9 @@ async def restore(url: str, tls: Tls, user: User, name: str, revision: int, item
         await _empty(store)
         for changes in _batches(items):
             await _write(store, changes)
+        for item in (await store.list(SERVERS)).items:  # all there were have been removed
+            server = item.key.removeprefix(SERVERS)
+            raise StoreError(f"the API server at {server} was started meanwhile; stop it and restore again")
         reached = await store.transact((), [Put(STATE, _encode(State(shift)))])
         await store.compact(reached)
         return reached + shift

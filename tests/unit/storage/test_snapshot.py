@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import stat
@@ -26,6 +27,7 @@ from clusterip.storage.store import (
     Conflict,
     Delete,
     FutureRevision,
+    KeyValue,
     Put,
     Store,
     StoreError,
@@ -262,6 +264,28 @@ async def test_an_etcd_that_a_server_uses_is_left_alone(
     assert set(await _contents(store)) == contents.keys()
     await store.transact((), [Delete(STATE)])
     await store.close()
+
+
+async def test_a_server_that_is_started_meanwhile_is_noticed(etcd: Etcd) -> None:
+    url, key = f"etcd://{etcd.endpoint}", f"{SERVERS}10.0.0.9:6443"
+    item = KeyValue("/registry/configmaps/default/c", b"{}", 1, 1)
+
+    def items() -> Iterator[KeyValue]:
+        etcd.ask("/v3/kv/put", key=base64.b64encode(key.encode()).decode())
+        yield item
+
+    with pytest.raises(StoreError, match=r"10\.0\.0\.9:6443 was started meanwhile"):
+        await etcd_snapshot.restore(url, *NOBODY, "saved", 7, items())
+    with pytest.raises(StoreError, match=r"restoring the snapshot saved .* do it again"):
+        await open_store(url)
+    store = await EtcdStore.open(url)
+    try:
+        await store.transact((), [Delete(key)])
+        await etcd_snapshot.restore(url, *NOBODY, "saved", 7, [item])
+        assert await _contents(store) == {item.key: b"{}"}
+    finally:
+        await store.transact((), [Delete(STATE)])
+        await store.close()
 
 
 async def _renew(store: Store, key: Put) -> None:
