@@ -65,5 +65,6 @@ def command(version: str | None, **given: str | None) -> None:
     except ConfigurationError as error:
         log.get("proxy").error(f"the configuration cannot be used: {error}")
         sys.exit(1)
-    log.setup(options.config.logging.verbosity)
+    logging = options.config.logging
+    log.setup(logging.verbosity, as_json=logging.format == "json")
     sys.exit(process.run(lambda: main(options)))

@@ -12,6 +12,7 @@ Everything goes through the standard library's ``logging``, so lines of librarie
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -88,6 +89,29 @@ class Formatter(logging.Formatter):
         return " ".join(parts)
 
 
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with the keys of Kubernetes' own JSON logs (``--logging-format=json``).
+
+    ``ts`` is in milliseconds, ``err`` an error's text; ``v`` is there for what is no error. Upstream:
+    ``k8s.io/component-base/logs/json``.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "ts": round(record.created * 1000, 4),
+            "logger": record.name.removeprefix(_ROOT + "."),
+            "msg": record.getMessage(),
+        }
+        if record.levelno < logging.ERROR:
+            entry["v"] = _DEBUG_VERBOSITY if record.levelno <= logging.DEBUG else 0
+        entry |= getattr(record, "fields", {})
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            entry["err"] = f"{type(error).__name__}: {error}"
+            entry["stacktrace"] = "".join(traceback.format_exception(error)).rstrip()
+        return json.dumps(entry, default=str)
+
+
 class _StandardError(logging.Handler):
     """Writes each line with one write(2): whole lines also when several processes share the file."""
 
@@ -100,10 +124,10 @@ class _StandardError(logging.Handler):
             return  # a full or closed standard error must not stop the part that logs
 
 
-def setup(verbosity: int = 0) -> None:
+def setup(verbosity: int = 0, *, as_json: bool = False) -> None:
     """Send all logging to standard error; debug lines from ``verbosity`` 4. May be called again."""
     handler = _StandardError()
-    handler.setFormatter(Formatter())
+    handler.setFormatter(JsonFormatter() if as_json else Formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

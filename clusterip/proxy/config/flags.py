@@ -67,9 +67,7 @@ LOGGING = (
         "Accepted; verbosity is one for all files here.",
         "PATTERN=N,...",
     ),
-    Flag(
-        "logging-format", "string", "logging.format", "text or json; lines are logfmt with either.", "FORMAT"
-    ),
+    Flag("logging-format", "string", "logging.format", "text (logfmt lines) or json.", "FORMAT"),
     Flag("log-flush-frequency", "duration", "logging.flushFrequency", "Accepted; lines are never held back."),
     Flag("log-text-split-stream", "bool", "logging.options.text.splitStream", "Accepted; logs go to stderr."),
     Flag("log-text-info-buffer-size", "string", "logging.options.text.infoBufferSize", "Accepted."),

@@ -39,6 +39,10 @@ def load(
     without_effect = list(gates.check(config.featureGates))
     if without_effect:
         warnings.append(f"feature gates that change nothing in this proxy: {', '.join(without_effect)}")
+    if config.enableProfiling:
+        warnings.append(
+            "enableProfiling: there are no profiles to fetch; py-spy looks into a running process"
+        )
     validate(config, modes)
     options = Options(
         config,

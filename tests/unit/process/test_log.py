@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -80,3 +82,23 @@ def test_libraries_log_in_the_same_shape(capfd: pytest.CaptureFixture[str]) -> N
     logging.getLogger("asyncio").warning("took %d s", 3)
     logging.getLogger("asyncio").info("hidden")
     assert capfd.readouterr().err.endswith('WARNING asyncio event="took 3 s"\n')
+
+
+def test_lines_in_json_have_the_keys_of_kubernetes(capfd: pytest.CaptureFixture[str]) -> None:
+    log.setup(as_json=True)
+    log.get("proxy").info("rules are in place", ports=3, family=object)
+    try:
+        raise ValueError("no\nway")
+    except ValueError:
+        log.get("proxy").exception("failed")
+    first, second = map(json.loads, capfd.readouterr().err.splitlines())
+    assert (first["msg"], first["logger"], first["v"], first["ports"]) == (
+        "rules are in place",
+        "proxy",
+        0,
+        3,
+    )
+    assert abs(first["ts"] / 1000 - time.time()) < 60
+    assert (second["msg"], second["err"]) == ("failed", "ValueError: no\nway")
+    assert "v" not in second
+    assert "test_log.py" in second["stacktrace"]

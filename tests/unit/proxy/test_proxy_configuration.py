@@ -238,6 +238,11 @@ def test_flags_set_their_fields() -> None:
     assert options.warnings == ("feature gates that change nothing in this proxy: A, B",)
 
 
+def test_what_was_asked_for_and_cannot_be_had_is_told() -> None:
+    (warning,) = loaded(profiling="true").warnings
+    assert "there are no profiles" in warning
+
+
 def test_flags_of_old() -> None:
     config = config_of(healthz_port="0", metrics_port="99")
     assert (config.healthzBindAddress, config.metricsBindAddress) == ("", "127.0.0.1:99")
