@@ -100,13 +100,8 @@ class Sync:
         """
         self.backend.watch(self.touched)
         await self._adopt()
-        gc.disable()  # nothing that is made now goes soon
-        self._hand_over()
-        # What is known now mostly stays; the collector need not walk it again and again.
-        gc.freeze()
-        gc.enable()
-        self._wake.set()
         try:
+            await self._write_first()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -114,6 +109,15 @@ class Sync:
         finally:
             self._later.cancel()
             self._retry.cancel()
+
+    async def _write_first(self) -> None:
+        """Write all there is. What is made for that mostly stays: the collector need never walk it."""
+        gc.disable()
+        try:
+            await self._write()
+        finally:
+            gc.freeze()
+            gc.enable()
 
     async def _adopt(self) -> None:
         while True:
