@@ -248,7 +248,7 @@ def test_pods_are_spread_over_zones() -> None:
     assert uneven(web(spread()), zones(2, 1, 1)) == [UNEVEN, None, None]
     assert uneven(web(spread(2)), zones(2, 1, 1)) == [None, None, None]
     assert uneven(web(spread()), zones(0, 0)) == [None, None]
-    stranger = waiting(topologySpreadConstraints=[spread()])
+    stranger = waiting(meta={"labels": {"app": "other"}}, topologySpreadConstraints=[spread()])
     assert uneven(stranger, zones(2, 1)) == [None, None], "it does not count itself"
     assert uneven(web(spread()), [*zones(1, 1), state(make_node("bare"))]) == [None, None, NO_LABEL]
 
