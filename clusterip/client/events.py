@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from clusterip.client.credentials import CredentialsError
 from clusterip.client.errors import ApiError, Unreachable
 from clusterip.client.rest import Client
 from clusterip.objects import times
@@ -94,7 +95,7 @@ class EventRecorder:
             try:
                 await self._send(event)
                 break
-            except Unreachable:
+            except (Unreachable, CredentialsError):
                 await asyncio.sleep(min(0.1 * 2**attempt, 10.0))
             except ApiError as error:
                 # A namespace that is gone or going takes no Events any more; that is no problem.

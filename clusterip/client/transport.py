@@ -208,7 +208,14 @@ class Transport:
         return url.with_query(query) if query else url
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        why = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)
+        if isinstance(error, aiohttp.ClientPayloadError):
+            cause = error.__cause__ or error.__context__
+            silent = isinstance(cause, TimeoutError)
+            why = "the connection is dead" if silent else "the connection broke in the middle of an answer"
+        elif isinstance(error, TimeoutError):
+            why = "it did not answer in time"
+        else:
+            why = str(error) or repr(error)
         return Unreachable(f"cannot reach the API server at {self.config.server}: {why}")
 
 

@@ -80,7 +80,7 @@ class _Process:
         self._client = client
         self._node_name = (self._config.hostnameOverride or socket.gethostname()).strip().lower()
         self._recorder = EventRecorder(client, _COMPONENT, self._node_name)
-        self._serving = Serving(self._config, self._node_event)
+        self._serving = Serving(self._config, self._node_event, self._recorder.sent)
 
     async def run(self) -> None:
         nodes = Informer(self._client, NODES, wire.Node, field_selector=f"metadata.name={self._node_name}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -17,6 +18,7 @@ from clusterip.proxy.sync import Sync
 _log = log.get("proxy")
 
 _RETRY_SECONDS = 5.0  # upstream's
+_EVENT_SECONDS = 5.0
 _GROUP = "kubeproxy.config.k8s.io"
 
 Event = Callable[[str, str, str], None]
@@ -26,8 +28,12 @@ Event = Callable[[str, str, str], None]
 class Serving:
     """Both servers. An address that cannot be bound is tried again, or (``bindAddressHardFail``) the end."""
 
-    def __init__(self, config: KubeProxyConfiguration, event: Event) -> None:
+    def __init__(
+        self, config: KubeProxyConfiguration, event: Event, sent: Callable[[], Awaitable[None]]
+    ) -> None:
+        """``sent`` waits for Events to be sent."""
         self._config = config
+        self._sent = sent
         self._event = event
         self._healthz = HealthServer("proxy")
         self._metrics = HealthServer("proxy")
@@ -73,7 +79,9 @@ class Serving:
             if why != told:
                 self._event("Warning", reason, why)
                 if self._config.bindAddressHardFail:
-                    await asyncio.sleep(1)  # for the Event to get away
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_EVENT_SECONDS):
+                            await self._sent()
                     raise Fatal(why)
                 _log.error("cannot serve; trying again", address=address, reason=why)
                 told = why

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from clusterip.client.config import Config
+from clusterip.client.credentials import TokenFile
 from clusterip.client.events import EventRecorder
 from clusterip.client.rest import Client
 from clusterip.objects.core.pod import Pod
@@ -75,3 +78,36 @@ async def test_one_object_cannot_drown_the_rest(client: Client) -> None:
     assert recorder.waiting == 25
     recorder.event(Pod(metadata=ObjectMeta(name="q", uid="v")), "Normal", "A", "a")
     assert recorder.waiting == 26
+
+
+async def test_credentials_that_are_not_there_yet_are_waited_for(server: Any, tmp_path: Path) -> None:
+    credentials = _Late(tmp_path / "token")
+    config = Config(server=f"http://127.0.0.1:{server.port}", credentials=credentials)
+    async with Client(config) as client:
+        recorder = EventRecorder(client, "kubelet")
+        task = asyncio.create_task(recorder.run())
+        recorder.event(POD, "Normal", "A", "a")
+        async with asyncio.timeout(5):
+            await credentials.asked.wait()
+        (tmp_path / "token").write_text("t")
+        sent = await server.next()
+        assert sent.headers["authorization"] == "Bearer t"
+        await sent.answer(msgspec.json.decode(sent.body))
+        async with asyncio.timeout(5):
+            await recorder.sent()
+        assert not task.done()
+        task.cancel()
+
+
+class _Late(TokenFile):
+    """Says when it was asked in vain."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked = asyncio.Event()
+
+    async def authorization(self) -> str | None:
+        try:
+            return await super().authorization()
+        finally:
+            self.asked.set()
