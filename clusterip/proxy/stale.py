@@ -37,11 +37,13 @@ def forget_all_stale_flows(conntrack: Conntrack, states: Iterable[PortState]) ->
 
     Raises NetlinkError.
     """
+    families: set[Family] = set()
     frontends: dict[tuple[bytes, int], frozenset[Destination]] = {}
     node_ports: dict[tuple[Family, int], frozenset[Destination]] = {}
     for port, _, serving in states:
         if port.key.protocol != _UDP or not serving:
             continue
+        families.add(port.key.family)
         for address in (port.cluster_ip, *port.external_ips, *port.load_balancer_ips):
             frontends[address, port.port] = serving
         if port.node_port:
@@ -56,7 +58,7 @@ def forget_all_stale_flows(conntrack: Conntrack, states: Iterable[PortState]) ->
             if found is not None and _is_stale(flow, found):
                 yield flow
 
-    return sum(_forget(conntrack, family, stale(family), time.monotonic()) for family in Family)
+    return sum(_forget(conntrack, family, stale(family), time.monotonic()) for family in families)
 
 
 def _forget(conntrack: Conntrack, family: Family, flows: Iterable[Flow], started: float) -> int:

@@ -177,23 +177,27 @@ class Sync:
             self.synced.set()
         else:
             metrics.partial_sync_seconds.observe(seconds)
-            for change in changes:
-                self._forget_flows(change.old, change.new)
+            self._forget_flows(
+                [new for _, old, new in changes if new is not None and _moves_clients(old, new)]
+            )
         touched = self.tracker.take_touched()
         for listener in self._listeners:
             listener(touched)
 
-    def _forget_flows(self, old: PortState | None, new: PortState | None) -> None:
-        """UDP clients of endpoints that are gone, or from before there were any, must start anew."""
-        if new is None or not new.serving or (old is not None and old.serving <= new.serving and old.serving):
+    def _forget_flows(self, states: list[PortState]) -> None:
+        """Clients of these UDP ports must start anew, as far as they are where no endpoint is any more."""
+        if not states:
             return
         try:
-            count = forget_stale_flows(self._conntrack, new.port, new.serving)
+            if len(states) == 1 and not states[0].port.node_port:
+                count = forget_stale_flows(self._conntrack, states[0].port, states[0].serving)
+            else:  # one listing is quicker than several, and node ports need all of it
+                count = forget_all_stale_flows(self._conntrack, states)
         except (NetlinkError, OSError) as error:
-            _log.warning("cannot forget UDP flows", port=str(new.port.key), error=str(error))
+            _log.warning("cannot forget UDP flows", port=str(states[0].port.key), error=str(error))
             return
         if count:
-            _log.debug("forgot UDP flows", port=str(new.port.key), count=count)
+            _log.debug("forgot UDP flows", port=str(states[0].port.key), count=count)
 
     def _forget_all_flows(self) -> None:
         """What went stale while nobody looked."""
@@ -254,6 +258,13 @@ class Sync:
         else:  # two that undo each other's work for ever shall not do so at full speed
             self._later.set(self._repair_backoff.next())
         self._last_repair = now
+
+
+def _moves_clients(old: PortState | None, new: PortState) -> bool:
+    """Whether UDP endpoints are gone, or there were none before; and there are some now."""
+    if not new.serving:
+        return False
+    return old is None or not old.serving or not old.serving <= new.serving
 
 
 def _trigger_of(slice_: wire.EndpointSlice | None) -> str:
