@@ -1,4 +1,4 @@
-"""``clusterip image``: import, pull, list and remove container images."""
+"""``clusterip image``: import, pull, list, alias and remove container images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _directory = click.option(
 
 @click.group("image")
 def command() -> None:
-    """Import, pull, list and remove container images."""
+    """Import, pull, list, alias and remove container images."""
 
 
 @command.command("import")
@@ -79,6 +79,26 @@ def remove(names: tuple[str, ...], directory: Path) -> None:
     for name in names:
         _explained(lambda name=name: store.remove(name))  # type: ignore[misc]
         click.echo(f"removed {name}")
+
+
+@command.command("alias")
+@click.argument("definitions", nargs=-1, metavar="[NAME=TARGET]...")
+@_directory
+def alias(definitions: tuple[str, ...], directory: Path) -> None:
+    """Let names stand for images that are here, or list those that do.
+
+    registry.k8s.io/pause:3.10=local/pause:1 is for one image, registry.k8s.io/=local/ for all whose names
+    begin so. An empty target removes the alias.
+    """
+    from clusterip.node.images.aliases import Aliases
+
+    aliases = Aliases(directory)
+    for definition in definitions:
+        name, target = _explained(lambda definition=definition: aliases.set(definition))  # type: ignore[misc]
+        click.echo(f"{name} stands for {target}" if target else f"{name} stands for itself")
+    if not definitions:
+        for name, target in sorted(aliases.all().items()):
+            click.echo(f"{name}={target}")
 
 
 def _explained(action: Callable[[], T]) -> T:

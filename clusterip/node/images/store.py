@@ -23,6 +23,7 @@ import msgspec
 
 from clusterip.node.files import write_atomic
 from clusterip.node.images import builtin
+from clusterip.node.images.aliases import Aliases
 from clusterip.node.images.blobs import Blobs, digest_of
 from clusterip.node.images.layers import Layers
 from clusterip.node.images.manifest import Config, Manifest, Process
@@ -71,6 +72,7 @@ class ImageStore:
         self.directory = directory
         self.blobs = Blobs(directory / "blobs")
         self.layers = Layers(directory / "layers")
+        self.aliases = Aliases(directory)
 
     def find(self, name: str) -> Image:
         """The image called ``name``, its layers unpacked.
@@ -80,7 +82,7 @@ class ImageStore:
             ImageNotFound: it is not here.
             DigestMismatch, UnsafePath, Unsupported: it is damaged, hostile or of an unknown form.
         """
-        reference = parse(name)
+        reference = parse(self.aliases.resolve(name))
         if builtin.is_builtin(reference):
             return _builtin_image(reference)
         digest = reference.digest or self._names().get(str(reference), "")
@@ -104,7 +106,7 @@ class ImageStore:
 
     def has(self, name: str) -> bool:
         """Whether ``find`` would find it. Raises InvalidReference."""
-        reference = parse(name)
+        reference = parse(self.aliases.resolve(name))
         if builtin.is_builtin(reference):
             return True
         digest = reference.digest or self._names().get(str(reference), "")

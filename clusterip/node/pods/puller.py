@@ -73,7 +73,9 @@ class ImagePuller:
             message = f'Container image "{name}" is not present with pull policy of Never'
             say("Warning", "ErrImageNeverPull", message)
             raise ImageError("ErrImageNeverPull", message)
-        if present and (policy != "Always" or builtin.is_builtin(reference)):
+        # What stands for another image is not to be had from that one's registry.
+        here_only = builtin.is_builtin(reference) or self._store.aliases.resolve(name) != name
+        if present and (policy != "Always" or here_only):
             found = await self._find(name)
             say("Normal", "Pulled", f'Container image "{name}" already present on machine')
             return found
