@@ -91,7 +91,7 @@ class NftablesBackend:
         planes = list(self.planes.values())
         if retry:
             for plane in planes:
-                plane.changes.retry()
+                plane.retry()
         more = True
         while more:
             left = [plane.work(BATCH_ELEMENTS // len(planes)) for plane in planes]
@@ -130,7 +130,7 @@ class NftablesBackend:
         no_room = (
             Refusal(f"Service port {key}", reason)
             for plane in self.planes.values()
-            for key, reason in plane.no_room.items()
+            for key, (_, reason) in plane.no_room.items()
         )
         return [*self._writer.refusals(self.planes.values()), *no_room]
 

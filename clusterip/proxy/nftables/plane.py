@@ -30,8 +30,8 @@ class Plane:
         self.changes = Changes()
         self.chains = Chains()
         self.service_cidrs: tuple[Network, ...] = ()
-        self.no_room: dict[PortKey, str] = {}
-        """The Service ports that the table has no room for, and why."""
+        self.no_room: dict[PortKey, tuple[PortState, str]] = {}
+        """The Service ports that the table has no room for, and why; what it has of them is as before."""
         self._claims = Claims(self.changes, self._rank)
         self._written_cidrs: tuple[Network, ...] = ()
         self._node = self._pending_node = NodeAddresses()
@@ -63,6 +63,12 @@ class Plane:
         """Have ``work`` make a Service port (None: no more) reach its endpoints."""
         self._pending.pop(key, None)  # so that those that go, go first
         self._pending[key] = state
+
+    def retry(self) -> None:
+        """Have what was refused, or there was no room for, tried again."""
+        self.changes.retry()
+        for key, (state, _) in self.no_room.items():
+            self._pending.setdefault(key, state)
 
     def set_node(self, addresses: NodeAddresses) -> None:
         """The node's own addresses of this family."""
@@ -162,7 +168,7 @@ class Plane:
         try:
             self._put(key, held, state)
         except Exhausted as error:  # it stays as it was
-            self.no_room[key] = str(error)
+            self.no_room[key] = state, str(error)
 
     def _put(self, key: PortKey, held: Programmed | None, state: PortState) -> None:
         number = held.number if held is not None else self._number(state.port)
