@@ -132,7 +132,10 @@ class _Process:
             self._set_sysctls()  # our rules have brought in connection tracking
         give_back()
         # What another mode of ours left is in the way.
-        await asyncio.to_thread(lambda: clean_up(modes.left_by_us(self._config.mode)))
+        try:
+            await asyncio.to_thread(lambda: clean_up(modes.left_by_us(self._config.mode)))
+        except Fatal as error:
+            _log.error(str(error))  # this mode's rules work, whatever else is there
         if self._options.cleanup_kube_proxy:
             await asyncio.to_thread(clean_up_kube_proxy, self._config.mode)
 
