@@ -125,7 +125,7 @@ def _no_pods(namespace: bytes, label: bytes) -> Node | None:
 
 def content(options: KubernetesOptions) -> KubernetesOptions:
     """The options without those that only say who else may answer."""
-    return replace(options, fallthrough=(), reverse_zones=())
+    return replace(options, fallthrough=(), reverse_zones=(), startup_timeout=0.0)
 
 
 def all_synced(clusters: Iterable[Cluster]) -> bool:

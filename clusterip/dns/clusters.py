@@ -48,9 +48,9 @@ class Clusters:
                 new._known[key] = self._known.get(key) or self._start(options)
         return new
 
-    async def wait_synced(self) -> None:
+    async def wait_synced(self, seconds: float = _SYNC_SECONDS) -> None:
         """Wait until all are known. Raises TimeoutError, or what ended one before."""
-        async with asyncio.timeout(_SYNC_SECONDS):
+        async with asyncio.timeout(seconds):
             for cluster in self._known.values():
                 await cluster.wait_synced()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import replace
 
 from clusterip.dns import names
@@ -13,6 +14,7 @@ from clusterip.dns.config.model import (
     CacheOptions,
     Capacity,
     Config,
+    Consolidation,
     Dns64Options,
     ForwardOptions,
     KubernetesOptions,
@@ -26,6 +28,9 @@ from clusterip.dns.options import Options
 from clusterip.process.sockets import parse_address
 
 _PREFIX_SIZES = (32, 40, 48, 56, 64, 96)
+_STARTUP_SECONDS = 2.0
+_SUMMARY_SECONDS = 30.0
+"""Failures are logged one by one at most so often: while upstreams are away there are very many."""
 _PATIENCE = 1.8
 """Seconds after which a stale answer is better than waiting (RFC 8767 section 5)."""
 _STALE_TTL = 30
@@ -45,6 +50,7 @@ def config_of(options: Options) -> Config:
         pods="insecure",
         ttl=options.ttl,
         fallthrough=REVERSE,
+        startup_timeout=_STARTUP_SECONDS,
     )
     block = ServerOptions(
         (b"\0",),
@@ -55,7 +61,7 @@ def config_of(options: Options) -> Config:
         cache=_cache(options),
         dns64=_dns64(options.dns64),
         loop=options.loop_detection,
-        errors=(),
+        errors=(Consolidation(_SUMMARY_SECONDS, re.compile(""), "warning", show_first=True),),
         plugins={"kubernetes": Where("the command line", 0)},
     )
     servers = [replace(block, bind=(host,), port=port) for host, port in _addresses("--bind", options.bind)]

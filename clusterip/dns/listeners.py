@@ -21,7 +21,7 @@ from clusterip.dns.tlsfiles import Certificates
 
 
 class Listener:
-    """An address, UDP and TCP or TLS. ``open`` it, then ``take`` each configuration that is in force."""
+    """An address, UDP and TCP or TLS. ``take`` each configuration that is in force after the first."""
 
     def __init__(
         self, address: str, servers: Sequence[ServerOptions], composed: Composed, options: Options
@@ -41,15 +41,18 @@ class Listener:
         self._servers = Servers(self.responder, self.counters)
         self._configure()
 
-    async def open(self, *, reuse_port: bool) -> None:
-        """Begin to answer. Raises Fatal, OSError or ValueError."""
+    def bind(self, *, reuse_port: bool) -> None:
+        """Take the address: questions wait there until ``serve``. Raises Fatal, OSError or ValueError."""
         first = self._blocks[0]
         self._servers.limits = first.tcp
         if first.tls is not None and first.scheme == "tls":
             self._tls = Certificates(first.tls)
-            await self._servers.start_tls([self.address], self._tls.context, reuse_port=reuse_port)
-        else:
-            await self._servers.start([self.address], reuse_port=reuse_port)
+        context = self._tls.context if self._tls is not None else None
+        self._servers.bind([self.address], context, reuse_port=reuse_port)
+
+    async def serve(self) -> None:
+        """Answer, first what has waited."""
+        await self._servers.serve()
 
     def take(self, servers: Sequence[ServerOptions], composed: Composed) -> list[Forwarder]:
         """Answer by another configuration from now on; the forwarders of the one before."""

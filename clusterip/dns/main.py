@@ -23,8 +23,9 @@ def configuration(options: Options) -> Config:
 async def main(options: Options, worker: Worker | None = None) -> None:
     """Serve DNS until cancelled.
 
-    Questions are answered from the first moment: those about other names normally, those about a cluster
-    with SERVFAIL until everything is known of it. Then ``/readyz`` turns green.
+    At the start questions wait for a moment until everything is known of the clusters. If that takes longer
+    they are answered: those about other names normally, those about a cluster with SERVFAIL. Once everything
+    is known ``/readyz`` turns green.
 
     Raises:
         Fatal: the configuration cannot be used, an address cannot be bound, or questions go in circles.

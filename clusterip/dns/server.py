@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -142,9 +143,12 @@ class Server:
             for address in blocks.keys() - self._listeners.keys():
                 listener = Listener(address, blocks[address], composed[address], self._options)
                 fresh[address] = listener
-                await listener.open(reuse_port=self._worker.board is not None)
+                listener.bind(reuse_port=self._worker.board is not None)
             if self._worker.index == 0:
                 await self._pages.serve((*config.health, *config.ready, *config.prometheus))
+            await self._settle(config, clusters)
+            for listener in fresh.values():
+                await listener.serve()
         except BaseException as error:
             for zone, changed in told.items():
                 zone.changed = changed  # a new responder has taken it for itself
@@ -172,6 +176,13 @@ class Server:
         looping = [listener for listener in fresh.values() if listener.loops_matter]
         if looping:
             self._spawn(self._probe([each for listener in looping for each in listener.forwarders]))
+
+    @staticmethod
+    async def _settle(config: Config, clusters: Clusters) -> None:
+        """Wait a little until everything is known: questions that wait too are spared a SERVFAIL."""
+        timeouts = [each.kubernetes.startup_timeout for each in config.servers if each.kubernetes is not None]
+        with contextlib.suppress(TimeoutError):
+            await clusters.wait_synced(max(timeouts, default=0.0))
 
     def _tell_of_changes(self) -> None:
         """Let every responder forget what a change of any zone makes wrong."""

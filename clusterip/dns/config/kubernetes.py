@@ -56,8 +56,7 @@ def kubernetes(line: Directive, server_zones: tuple[bytes, ...]) -> KubernetesOp
         put(multicluster=tuple(names.to_text(each).removesuffix(".") for each in found))
 
     def startup_timeout(option: Directive) -> None:
-        """Not needed: until the cluster is known only questions about it fail, others are answered."""
-        values.duration(option, option.one())
+        put(startup_timeout=values.duration(option, option.one()))
 
     def accepted(option: Directive) -> None:
         """What limits CoreDNS's own client; ours needs no limit."""

@@ -46,6 +46,8 @@ class KubernetesOptions:
     zonal: bool = False
     """Headless Services also answer under names that ask for the endpoints of one topology zone."""
     ignore_empty_service: bool = False
+    startup_timeout: float = 5.0
+    """How long questions wait at the start for everything to be known."""
     kubeconfig: str | None = None
     context: str | None = None
     endpoint: str | None = None
