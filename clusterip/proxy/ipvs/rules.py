@@ -34,6 +34,7 @@ def definition(family: Family, options: BackendOptions) -> str:
     mark = f"{1 << options.masquerade_bit:#x}"
     frontend = _FRONTEND.format(address=address)
     to = f"{ip} daddr . meta l4proto . th dport"
+    others = _others(ip, family, options)
     reset = "meta l4proto tcp reject with tcp reset"
     unreachable = "icmp type port-unreachable" if family is Family.IPV4 else "icmpv6 type port-unreachable"
     return f"""\
@@ -47,12 +48,20 @@ table {ip} {TABLE} {{
     set node-ports {{ type inet_proto . inet_service; comment "to endpoints on any node"; }}
     set node-port-ips {{ type {address}; }}
     set service-ips {{ type {address}; comment "on kube-ipvs0"; }}
+    set dropped {{ type {frontend}; comment "no endpoint on this node, for anybody"; }}
+    set dropped-outside {{ type {frontend}; comment "the same, but for Pods and the node"; }}
+    set dropped-node-ports {{ type inet_proto . inet_service; comment "the same"; }}
     set hairpins {{ type {address} . {address}; comment "Pods of this node that may reach themselves"; }}
 
     chain prerouting {{
         type filter hook prerouting priority mangle; policy accept;
         ct state new jump firewall
+        iifname != "lo" ct state new {others}jump outside
         jump mark-prerouting
+    }}
+    chain outside {{
+        {to} @dropped-outside drop
+        {ip} daddr @node-port-ips meta l4proto . th dport @dropped-node-ports drop
     }}
     chain output {{
         type filter hook output priority mangle; policy accept;
@@ -61,11 +70,12 @@ table {ip} {TABLE} {{
         jump mark-prerouting
     }}
     chain firewall {{
+        {to} @dropped drop
         {to} . {ip} saddr @allowed-sources return
         {to} @firewalled drop
     }}
     chain mark-prerouting {{
-{_masquerade_cluster_ips(ip, to, mark, family, options)}        {to} @external meta mark set mark or {mark}
+{_masquerade_cluster_ips(to, mark, others, options)}        {to} @external meta mark set mark or {mark}
         {ip} daddr @node-port-ips meta l4proto . th dport @node-ports meta mark set mark or {mark}
     }}
     chain input {{
@@ -87,19 +97,22 @@ masquerade fully-random
 """
 
 
-def _masquerade_cluster_ips(ip: str, to: str, mark: str, family: Family, options: BackendOptions) -> str:
+def _others(ip: str, family: Family, options: BackendOptions) -> str:
+    """The match for packets that no Pod has sent; empty if that cannot be told."""
     pods = options.pods
     version = 4 if family is Family.IPV4 else 6
     cidrs = ", ".join(str(cidr) for cidr in pods.cidrs if cidr.version == version)
+    if cidrs:
+        return f"{ip} saddr != {{ {cidrs} }} "
+    if pods.bridge:
+        return f'iifname != "{pods.bridge}" '
+    return f'iifname != "{pods.interface_prefix}*" ' if pods.interface_prefix else ""
+
+
+def _masquerade_cluster_ips(to: str, mark: str, others: str, options: BackendOptions) -> str:
     if options.masquerade_all:
         others = ""
-    elif cidrs:
-        others = f"{ip} saddr != {{ {cidrs} }} "
-    elif pods.bridge:
-        others = f'iifname != "{pods.bridge}" '
-    elif pods.interface_prefix:
-        others = f'iifname != "{pods.interface_prefix}*" '
-    else:
+    elif not others:
         return ""
     return f"        {others}{to} @cluster-ips meta mark set mark or {mark}\n"
 
@@ -130,6 +143,13 @@ def _port_elements(state: PortState, addresses: NodeAddresses) -> Iterator[Eleme
             yield Element("external", f"{_show(address)} . {protocol} . {port.port}")
         if port.node_port:
             yield Element("node-ports", f"{protocol} . {port.node_port}")
+    if port.internal_local and state.choice.exist and not state.choice.local:
+        yield Element("dropped", f"{_show(port.cluster_ip)} . {protocol} . {port.port}")
+    if port.external_local and state.choice.exist and not state.choice.local:
+        for address in external:
+            yield Element("dropped-outside", f"{_show(address)} . {protocol} . {port.port}")
+        if port.node_port:
+            yield Element("dropped-node-ports", f"{protocol} . {port.node_port}")
     for on_node in state.choice.on_node:
         yield Element("hairpins", f"{_show(on_node)} . {_show(on_node)}")
     if not port.source_ranges:

@@ -32,11 +32,11 @@ def virtual_servers(
     port, choice, _ = state
     settings = _settings(scheduler, port.affinity_seconds)
     cluster = frozenset(map(_destination, choice.cluster))
-    # Without an endpoint on this node its own Pods still get somewhere; others' answers would come from an
-    # address they never asked, and are dropped by them.
-    local = frozenset(map(_destination, choice.local)) or cluster
+    local = frozenset(map(_destination, choice.local))
     internal = local if port.internal_local else cluster
-    external = local if port.external_local else cluster
+    # Without an endpoint on this node, its Pods and itself still get somewhere: they are not bound by the
+    # policy. Others do not come this far (rules.py).
+    external = (local or cluster) if port.external_local else cluster
     protocol = port.key.protocol
     found = {Server(protocol, port.cluster_ip, port.port): Wanted(settings, internal, bind=True)}
     for address in (*port.external_ips, *port.load_balancer_ips):

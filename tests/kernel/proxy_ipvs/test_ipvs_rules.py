@@ -28,6 +28,7 @@ from clusterip.proxy.model import (
     ServiceKey,
     ServicePort,
     pack_address,
+    pack_destination,
 )
 
 _numbers = itertools.count(1)
@@ -156,6 +157,20 @@ async def test_source_ranges(bed: Bed) -> None:
     assert await bed.connects(BALANCED, source=POD, seconds=1) == "silence"
     bed.program(state(f"{NODE}/32"))
     assert await bed.connects(BALANCED, node=True) == "yes"
+
+
+async def test_without_an_endpoint_here_the_local_policies_drop(bed: Bed) -> None:
+    elsewhere = Choice((pack_destination(packed("10.244.9.9"), 80),), (), True)
+    bed.program(state(local=True)._replace(choice=elsewhere))
+    assert await bed.connects(BALANCED, seconds=1) == "silence"
+    # Pods and the node are not bound by it.
+    assert await bed.connects(BALANCED, source=POD) == "yes"
+    assert await bed.connects(BALANCED, node=True) == "yes"
+    assert await bed.connects(VIP) == "yes"
+    bed.program(state(internal_local=True)._replace(choice=elsewhere))
+    assert await bed.connects(VIP, source=POD, seconds=1) == "silence"
+    assert await bed.connects(VIP, node=True, seconds=1) == "silence"
+    assert await bed.connects(BALANCED) == "yes"
 
 
 async def test_who_is_marked_for_masquerading(bed: Bed) -> None:

@@ -18,6 +18,7 @@ depmod
 modprobe -a ipv6 nf_conntrack nf_conntrack_netlink sctp ip_vs
 
 ip link set lo up
+ulimit -n 65536
 cd "$WHERE" || exit 1
 "$HERE/run" >"$HERE/output" 2>&1 </dev/null
 echo $? >"$HERE/status"

@@ -7,6 +7,9 @@ from tests.kernel.proxy.cases.model import Case
 from tests.kernel.proxy.cases.place import Place
 
 _ONLY_SERVICES = "kube-proxy's rules only know addresses with ports that Services have"
+_ONE_SET = "a virtual server has one set of endpoints: Local policies bind Pods and the node as everybody"
+_ROUND_ROBIN = "round robin begins all new Services at the same endpoint"
+_ONLY_ADDRESSES = "there are only rules for addresses that Services have"
 _NO_PACKETS = "a connection that is translated at the socket is the Pod's with itself: nothing is rewritten"
 _BY_SOCKET = "a flow is a socket's, not a source port's: see test_proxy_ebpf.py"
 _NO_OUTPUT = "kube-proxy's rules do not refuse the node itself at addresses other than ClusterIPs"
@@ -22,6 +25,31 @@ LACKING: dict[str, dict[str, str]] = {mode: {} for mode in modes.NAMES} | {
         "two Services that claim one external address and port: the older has it, then the other": (
             "kube-proxy's rules leave it to chance"
         ),
+    },
+    "ipvs": {
+        "clients choose evenly, each for itself": _ROUND_ROBIN,
+        "affinity dies with its endpoint, also if that comes back": (
+            "to IPVS an endpoint that comes back while it remembers connections is the same one"
+        ),
+        "affinity is for the Service port, by whichever address": "an address is a virtual server of its own",
+        "each port of a Service has its own affinity": _ROUND_ROBIN,
+        "affinity ends when the client was away for its timeout": (
+            "IPVS counts from when it has forgotten the last connection"
+        ),
+        "terminating endpoints and the Local policies, each for itself": _ONE_SET,
+        "Pods that cannot be told from others": _ONE_SET,
+        "externalTrafficPolicy Local: this node's endpoints and the client's address": _ONE_SET,
+        "hints do not bind the Local policies": _ONE_SET,
+        "both policies Local": _ONE_SET,
+        "connections outlive their endpoint, their Service and the proxy": (
+            "connections are the virtual server's, and end with it"
+        ),
+        "UDP clients stay with an endpoint that terminates but serves": "UDP clients move on as it terminates",
+        "two Services on one external IP": (
+            "an address is the node's own while a Service has it: other ports are refused"
+        ),
+        "ranges of Services that come and go": _ONLY_ADDRESSES,
+        "addresses of the Services' range that no Service has are dropped": _ONLY_ADDRESSES,
     },
     "ebpf": {
         "a Pod reaches itself through its Service": _NO_PACKETS,
