@@ -106,6 +106,19 @@ class Creator:
         if address:
             self.patch_status(f"{path}/{name}", {"podIP": address, "podIPs": [{"ip": address}]})
 
+    def allow(self, name: str, rules: Any) -> str:
+        """Make an account that may do this; its token."""
+        rbac, core = "/apis/rbac.authorization.k8s.io/v1/namespaces/default", "/api/v1/namespaces/default"
+        self.post(f"{core}/serviceaccounts", name, {})
+        self.post(f"{rbac}/roles", name, {"rules": rules})
+        role = {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+        account = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+        self.post(f"{rbac}/rolebindings", name, {"roleRef": role, "subjects": [account]})
+        code, answer = self._server.request("POST", f"{core}/serviceaccounts/{name}/token", {"spec": {}})
+        assert code == 201, answer
+        token: str = answer["status"]["token"]
+        return token
+
     def endpoints(self, name: str, subset: Any) -> None:
         self.post("/api/v1/namespaces/default/endpoints", name, {"subsets": [subset]})
 
@@ -461,21 +474,20 @@ def test_a_method_needs_its_verb(
     """One who may use a proxy in one way may not in another."""
     must, name = Creator(apiserver), f"proxying-{method.lower()}"
     rules = [{"verbs": [verb], "apiGroups": [""], "resources": ["pods/proxy"], "resourceNames": ["p"]}]
-    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
-    must.post("/api/v1/namespaces/default/serviceaccounts", name, {})
-    must.post(f"{rbac}/roles", name, {"rules": rules})
-    must.post(
-        f"{rbac}/rolebindings",
-        name,
-        {
-            "roleRef": {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
-        },
-    )
-    path = f"/api/v1/namespaces/default/serviceaccounts/{name}/token"
-    token = apiserver.request("POST", path, {"spec": {}})[1]["status"]["token"]
+    token = must.allow(name, rules)
     assert proxied("/x?watch=true", method, token=token).code == 200
     other = "PATCH" if verb != "patch" else "GET"
     assert proxied("/x", other, token=token).code == 403
     elsewhere = Proxied(apiserver, "/api/v1/namespaces/default/pods/portless/proxy")
     assert elsewhere("/x", method, token=token).code == 403
+
+
+def test_to_read_a_pod_is_not_enough_to_run_commands_in_it(apiserver: RunningApiServer) -> None:
+    """Though a WebSocket begins with a GET, whose verb is ``get``."""
+    must, name = Creator(apiserver), "reading"
+    rules = [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods/exec", "pods/portforward"]}]
+    token = must.allow(name, rules)
+    pod = Proxied(apiserver, "/api/v1/namespaces/default/pods/p")
+    for what in ("/exec?command=x&stdout=1", "/portforward?ports=1"):
+        answer = pod(what, token=token, **{k.replace("-", "_"): v for k, v in WEBSOCKET.items()})
+        assert (answer.code, answer.message) == (403, 'pods "p" is forbidden: ')

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import kubernetes
 import pytest
+import websocket
 import yaml
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 from kubernetes.dynamic import DynamicClient
@@ -123,6 +126,59 @@ def test_exec_at_once_and_interactively(core: CoreV1Api, pod: str) -> None:
     shell.write_stdin("exit 3\n")
     shell.run_forever(timeout=10)
     assert shell.returncode == 3
+
+
+PROTOCOLS = ("channel.k8s.io", "v4.channel.k8s.io", "v5.channel.k8s.io")
+STATUS = {"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode"}
+
+
+def connect(core: CoreV1Api, path: str, **headers: Any) -> websocket.WebSocket:
+    """A WebSocket to the API, with the client's own credentials."""
+    config = core.api_client.configuration
+    return websocket.create_connection(
+        config.host.replace("https", "wss") + path,
+        timeout=20,
+        sslopt={"ca_certs": config.ssl_ca_cert, "certfile": config.cert_file, "keyfile": config.key_file},
+        **headers,
+    )
+
+
+@pytest.mark.parametrize("protocol", [None, *PROTOCOLS, *(f"base64.{each}" for each in PROTOCOLS[:1])])
+def test_every_protocol_of_channels(core: CoreV1Api, pod: str, protocol: str | None) -> None:
+    path = f"/api/v1/namespaces/default/pods/{pod}/exec?command=sh&stdin=true&stdout=1&stderr=true"
+    connection = connect(core, path, subprotocols=[protocol] if protocol else None)
+    assert connection.subprotocol == protocol
+    in_base64 = (protocol or "").startswith("base64")
+    command = b"echo told; echo warned >&2; exit 3\n"
+    if in_base64:
+        connection.send("0" + base64.b64encode(command).decode())
+    else:
+        connection.send_binary(b"\0" + command)
+    said = {1: b"", 2: b"", 3: b""}
+    while True:
+        opcode, data = connection.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            break
+        channel = int(data[:1]) if in_base64 else data[0]
+        said[channel] += base64.b64decode(data[1:]) if in_base64 else data[1:]
+    assert (said[1], said[2]) == (b"told\n", b"warned\n")
+    message = "command terminated with non-zero exit code: exit status 3"
+    if protocol in PROTOCOLS[1:]:
+        details = {"causes": [{"reason": "ExitCode", "message": "3"}]}
+        assert json.loads(said[3]) == {**STATUS, "message": message, "details": details}
+    else:
+        assert said[3].decode() == message
+
+
+def test_unknown_protocols_are_refused(core: CoreV1Api, pod: str) -> None:
+    path = f"/api/v1/namespaces/default/pods/{pod}/exec?command=sh&stdout=1"
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        connect(core, path, subprotocols=["unheard.of"])
+    assert refused.value.status_code == 403
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        connect(core, path.replace("&stdout=1", ""))
+    assert refused.value.status_code == 400
+    assert b"you must specify at least 1 of stdin, stdout, stderr" in refused.value.resp_body
 
 
 def test_port_forward(core: CoreV1Api, pod: str) -> None:

@@ -38,7 +38,17 @@ class WebSocketChannels(Channels):
 
     @classmethod
     async def open(cls, request: web.Request, first: int) -> WebSocketChannels:
-        """Accept a WebSocket and say so on channel ``first``, which the client waits for."""
+        """Accept a WebSocket and say so on channel ``first``, which the client waits for.
+
+        Raises:
+            HTTPForbidden: the client knows none of the protocols.
+        """
+        offered = [each.strip() for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        if any(offered) and not set(offered) & set(_PROTOCOLS):
+            raise web.HTTPForbidden(
+                text=f"unable to upgrade websocket connection: the client supports [{' '.join(offered)}], "
+                f"the server accepts [{' '.join(_PROTOCOLS)}]\n"
+            )
         socket = web.WebSocketResponse(
             protocols=_PROTOCOLS, max_msg_size=_MAXIMUM_MESSAGE, compress=False, heartbeat=30.0
         )
