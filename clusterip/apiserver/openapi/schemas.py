@@ -5,12 +5,17 @@ from __future__ import annotations
 import inspect
 import types
 import typing
+from functools import cache
 from typing import Any
 
+import msgspec
+
+from clusterip.apiserver.openapi.descriptions import description
 from clusterip.objects.base import Atomic, IntOrString, ListMap, ListSet, Quantity, Struct
-from clusterip.objects.fields import Field, fields_of, is_struct, item_type
+from clusterip.objects.fields import Field, fields_of, is_struct, item_scalar, item_type
 from clusterip.objects.meta import DeleteOptions, ListMeta, Status
 from clusterip.objects.registry import Resource
+from clusterip.objects.scalars import Scalar
 
 Schema = dict[str, Any]
 
@@ -21,32 +26,71 @@ QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 PATCH = META + "Patch"
 SCALE = "io.k8s.api.autoscaling.v1.Scale"
 
-_INT64 = frozenset(
+TIME = META + "Time"
+MICRO_TIME = META + "MicroTime"
+
+_REQUIRED = frozenset(
     (
-        "activeDeadlineSeconds",
-        "capacity",
-        "deletionGracePeriodSeconds",
-        "expirationSeconds",
-        "fsGroup",
-        "generation",
-        "gid",
-        "gracePeriodSeconds",
-        "observedGeneration",
-        "remainingItemCount",
-        "runAsGroup",
-        "runAsUser",
-        "seconds",
-        "sizeBytes",
-        "supplementalGroups",
-        "terminationGracePeriodSeconds",
-        "tolerationSeconds",
-        "uid",
+        "Binding.target",
+        "ClusterRoleBinding.roleRef",
+        "DaemonSetSpec.selector",
+        "DaemonSetSpec.template",
+        "DeploymentSpec.selector",
+        "DeploymentSpec.template",
+        "Event.involvedObject",
+        "Event.metadata",
+        "HTTPGetAction.port",
+        "HTTPIngressPath.backend",
+        "HTTPIngressPath.pathType",
+        "IPAddressSpec.parentRef",
+        "LocalSubjectAccessReview.spec",
+        "PersistentVolumeClaimTemplate.spec",
+        "PreferredSchedulingTerm.preference",
+        "ReplicaSetSpec.selector",
+        "RoleBinding.roleRef",
+        "ScaleIOVolumeSource.secretRef",
+        "SelfSubjectAccessReview.spec",
+        "SelfSubjectRulesReview.spec",
+        "StatefulSetSpec.selector",
+        "StatefulSetSpec.template",
+        "SubjectAccessReview.spec",
+        "TCPSocketAction.port",
+        "TokenReview.spec",
+        "WeightedPodAffinityTerm.podAffinityTerm",
     )
 )
-"""Integers that are wider than 32 bits, which Python's type does not tell."""
+"""Fields that must be given beside the scalars that are always written."""
 
-_BASE64 = frozenset((("Secret", "data"), ("ConfigMap", "binaryData")))
-"""Maps whose values are bytes, written in base 64."""
+_OPTIONAL = frozenset(
+    (
+        "ContainerImage.names",
+        "EndpointSlice.endpoints",
+        "EndpointSlice.ports",
+        "Event.reportingComponent",
+        "Event.reportingInstance",
+        "NodeRuntimeHandler.name",
+        "ProjectedVolumeSource.sources",
+        "ResourceFieldSelector.divisor",
+        "RoleRef.apiGroup",
+        "StatefulSetOrdinals.start",
+        "StatefulSetSpec.serviceName",
+        "StatefulSetStatus.availableReplicas",
+    )
+)
+"""Fields that are always written but need not be given."""
+
+_UNIONS: dict[str, Schema] = {
+    "AppArmorProfile": {
+        "discriminator": "type",
+        "fields-to-discriminateBy": {"localhostProfile": "LocalhostProfile"},
+    },
+    "PodSchedulingGroup": {"fields-to-discriminateBy": {"podGroupName": "PodGroupName"}},
+    "SeccompProfile": {
+        "discriminator": "type",
+        "fields-to-discriminateBy": {"localhostProfile": "LocalhostProfile"},
+    },
+}
+"""Structs of which one field says which other one counts (``x-kubernetes-unions``)."""
 
 _FIXED: dict[str, Schema] = {
     INT_OR_STRING: {
@@ -58,7 +102,13 @@ _FIXED: dict[str, Schema] = {
         "description": 'An amount with an optional suffix, such as "500m", "1Gi" or 2.',
         "oneOf": [{"type": "string"}, {"type": "number"}],
     },
-    PATCH: {"description": "Patch is provided to give a concrete name and type to the request body."},
+    PATCH: {"description": "A patch; its form is told by the content type.", "type": "object"},
+    TIME: {"description": "A time, RFC 3339, to the second.", "type": "string", "format": "date-time"},
+    MICRO_TIME: {
+        "description": "A time, RFC 3339, to the microsecond.",
+        "type": "string",
+        "format": "date-time",
+    },
     SCALE: {
         "description": "How many replicas are wanted and exist.",
         "type": "object",
@@ -148,35 +198,50 @@ class Schemas:
             schema["description"] = description
         fields = fields_of(type_)
         if fields:
-            schema["properties"] = {name: self._field(field) for name, field in sorted(fields.items())}
-            for owner, name in _BASE64:
-                if owner == type_.__name__:
-                    schema["properties"][name]["additionalProperties"]["format"] = "byte"
+            schema["properties"] = {
+                name: self._field(type_.__name__, field) for name, field in sorted(fields.items())
+            }
+        if required := _required(type_):
+            schema["required"] = required
+            for name in required:
+                scalar = schema["properties"][name]
+                if name in _always_written(type_) and scalar.get("type") in _ZEROS:
+                    scalar["default"] = _ZEROS[scalar["type"]]
         if issubclass(type_, Struct) and type_.owned_whole:
             schema["x-kubernetes-map-type"] = "atomic"
+        if union := _UNIONS.get(type_.__name__):
+            schema["x-kubernetes-unions"] = [union]
         return schema
 
-    def _field(self, field: Field) -> Schema:
-        schema = self._type(field.type)
-        _refine(schema, field.name)
+    def _field(self, struct: str, field: Field) -> Schema:
+        schema = self._type(field.type, field.scalar, item_scalar(field.type))
         if "$ref" in schema:
             schema = {"allOf": [schema]}
             if is_struct(field.type) and not field.nullable:
                 schema["default"] = {}
+        text = description(struct, field.name)
+        if not text and is_struct(field.type):
+            text = inspect.cleandoc(field.type.__dict__.get("__doc__") or "")
+        if text:
+            schema["description"] = text
         return schema | _extensions(field)
 
-    def _type(self, type_: Any) -> Schema:
+    def _type(self, type_: Any, scalar: Scalar | None = None, of_items: Scalar | None = None) -> Schema:
         if is_struct(type_):
             return self.struct(type_)
-        scalar = _SCALARS.get(type_)
-        if scalar is not None:
-            return dict(scalar)
+        if scalar is not None and type_ in _SCALARS:
+            return self._scalar(type_, scalar)
+        if type_ in _SCALARS:
+            return dict(_SCALARS[type_])
         origin = typing.get_origin(type_)
         if origin is list:
-            return {"type": "array", "items": self._item(item_type(type_))}
+            return {"type": "array", "items": self._type(item_type(type_), of_items)}
         if origin is dict:
             value = item_type(type_)
-            return {"type": "object"} if value is Any else _map_of(self._item(value))
+            if value is Any:
+                return {"type": "object"}
+            inner = self._type(value, of_items, item_scalar(value))
+            return {"type": "object", "additionalProperties": inner}
         if origin in (typing.Union, types.UnionType):
             members = set(typing.get_args(type_))
             if members == set(typing.get_args(Quantity)):
@@ -185,17 +250,21 @@ class Schemas:
                 return self.fixed(INT_OR_STRING)
         return {}  # anything
 
-    def _item(self, type_: Any) -> Schema:
-        schema = self._type(type_)
-        if is_struct(type_):
-            return {"allOf": [schema], "default": {}}
+    def _scalar(self, type_: Any, scalar: Scalar) -> Schema:
+        if scalar.format == "date-time":
+            return self.fixed(MICRO_TIME if scalar.digits else TIME)
+        schema = dict(_SCALARS[type_])
+        if scalar.format:
+            schema["format"] = scalar.format
+        if scalar.values:
+            schema["enum"] = list(scalar.values)
         return schema
 
 
 _SCALARS: dict[Any, Schema] = {
     str: {"type": "string"},
     bool: {"type": "boolean"},
-    int: {"type": "integer", "format": "int32"},
+    int: {"type": "integer", "format": "int64"},
     float: {"type": "number", "format": "double"},
     bytes: {"type": "string", "format": "byte"},
 }
@@ -205,17 +274,31 @@ def group_version_kind(resource: Resource[Any], suffix: str = "") -> Schema:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind + suffix}
 
 
-def _refine(schema: Schema, name: str) -> None:
-    """Add what a field's name tells beyond its Python type."""
-    schema = schema.get("items", schema)
-    if schema.get("type") == "integer" and name in _INT64:
-        schema["format"] = "int64"
-    elif schema.get("type") == "string" and name.endswith(("Time", "Timestamp", "startedAt", "finishedAt")):
-        schema["format"] = "date-time"
+_ZEROS: dict[str, Any] = {"string": "", "integer": 0, "boolean": False}
 
 
-def _map_of(value: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": value}
+def _required(type_: Any) -> list[str]:
+    """The fields that must be given, in their order."""
+    always = _always_written(type_)
+    found = []
+    for name, field in fields_of(type_).items():
+        which = f"{type_.__name__}.{name}"
+        scalar = field.type in _SCALARS or typing.get_origin(field.type) is list
+        if which in _REQUIRED or (
+            name in always and scalar and not field.nullable and which not in _OPTIONAL
+        ):
+            found.append(name)
+    return found
+
+
+@cache
+def _always_written(type_: Any) -> frozenset[str]:
+    """The fields that are there even when they are empty (Go: no ``omitempty``)."""
+    return frozenset(
+        field.encode_name
+        for field in msgspec.structs.fields(type_)
+        if field.default is msgspec.NODEFAULT and inspect.isfunction(field.default_factory)
+    )
 
 
 def _extensions(field: Field) -> Schema:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator
 
 from clusterip.apiserver import openapi
 from clusterip.objects.registry import resources, virtual_resources
@@ -63,6 +64,7 @@ def test_kinds_are_found_by_group_version_and_kind() -> None:
 def test_lists_say_how_they_merge() -> None:
     fields = properties("api/v1", "io.k8s.api.core.v1.ServiceSpec")
     assert fields["ports"] | {"items": None} == {
+        "description": "The ports that the Service offers.",
         "type": "array",
         "items": None,
         "x-kubernetes-list-type": "map",
@@ -81,11 +83,18 @@ def test_lists_say_how_they_merge() -> None:
 
 def test_types_beyond_python_s() -> None:
     port = properties("api/v1", "io.k8s.api.core.v1.ServicePort")
-    assert port["port"] == {"type": "integer", "format": "int32"}
+    assert (port["port"]["type"], port["port"]["format"]) == ("integer", "int32")
+    assert port["port"]["default"] == 0
     assert port["targetPort"]["allOf"][0]["$ref"].endswith(".intstr.IntOrString")
     meta = properties("api/v1", "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
-    assert meta["creationTimestamp"] == {"type": "string", "format": "date-time"}
-    assert meta["generation"] == {"type": "integer", "format": "int64"}
+    time = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+    assert meta["creationTimestamp"]["allOf"] == [{"$ref": time}]
+    schemas = document("api/v1")["components"]["schemas"]
+    assert (schemas[time.rpartition("/")[2]]["type"], schemas[time.rpartition("/")[2]]["format"]) == (
+        "string",
+        "date-time",
+    )
+    assert (meta["generation"]["type"], meta["generation"]["format"]) == ("integer", "int64")
     data = properties("api/v1", "io.k8s.api.core.v1.Secret")["data"]
     assert data["additionalProperties"] == {"type": "string", "format": "byte"}
 
@@ -100,6 +109,35 @@ def test_writes_take_field_validation(method: str) -> None:
         "version": "v1",
         "kind": "Service",
     }
+
+
+@pytest.mark.parametrize("path", sorted(openapi.v3_index()["paths"]))
+def test_version_3_is_openapi(path: str) -> None:
+    """But for empty defaults, which upstream's documents give to what may not be empty, too."""
+    assert [e for e in OpenAPIV30SpecValidator(document(path)).iter_errors() if e.instance] == []
+
+
+def test_what_must_be_there() -> None:
+    schemas = document("api/v1")["components"]["schemas"]
+    assert schemas["io.k8s.api.core.v1.ServicePort"]["required"] == ["port"]
+    assert schemas["io.k8s.api.core.v1.Container"]["required"] == ["name"]
+    assert schemas["io.k8s.api.core.v1.ServiceList"]["required"] == ["items"]
+
+
+@pytest.mark.parametrize("kind", ["Service", "ServiceSpec", "ServicePort", "EndpointSlice", "ObjectMeta"])
+def test_fields_are_described(kind: str) -> None:
+    """``kubectl explain`` has something to say about each."""
+    path = "apis/discovery.k8s.io/v1" if kind == "EndpointSlice" else "api/v1"
+    [schema] = [
+        schema
+        for name, schema in document(path)["components"]["schemas"].items()
+        if name.rpartition(".")[2] == kind
+    ]
+    assert [field for field, of in schema["properties"].items() if not of.get("description")] == []
+
+
+def test_version_2_is_openapi() -> None:
+    assert [e for e in OpenAPIV2SpecValidator(openapi.v2()).iter_errors() if e.instance] == []
 
 
 def test_version_2() -> None:
