@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LASTING_SECONDS = 1.0  # a watch that held for so long was no failed attempt
+_REFUSED_SECONDS = 30.0  # whoever may not, or asks for what is not there, need not ask often
 _SILENT_SECONDS = 30.0  # a server that sends nothing for so long does not know how to stream a list
 
 
@@ -43,7 +44,11 @@ class Reader(Protocol[T]):
 
 
 class _NoStreaming(Exception):
-    """The server cannot begin a watch with what is there already."""
+    """The server cannot begin a watch with what is there already, now or at all."""
+
+    def __init__(self, *, for_ever: bool) -> None:
+        super().__init__()
+        self.for_ever = for_ever
 
 
 class Informer(Copy[O]):
@@ -79,7 +84,8 @@ class Informer(Copy[O]):
         self._path = resource.path(namespace)
         self._selectors = (label_selector, field_selector)
         self._prepare = prepare
-        self._streams_lists = True
+        self._can_stream = True
+        self._list_next = False
         self._listed: dict[Key, O] | None = None
         """While a list is coming in: what has come."""
         self._version = ""
@@ -99,28 +105,33 @@ class Informer(Copy[O]):
 
     async def run(self) -> None:
         """List, then watch for ever, through restarts of the API server and lost history."""
-        backoff = Backoff()
+        backoff = away = Backoff()
+        refusals = Backoff(limit=_REFUSED_SECONDS)
         while True:
             started = time.monotonic()
             try:
-                if not self._version and not self._streams_lists:
+                if not self._version and (self._list_next or not self._can_stream):
                     await self._list()
                 await self._watch()
                 self.last_error = ""  # the server ended it in due time
-            except _NoStreaming:
-                self._streams_lists = False
+            except _NoStreaming as error:
+                self._list_next = True
+                self._can_stream = self._can_stream and not error.for_ever
                 continue
             except ApiError as error:
+                backoff = refusals if error.code in (401, 403, 404) else away
                 if error.is_gone:
                     self._version = ""
                 self._note(f"{error.code} {error}")
             except (Unreachable, CredentialsError, msgspec.DecodeError) as error:
+                backoff = away
                 self._note(str(error))
             finally:
                 self.connected = False
                 self._listed = None
             if time.monotonic() - started > _LASTING_SECONDS:
-                backoff.reset()
+                away.reset()
+                refusals.reset()
                 if not self.last_error:
                     continue
             await asyncio.sleep(backoff.next())
@@ -141,6 +152,7 @@ class Informer(Copy[O]):
         body = await self._client.request("GET", self._path, query=query, accept=accept)
         version, objects = read_list(body, self._type, self._not_understood)
         del body
+        self._list_next = False
         self._listed = {}
         for obj in objects:
             self._list_one(obj)
@@ -177,7 +189,7 @@ class Informer(Copy[O]):
                         async with asyncio.timeout(_SILENT_SECONDS if self._listed is not None else None):
                             chunk = await response.content.readany()
                     except TimeoutError:
-                        raise _NoStreaming from None
+                        raise _NoStreaming(for_ever=True) from None
                     if not chunk:
                         break
                     self._follow(reader, chunk)
@@ -185,10 +197,10 @@ class Informer(Copy[O]):
         except ApiError as error:
             if self._listed is not None and (error.code >= 500 or error.code in (400, 404, 405, 422)):
                 # Also 500: so says a server whose store cannot report its progress (etcd before 3.4.25).
-                raise _NoStreaming from None
+                raise _NoStreaming(for_ever=error.code in (400, 422)) from None
             raise
         if self._listed is not None:  # it ended without ever having said that this is all
-            raise _NoStreaming
+            raise _NoStreaming(for_ever=True)
 
     def _reader(self, content_type: str) -> Reader[O]:
         if content_type == _PROTOBUF:

@@ -229,6 +229,25 @@ async def test_refused_list_is_tried_again_and_told(server: Any, watched: Watche
     await until(watched.informer.synced.is_set)
 
 
+async def test_who_may_not_asks_ever_more_seldom(
+    server: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+    original = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        delays.append(seconds)
+        await original(0)
+
+    monkeypatch.setattr(informer.asyncio, "sleep", sleep)
+    task = asyncio.create_task(Watched(client).informer.run())
+    while len(delays) < 12:
+        await (await server.next()).refuse(403, "Forbidden", "no")
+    task.cancel()
+    assert max(delays) > 20
+    assert delays[0] < 0.1
+
+
 async def test_indexes_follow_changes(server: Any, watched: Watched, until: Until) -> None:
     watched.informer.add_index(
         "app", lambda obj: [obj.metadata.labels["app"]] if "app" in obj.metadata.labels else []
@@ -372,6 +391,9 @@ async def test_a_server_whose_store_cannot_stream_is_asked_for_a_list(
     assert "watch" not in request.query
     await request.answer(listing(5, thing("a", 3)))
     await until(streaming.informer.synced.is_set)
+    await (await server.next()).refuse(410, "Expired", "too old resource version")
+    again = await server.next()
+    assert again.query["sendInitialEvents"] == "true", "it may be able to by now"
 
 
 async def test_a_server_that_falls_silent_in_a_list(
