@@ -138,9 +138,12 @@ async def _copy(server: RunningApiServer, count: int) -> None:
 def proxy(server: RunningApiServer) -> Iterator[int]:
     """A running proxy's process; entered when its rules are in place."""
     command = ["-m", "clusterip.cli.main", "proxy", f"--kubeconfig={server.kubeconfig}"]
+    _compiled(server.directory)
     started = time.perf_counter()
     with namespaces.enter(namespaces.path_of(NAMESPACE)):
-        process = subprocess.Popen([sys.executable, *command, "--hostname-override=node-1"])
+        process = subprocess.Popen(
+            [sys.executable, *command, "--hostname-override=node-1"], env=_compiled(server.directory)
+        )
         try:
             while not ready():
                 time.sleep(0.005)
@@ -149,6 +152,19 @@ def proxy(server: RunningApiServer) -> Iterator[int]:
         finally:
             process.terminate()
             process.wait()
+
+
+def _compiled(directory: Path) -> dict[str, str]:
+    """The environment of programs that find their modules compiled, as installed ones do."""
+    cache = directory / "compiled"
+    environment = os.environ | {"PYTHONPYCACHEPREFIX": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    if not cache.exists():
+        modules = (
+            "clusterip.cli.main, clusterip.cli.proxy, clusterip.proxy.main, clusterip.proxy.nftables.mode"
+        )
+        subprocess.run([sys.executable, "-c", f"import {modules}"], env=environment, check=True)
+    return environment
 
 
 def ready() -> bool:
