@@ -416,6 +416,11 @@ def test_a_large_body_passes_both_ways(proxied: Proxied) -> None:
     assert proxied("/repeat", "POST", body).body == body
 
 
+def test_an_answer_that_does_not_wait_for_the_body(proxied: Proxied) -> None:
+    answer = proxied("/status/404", "POST", b"x" * (4 << 20))
+    assert (answer.code, answer.body) == (404, b"told so")
+
+
 def test_the_server_hears_that_the_client_has_left(proxied: Proxied, backend: Backend) -> None:
     backend.gone.clear()
     with proxied.raw("/held", {}) as connection:
