@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 from clusterip.dns.config.model import ServerOptions, TlsOptions
@@ -113,7 +114,7 @@ class Listener:
         self.responder.configure(composed.zone, composed.forwarder, composed.handler)
 
 
-_SECRET = Identity().cookies.secret
+_SECRET = secrets.token_bytes(16)
 """For cookies, if none is given: the same for all addresses and after each reload."""
 
 

@@ -12,6 +12,7 @@ import pytest
 from dns_lab import Lab, answer_to, lab
 
 from clusterip.dns import message
+from clusterip.dns.cluster import Cluster
 from clusterip.dns.config.corefile import parse_corefile
 from clusterip.dns.config.servers import build
 from clusterip.dns.lookup import Found
@@ -64,7 +65,7 @@ class Client:
         return found.reply
 
 
-def _no_cluster(_options: object) -> object:
+def _no_cluster(_options: object) -> Cluster:
     raise AssertionError("there is no cluster here")
 
 

@@ -262,8 +262,8 @@ def test_metrics(apiserver: RunningApiServer, server: DnsProcess) -> None:
         ("response_size_bytes", {"proto": "udp"}),
         ("request_duration_seconds", {}),
     ):
-        count = figure(page, f"coredns_dns_{histogram}_count", name, **more, **where)
-        assert count == (3 if more else 4)
+        observed = figure(page, f"coredns_dns_{histogram}_count", name, **more, **where)
+        assert observed == (3 if more else 4)
     size = figure(page, "coredns_dns_request_size_bytes_sum", name, proto="udp", **where)
     question = dns.message.make_query(full("kubernetes"), "A", use_edns=0)
     assert size == 3 * len(question.to_wire())

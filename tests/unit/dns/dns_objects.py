@@ -69,7 +69,7 @@ def exchange(responder: Responder, packet: bytes, *, tcp: bool = False) -> bytes
         if recased is not None:
             return recased[1]
     sent: list[bytes] = []
-    responder.respond(packet, sent.append, tcp=tcp)
+    responder.respond(packet, lambda answer, **_: sent.append(answer), tcp=tcp)
     assert len(sent) < 2
     return sent[0] if sent else None
 

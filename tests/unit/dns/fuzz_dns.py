@@ -12,7 +12,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["clusterip.dns"]):
     from clusterip.dns import names

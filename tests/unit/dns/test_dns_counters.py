@@ -91,7 +91,7 @@ def test_workers_add_up() -> None:
     process.join(10)
     assert process.exitcode == 0
     assert board.synced(0)
-    summed = SummedCollector(_Fixed(*figures(100, 7, 1)), board, 0)  # type: ignore[arg-type]
+    summed = SummedCollector(_Fixed(*figures(100, 7, 1)), board, 0)
     found = {sample.name: sample.value for metric in summed.collect() for sample in metric.samples}
     assert found == {
         "coredns_dns_requests_total": 105,

@@ -143,7 +143,7 @@ def test_no_options_stop_it(options: bytes) -> None:
         zone.synced = True
         responder = responder_of(zone)
         sent: list[bytes] = []
-        responder.respond(packet, sent.append, client=("192.0.2.1", 5353))
+        responder.respond(packet, lambda answer, **_: sent.append(answer), client=("192.0.2.1", 5353))
         assert responder.errors == 0
         assert dns.message.from_wire(sent[0]).rcode() in (dns.rcode.NOERROR, dns.rcode.FORMERR)
         await responder.close()

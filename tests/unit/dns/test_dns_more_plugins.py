@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import dns.edns
 import dns.message
 import pytest
 from test_dns_plugins import ADDRESS, ask, end, question, server
@@ -42,7 +43,9 @@ def answering(reply: Reply) -> Handler:
 
 
 def with_edns(name: str, *options: tuple[int, bytes], client: str = "192.0.2.77") -> Query:
-    asked = [dns.edns.GenericOption(code, data) for code, data in options]
+    asked: list[dns.edns.Option] = [
+        dns.edns.GenericOption(dns.edns.OptionType.make(code), data) for code, data in options
+    ]
     query = message.parse_query(dns.message.make_query(name, "A", use_edns=0, options=asked).to_wire())
     query.client, query.port, query.local, query.local_port = client, 40212, "192.0.2.53", 53
     return query
