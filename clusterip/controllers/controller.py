@@ -78,6 +78,17 @@ class Controller(ABC, Generic[K]):
         if informer not in versions or _number(version) > _number(versions[informer]):
             versions[informer] = version
 
+    async def write_status(self, key: K, informer: Informer[O], changed: O) -> None:
+        """Write an object's new status; of one deleted meanwhile nobody will read it. Raises ApiError.
+
+        A conflict is raised too: somebody else was faster, and what was counted may be wrong by now.
+        """
+        try:
+            self.wrote(key, informer, await self.client.update_status(changed))
+        except ApiError as error:
+            if not error.is_not_found:
+                raise
+
     async def run(self) -> None:
         """Work for ever. Raises what a bug raises outside ``sync``."""
         await wait_synced(*self._informers)

@@ -75,7 +75,7 @@ class DaemonSetController(Controller[ObjectKey]):
             await history.truncate(revisions, live, daemon_set.spec.revisionHistoryLimit)
         except (ApiError, Unreachable) as error:
             failure = error
-        await self._write_status(key, view, collisions)
+        await self._tell_status(key, view, collisions)
         if failure is not None:
             raise failure
         wait = pod_facts.next_available(pods, daemon_set.spec.minReadySeconds, view.now)
@@ -143,17 +143,12 @@ class DaemonSetController(Controller[ObjectKey]):
             due.append(pod)
         return due
 
-    async def _write_status(self, key: ObjectKey, view: View, collisions: int) -> None:
+    async def _tell_status(self, key: ObjectKey, view: View, collisions: int) -> None:
         wanted = status_of(view, collisions)
-        if wanted == view.daemon_set.status:
-            return
-        changed = deep_copy(view.daemon_set)
-        changed.status = wanted
-        try:
-            self.wrote(key, self._sets, await self.client.update_status(changed))
-        except ApiError as error:
-            if not error.is_not_found:
-                raise
+        if wanted != view.daemon_set.status:
+            changed = deep_copy(view.daemon_set)
+            changed.status = wanted
+            await self.write_status(key, self._sets, changed)
 
     def _set_changed(self, old: DaemonSet | None, new: DaemonSet | None) -> None:
         daemon_set = new or old

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from clusterip.client.errors import ApiError
 from clusterip.controllers.context import BY_NAMESPACE, Context
 from clusterip.controllers.controller import Controller, ObjectKey, key_of
 from clusterip.controllers.copying import deep_copy
@@ -57,29 +56,23 @@ class DisruptionController(Controller[ObjectKey]):
         except _NoController as error:
             message = f"Failed to calculate the number of expected pods: {error}"
             self.events.event(budget, "Warning", "CalculateExpectedPodCountFailed", message)
-            await self._write(key, budget, _closed(budget, str(error)))
+            await self._tell(key, budget, _closed(budget, str(error)))
             return
         gone = evicted(budget, pods, now)
         for pod in gone.overdue:
             message = f"Pod was expected by PDB {'/'.join(key)} to be deleted but it wasn't"
             self.events.event(pod, "Warning", "NotDeleted", message)
-        await self._write(key, budget, status_of(budget, pods, gone, expected))
+        await self._tell(key, budget, status_of(budget, pods, gone, expected))
         if gone.recheck is not None:
             self.queue.add_after(key, gone.recheck + 0.1)
 
-    async def _write(
+    async def _tell(
         self, key: ObjectKey, budget: PodDisruptionBudget, status: PodDisruptionBudgetStatus
     ) -> None:
-        if status == budget.status:
-            return
-        changed = deep_copy(budget)
-        changed.status = status
-        try:
-            self.wrote(key, self._budgets, await self.client.update_status(changed))
-        except ApiError as error:
-            # A conflict is an eviction that was quicker: it took one of those counted here.
-            if not error.is_not_found:
-                raise
+        if status != budget.status:
+            changed = deep_copy(budget)
+            changed.status = status
+            await self.write_status(key, self._budgets, changed)
 
     def _expected(self, budget: PodDisruptionBudget, pods: Sequence[Pod]) -> int:
         """How many Pods there should be. Raises _NoController."""

@@ -83,7 +83,9 @@ class ReplicasController(Controller[ObjectKey], Generic[R]):
                 failure = error
         terminating = sum(pod_facts.is_terminating(pod) for pod in owned)
         now = time.time()
-        await self._write_status(key, self.with_status(owner, active, terminating, failure, now))
+        changed = self.with_status(owner, active, terminating, failure, now)
+        if changed is not None:
+            await self.write_status(key, self._sets, changed)
         if failure is not None:
             raise failure
         wait = pod_facts.next_available(active, self.min_ready_seconds(owner), now)
@@ -116,16 +118,6 @@ class ReplicasController(Controller[ObjectKey], Generic[R]):
         sets: list[Any] = self._sets.by_index(BY_CONTROLLER, above.uid) if above is not None else [owner]
         related = [pod for each in sets for pod in self._pods.by_index(BY_CONTROLLER, each.metadata.uid)]
         return [pod for pod in related if self._control.counts(pod)]
-
-    async def _write_status(self, key: ObjectKey, changed: R | None) -> None:
-        if changed is None:
-            return
-        try:
-            self.wrote(key, self._sets, await self.client.update_status(changed))
-        except ApiError as error:
-            # Deleted meanwhile: nobody will read the status.
-            if not error.is_not_found:
-                raise
 
     def _set_changed(self, old: R | None, new: R | None) -> None:
         owner = new or old

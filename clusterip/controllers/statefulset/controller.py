@@ -66,7 +66,7 @@ class StatefulSetController(Controller[ObjectKey]):
                 await self._carry_out(key, view, current, update)
             except (ApiError, Unreachable) as error:
                 failure = error
-        await self._write_status(key, view, collisions)
+        await self._tell_status(key, view, collisions)
         live = {revision_of(pod) for pod in pods} | {current.metadata.name, update.metadata.name}
         await history.truncate(revisions, live, stateful_set.spec.revisionHistoryLimit)
         if failure is not None:
@@ -151,17 +151,12 @@ class StatefulSetController(Controller[ObjectKey]):
             text = f"{where} failed error: {error}"
             self.events.event(stateful_set, "Warning", f"Failed{verb.title()}", text)
 
-    async def _write_status(self, key: ObjectKey, view: View, collisions: int) -> None:
+    async def _tell_status(self, key: ObjectKey, view: View, collisions: int) -> None:
         wanted = status_of(view, collisions)
-        if wanted == view.stateful_set.status:
-            return
-        changed = deep_copy(view.stateful_set)
-        changed.status = wanted
-        try:
-            self.wrote(key, self._sets, await self.client.update_status(changed))
-        except ApiError as error:
-            if not error.is_not_found:
-                raise
+        if wanted != view.stateful_set.status:
+            changed = deep_copy(view.stateful_set)
+            changed.status = wanted
+            await self.write_status(key, self._sets, changed)
 
     def _set_changed(self, old: StatefulSet | None, new: StatefulSet | None) -> None:
         stateful_set = new or old
