@@ -113,6 +113,8 @@ async def compress(request: web.BaseRequest, response: web.StreamResponse) -> No
     """Compress a large answer if the client can take that; in a thread, as it may take a while."""
     if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
         return
+    if "Content-Encoding" in response.headers:
+        return  # it comes from a server behind the proxy, and is compressed already
     if len(response.body) < _GZIP_FROM or "gzip" not in request.headers.get("Accept-Encoding", ""):
         return
     response.body = await asyncio.to_thread(gzip.compress, response.body, 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -311,13 +312,18 @@ def test_a_redirect_to_nonsense_is_an_error(proxied: Proxied) -> None:
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
 def test_links_on_pages_lead_through_the_proxy(proxied: Proxied, encoding: str) -> None:
-    import gzip
-
     answer = proxied(f"/page?encoding={encoding}")
     body = gzip.decompress(answer.body) if encoding else answer.body
     assert body.decode() == PROXIED_PAGE.format(proxied.base)
     assert answer.headers.get("Content-Encoding", "") == encoding
     assert int(answer.headers["Content-Length"]) == len(answer.body)
+
+
+def test_a_long_page_is_not_compressed_twice(proxied: Proxied) -> None:
+    answer = proxied("/page?encoding=gzip&noise=500000", Accept_Encoding="gzip")
+    assert answer.headers.get_all("Content-Encoding") == ["gzip"]
+    assert len(answer.body) > 128 << 10
+    assert gzip.decompress(answer.body).endswith(b"</HTML>")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
+import random
 import ssl
 import threading
 from pathlib import Path
@@ -75,7 +77,10 @@ class Backend:
 
     async def _page(self, request: web.Request) -> web.Response:
         encoding = request.query.get("encoding", "")
-        body = gzip.compress(PAGE.encode()) if encoding == "gzip" else PAGE.encode()
+        page = PAGE.encode()
+        if length := int(request.query.get("noise", "0")):
+            page = b"<!-- " + base64.b64encode(random.Random(1).randbytes(length)) + b" -->" + page
+        body = gzip.compress(page) if encoding == "gzip" else page
         headers = {"Content-Encoding": encoding} if encoding else {}
         return web.Response(body=body, content_type="text/html", headers=headers)
 

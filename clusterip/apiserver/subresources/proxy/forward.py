@@ -148,7 +148,8 @@ async def _page(
         return await stream(call, connection, head, kept)
     try:
         body = b"".join([chunk async for chunk in connection.body(head, call.request.method)])
-        changed = rewrite_body(body, head.get("content-encoding"), links.rewrite)
+        # In a thread, as a long page takes a while.
+        changed = await asyncio.to_thread(rewrite_body, body, head.get("content-encoding"), links.rewrite)
     except (OSError, EOFError, zlib.error, asyncio.IncompleteReadError) as error:
         raise _unreachable(error) from None
     response = web.Response(status=head.code, reason=head.reason or None, headers=answer_headers(kept))
