@@ -27,6 +27,9 @@ _VERBS = {
     "put": "PUT",
     "head": "GET",
 }
+_CONNECTIONS = frozenset(("attach", "exec", "log", "portforward", "proxy"))
+"""Subresources that stay as long as their clients want (upstream's ``BasicLongRunningRequestCheck``)."""
+
 _BUILD = {
     "major": "major",
     "minor": "minor",
@@ -99,6 +102,11 @@ _long_running = Gauge(
 )
 
 
+def is_long_running(info: RequestInfo) -> bool:
+    """Whether a request stays, so that it counts neither as in flight nor as slow."""
+    return info.verb == "watch" or info.subresource in _CONNECTIONS
+
+
 class Metrics:
     """Counts requests. Looking label values up is slow, so each combination is looked up once."""
 
@@ -115,8 +123,8 @@ class Metrics:
 
     @staticmethod
     def kind_of(info: RequestInfo) -> str:
-        """As what a request counts among those in flight; watches, which may stay, do not count."""
-        if info.verb == "watch":
+        """As what a request counts among those in flight; those that may stay do not count."""
+        if is_long_running(info):
             return ""
         return "mutating" if info.verb in _MUTATING else "readOnly"
 
@@ -134,7 +142,7 @@ class Metrics:
             if info.resource is not None and info.resource.deprecation:
                 _deprecated.labels(info.group, info.version, resource, info.subresource, "").set(1)
         counter.inc()
-        if info.verb != "watch":
+        if not is_long_running(info):
             self._histograms[key].observe(seconds)
             self._slis[key].observe(seconds)
 
@@ -160,7 +168,7 @@ class Metrics:
     def _labels(info: RequestInfo, resource: str, scope: str) -> tuple[str, ...]:
         known = info.resource is not None
         return (
-            _VERBS.get(info.verb, "other"),
+            "CONNECT" if info.subresource in _CONNECTIONS else _VERBS.get(info.verb, "other"),
             info.group if known else "",
             info.version if known else "",
             resource,

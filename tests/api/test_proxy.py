@@ -391,11 +391,14 @@ def test_dry_run_is_refused(proxied: Proxied) -> None:
     assert (answer.code, answer.message) == (400, "dryRun is not supported")
 
 
-def test_answers_pass_as_they_come(proxied: Proxied, backend: Backend) -> None:
+def test_answers_pass_as_they_come(apiserver: RunningApiServer, proxied: Proxied, backend: Backend) -> None:
     with proxied.raw("/held", {"Connection": "close"}) as connection:
         received = b""
         while b"begun" not in received:
             received += connection.recv(4096)
+        labels = 'resource="pods",scope="resource",subresource="proxy",verb="CONNECT",version="v1"} 1.0'
+        running = Proxied(apiserver, "")("/metrics").body.decode().splitlines()
+        assert any(line.endswith(labels) for line in running if "longrunning_requests" in line)
         backend.go_on()
         while piece := connection.recv(4096):
             received += piece

@@ -20,10 +20,13 @@ from clusterip.apiserver.subresources.proxy import headers
 def ended_with_client(call: Call, connection: Connection) -> Iterator[None]:
     """Closes the connection in the end, or as soon as the client leaves: who waits for the other side to
     say something would not notice."""
+    running = call.server.metrics.long_running(call.info)
+    running.inc()
     call.server.on_lost(call.request, connection.close)
     try:
         yield
     finally:
+        running.dec()
         call.server.forget_lost(call.request)
         connection.close()
 
