@@ -28,6 +28,7 @@ from clusterip.controllers.replicationcontroller import ReplicationManager
 from clusterip.controllers.scheduler.controller import Scheduler
 from clusterip.controllers.serviceaccounts import RootCaPublisher, ServiceAccountController
 from clusterip.controllers.serviceaccounttokens import ServiceAccountTokenController
+from clusterip.controllers.servicecidrs import ServiceCIDRController
 from clusterip.controllers.statefulset.controller import StatefulSetController
 from clusterip.controllers.tainteviction import TaintEvictionController
 from clusterip.controllers.tokencleaner import TokenCleaner
@@ -67,6 +68,7 @@ FACTORIES: dict[str, Factory] = {
     ReplicationManager.name: lambda c, o: ReplicationManager(c),
     Scheduler.name: lambda c, o: Scheduler(c),
     NodeIpamController.name: _node_ipam,
+    ServiceCIDRController.name: lambda c, o: ServiceCIDRController(c),
     LoadBalancerController.name: lambda c, o: LoadBalancerController(c),
     DisruptionController.name: lambda c, o: DisruptionController(c),
     NodeLifecycleController.name: lambda c, o: NodeLifecycleController(c, o.node_monitor_grace_period),
