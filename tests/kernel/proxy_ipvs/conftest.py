@@ -39,7 +39,7 @@ def namespace(ipvs_kernel: None) -> Iterator[Path]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     """Repeat what became of a test in the machine instead of running it here."""
-    if is_inside() or _IPVS not in getattr(item, "fixturenames", ()) or _kernel_has_ipvs(item.session):
+    if is_inside() or not _needs_ipvs(item) or _kernel_has_ipvs(item.session):
         return None
     if why := machine.lacking():
         item.add_marker(pytest.mark.skip(reason=f"this kernel has no IPVS, and {why}"))
@@ -54,9 +54,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Inside the machine there are only those that need it."""
+    """Inside the machine there are only those that need it. Outside, it has a time limit of its own."""
     if is_inside():
-        items[:] = [item for item in items if _IPVS in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if _needs_ipvs(item)]
+        return
+    for item in items:
+        if _needs_ipvs(item):
+            item.add_marker(pytest.mark.timeout(0))
+
+
+def _needs_ipvs(item: pytest.Item) -> bool:
+    return _IPVS in getattr(item, "fixturenames", ())
 
 
 _KERNEL = pytest.StashKey[bool]()

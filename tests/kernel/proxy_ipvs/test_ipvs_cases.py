@@ -10,6 +10,7 @@ from proxy_network import Network
 
 from clusterip.kernel.ipvs import Ipvs
 from clusterip.kernel.nftables import Family
+from clusterip.kernel.nftables.connection import supported
 from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.ipvs import mode, sysctls
 from clusterip.proxy.ipvs.backend import IpvsBackend
@@ -38,6 +39,7 @@ _TABLES = frozenset(
         "source ranges hold for Pods, by their own addresses",
         "source ranges also keep others from being refused",
         "several ports of a Service",
+        "UDP clients leave an endpoint that goes",
         "a node that may, reaches a load balancer's address it has itself",
         "internalTrafficPolicy Local reaches this node's endpoints",
         "internalTrafficPolicy Local does not bind external addresses",
@@ -45,7 +47,7 @@ _TABLES = frozenset(
         "other ports of a ClusterIP refuse",
     )
 )
-"""Cases of masquerading, source ranges and ports that no Service has."""
+"""Cases of masquerading, source ranges, policies without endpoints, and ports that no Service has."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,8 @@ def _open(options: BackendOptions) -> IpvsBackend:
 async def test_case(
     case: Case, place: Place, bed_network: Network, ipvs_kernel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if any(supported(family) for family in Family):
+        pytest.skip("this kernel has all that the mode needs: ../proxy/test_proxy_cases.py runs them")
     if reason := lacks("ipvs", case, place):
         pytest.skip(reason)
     if case.name in _TABLES:
