@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 
 from clusterip.node.server.channels import ERROR, RESIZE, STDERR, STDIN, STDOUT, Channels, Resize, resize_to
@@ -32,6 +33,7 @@ class SpdyChannels(Channels):
     def __init__(self, session: Session, protocol: str) -> None:
         self._session = session
         self._streams: dict[int, int] = {}  # SPDY's numbers by ours
+        self._early: deque[Frame] = deque()
         self._listening = False
         self._left = asyncio.Event()
         self.plain_status = protocol != PROTOCOLS[0]
@@ -56,6 +58,7 @@ class SpdyChannels(Channels):
 
     async def _accept(self, frame: Frame) -> None:
         if frame.type != SYN_STREAM:
+            self._early.append(frame)  # a client need not wait for all of its streams
             return
         headers = {name.lower(): value for name, value in frame.headers.items()}
         channel = _TYPES.get(headers.get("streamtype", ""))
@@ -73,7 +76,7 @@ class SpdyChannels(Channels):
     async def receive(self, *, resize: Resize) -> AsyncIterator[bytes]:
         stdin, size = self._streams.get(STDIN), self._streams.get(RESIZE)
         self._listening = True
-        while (frame := await self._next()) is not None:
+        while (frame := self._early.popleft() if self._early else await self._next()) is not None:
             if frame.type == RST_STREAM and frame.stream == stdin:
                 yield b""
             elif frame.type == 0 and frame.stream == stdin:

@@ -17,6 +17,7 @@ _VERSION = 3
 _HEADER = struct.Struct("!II")
 _U32 = struct.Struct("!I")
 _MAXIMUM_FRAME = 16 << 20
+_MAXIMUM_HEADERS = 1 << 20
 
 
 class ProtocolError(Exception):
@@ -78,7 +79,9 @@ class Decoder:
         return Frame(kind, stream, flags, content)
 
     def _headers(self, compressed: bytes) -> dict[str, str]:
-        block = self._inflate.decompress(compressed)
+        block = self._inflate.decompress(compressed, _MAXIMUM_HEADERS)
+        if self._inflate.unconsumed_tail:
+            raise ProtocolError(f"headers of more than {_MAXIMUM_HEADERS} bytes are too large")
         (count,) = _U32.unpack_from(block)
         offset = 4
         texts: list[str] = []
