@@ -22,6 +22,8 @@ _LINES = 6000
 """``iptables-nft-restore`` takes time with the square of the chains in its input: 10,000 Services at once
 are eight minutes, in parts of this size seconds. *legacy* writes the whole table each time, and gets all."""
 
+_LOOK_EVERY = 32
+
 Ports = dict[PortKey, Written | None]
 
 
@@ -51,7 +53,7 @@ class Writer:
             for key, wanted in changed.items():
                 self.plane.change(delta, key, wanted)
                 written[key] = wanted
-                if len(delta) > self._limit:
+                if self._is_large(delta, len(written)):
                     self._write(delta)
                     self.plane.wrote(written)
                     delta, written = Delta(), {}
@@ -86,7 +88,7 @@ class Writer:
         delta = Delta()
         for key, state in wanted.items():
             part[key] = comparison.port(delta, state)
-            if len(delta) > self._limit:
+            if self._is_large(delta, len(part)):
                 yield part, delta
                 part, delta = {}, Delta()
         yield part, delta
@@ -154,9 +156,9 @@ class Writer:
             metrics.failures.labels(self._label).inc()
             raise
 
-    @property
-    def _limit(self) -> int:
-        return 1 << 30 if self.iptables.kind == LEGACY else _LINES
+    def _is_large(self, delta: Delta, ports: int) -> bool:
+        """Whether it is time to write. Looked at every few Service ports: to count takes time."""
+        return self.iptables.kind != LEGACY and ports % _LOOK_EVERY == 0 and len(delta) > _LINES
 
     @property
     def _label(self) -> str:
