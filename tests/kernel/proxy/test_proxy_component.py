@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -260,10 +261,12 @@ async def test_a_least_time_between_writes(serving: Node) -> None:
             if line.startswith('kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"')
         ).split()[-1]
 
-    assert synced() == "1.0"
+    already = float(synced())
+    begun = time.monotonic()
     for number in range(20, 30):
         more = web(clusterIP=f"10.96.0.{number}")
         more["metadata"]["name"] = f"web-{number}"
         serving.request("POST", SERVICES, more)
     await until(lambda: "10.96.0.29" in serving.run("nft", "list", "table", "ip", "clusterip"))
-    assert float(synced()) <= 4  # ten Services came one by one
+    # Ten Services came one by one: without a least time that is about as many writes.
+    assert float(synced()) - already <= 2 + (time.monotonic() - begun) / 2
