@@ -13,7 +13,7 @@ import msgspec
 from clusterip.apiserver.openapi.descriptions import description
 from clusterip.objects.base import Atomic, IntOrString, ListMap, ListSet, Quantity, Struct
 from clusterip.objects.fields import Field, fields_of, is_struct, item_scalar, item_type
-from clusterip.objects.meta import DeleteOptions, ListMeta, Status
+from clusterip.objects.meta import DeleteOptions, ListMeta, ObjectMeta, Status
 from clusterip.objects.registry import Resource
 from clusterip.objects.scalars import Scalar
 
@@ -92,6 +92,9 @@ _UNIONS: dict[str, Schema] = {
 }
 """Structs of which one field says which other one counts (``x-kubernetes-unions``)."""
 
+_TYPE_META: Schema = {
+    name: {"description": description("", name), "type": "string"} for name in ("apiVersion", "kind")
+}
 _FIXED: dict[str, Schema] = {
     INT_OR_STRING: {
         "description": "An integer, or a string where a name may stand in for it.",
@@ -113,20 +116,45 @@ _FIXED: dict[str, Schema] = {
         "description": "How many replicas are wanted and exist.",
         "type": "object",
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"allOf": [{"$ref": REF + META + "ObjectMeta"}], "default": {}},
-            "spec": {"type": "object", "properties": {"replicas": {"type": "integer", "format": "int32"}}},
+            **_TYPE_META,
+            "metadata": {
+                "description": description("", "metadata"),
+                "allOf": [{"$ref": REF + META + "ObjectMeta"}],
+                "default": {},
+            },
+            "spec": {
+                "description": "How many replicas are wanted.",
+                "allOf": [{"$ref": REF + SCALE + "Spec"}],
+                "default": {},
+            },
             "status": {
-                "type": "object",
-                "properties": {
-                    "replicas": {"type": "integer", "format": "int32", "default": 0},
-                    "selector": {"type": "string"},
-                },
-                "required": ["replicas"],
+                "description": "How many replicas exist.",
+                "allOf": [{"$ref": REF + SCALE + "Status"}],
+                "default": {},
             },
         },
         "x-kubernetes-group-version-kind": [{"group": "autoscaling", "version": "v1", "kind": "Scale"}],
+    },
+    SCALE + "Spec": {
+        "description": "How many replicas are wanted.",
+        "type": "object",
+        "properties": {
+            "replicas": {"description": "How many are wanted.", "type": "integer", "format": "int32"}
+        },
+    },
+    SCALE + "Status": {
+        "description": "How many replicas exist.",
+        "type": "object",
+        "properties": {
+            "replicas": {
+                "description": "How many there are.",
+                "type": "integer",
+                "format": "int32",
+                "default": 0,
+            },
+            "selector": {"description": "Which Pods are counted, as text.", "type": "string"},
+        },
+        "required": ["replicas"],
     },
 }
 
@@ -154,10 +182,13 @@ class Schemas:
                 "description": f"A list of {resource.plural}.",
                 "type": "object",
                 "properties": {
-                    "apiVersion": {"type": "string"},
-                    "kind": {"type": "string"},
-                    "metadata": {"allOf": [self.struct(ListMeta)], "default": {}},
-                    "items": {"type": "array", "items": item},
+                    **_TYPE_META,
+                    "metadata": {
+                        "description": "The version of the list, and where it goes on.",
+                        "allOf": [self.struct(ListMeta)],
+                        "default": {},
+                    },
+                    "items": {"description": "The items.", "type": "array", "items": item},
                 },
                 "required": ["items"],
                 "x-kubernetes-group-version-kind": [group_version_kind(resource, "List")],
@@ -168,13 +199,18 @@ class Schemas:
         """A reference to a kind that every version has."""
         reference = self.struct(type_)
         schema = self.by_name[reference["$ref"].removeprefix(REF)]
-        schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+        schema["properties"] |= _TYPE_META
         schema["x-kubernetes-group-version-kind"] = [{"group": "", "version": "v1", "kind": type_.__name__}]
         return reference
 
     def fixed(self, name: str) -> Schema:
         """A reference to a type that is described here rather than by a struct."""
-        self.by_name.setdefault(name, dict(_FIXED[name]))
+        if name not in self.by_name:
+            self.by_name[name] = dict(_FIXED[name])
+            if name == SCALE:
+                self.struct(ObjectMeta)
+                self.fixed(SCALE + "Spec")
+                self.fixed(SCALE + "Status")
         return {"$ref": REF + name}
 
     def struct(self, type_: type[Any]) -> Schema:
