@@ -44,6 +44,8 @@ class Transport:
         self._requests: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
         self._context = config.ssl_context
+        self.answered: Callable[[str, str], None] = lambda method, code: None
+        """Called with each request's method and the code of its answer, ``<error>`` if there was none."""
 
     async def __aenter__(self) -> Transport:
         return self
@@ -172,6 +174,7 @@ class Transport:
         if self.config.proxy:
             options["proxy"] = self.config.proxy
         headers = await self._identify(headers)
+        answered = False
         try:
             async with session().request(
                 method,
@@ -183,8 +186,12 @@ class Transport:
                 **options,
             ) as response:
                 self._note_refusal(response.status)
+                self.answered(method, str(response.status))
+                answered = True
                 yield response
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+            if not answered:
+                self.answered(method, "<error>")
             raise self._unreachable(error) from error
 
     async def _identify(self, headers: dict[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from clusterip.client.config import Config, ConfigError, load
 from clusterip.client.events import EventRecorder
@@ -67,7 +68,9 @@ async def main(options: Options) -> None:
         return
     api = _api(config, options.master)
     _set_oom_score(config.oomScoreAdj)
+    host = urlsplit(api.server).netloc
     async with Client(api) as client:
+        client.answered = lambda method, code: metrics.api_requests.labels(code, method, host).inc()
         await _Process(options, client).run()
 
 

@@ -119,6 +119,11 @@ forgotten_flows = Counter(
     "Cumulative conntrack flows deleted by conntrack reconciler",
     ("ip_family",),
 )
+api_requests = Counter(
+    "rest_client_requests_total",
+    "Number of HTTP requests, partitioned by status code, method, and host",
+    ("code", "method", "host"),
+)
 longest_batch_seconds = Gauge(
     "clusterip_proxy_longest_batch_seconds", "The longest that one batch has kept the kernel's rules locked"
 )

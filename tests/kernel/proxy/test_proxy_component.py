@@ -103,6 +103,7 @@ async def test_each_port_has_kube_proxys_pages(serving: Node) -> None:
         "kubeproxy_sync_proxy_rules_service_changes_total 2.0",
         'kubeproxy_proxy_healthz_total{code="200"} 1.0',
         'kubeproxy_proxy_livez_total{code="200"} 1.0',
+        f'rest_client_requests_total{{code="200",host="127.0.0.1:{serving.api.port}",method="GET"}}',
         'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 0.0',
     ):
         assert line in figures

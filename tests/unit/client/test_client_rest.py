@@ -128,3 +128,18 @@ async def test_watch_until_the_server_ends_it(server: Any, client: Client) -> No
     await got.chunk(msgspec.json.encode(bookmark) + b"\n")
     await got.end()
     assert await task == [("ADDED", "s"), ("BOOKMARK", "9")]
+
+
+async def test_each_answer_is_told(server: Any, client: Client) -> None:
+    told: list[tuple[str, str]] = []
+    client.answered = lambda method, code: told.append((method, code))
+    asked = asyncio.create_task(client.request("GET", "/x"))
+    await (await server.next()).refuse(404, "NotFound", "no")
+    with pytest.raises(ApiError):
+        await asked
+    asked = asyncio.create_task(client.request("GET", "/x"))
+    for _ in range(2):  # a kept connection may just have been closed: it is tried once more on a new one
+        (await server.next()).drop()
+    with pytest.raises(Unreachable):
+        await asked
+    assert told == [("GET", "404"), ("GET", "<error>")]
