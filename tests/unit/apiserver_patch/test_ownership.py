@@ -223,6 +223,28 @@ class TestConflicts:
             applied(live, config)
         assert applied(live, config, "kubectl")["spec"]["type"] == "ClusterIP"
 
+    def test_kubectl_s_annotation_says_what_it_applied_on_the_server(self) -> None:
+        notes = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "<&>"}
+        live = updated(None, {"metadata": {"name": "s", "annotations": notes}}, "kubectl-client-side-apply")
+        config = service(type="NodePort") | {"apiVersion": "v1", "kind": "Service"}
+        config["metadata"] = {"name": "s", "annotations": {"mine": "<&>"}}
+        result = applied(live, config, "kubectl", force=True)["metadata"]["annotations"]
+        assert result["kubectl.kubernetes.io/last-applied-configuration"] == (
+            '{"apiVersion":"v1","kind":"Service","metadata":{"annotations":{"mine":"\\u003c\\u0026\\u003e"},'
+            '"name":"s"},"spec":{"type":"NodePort"}}\n'
+        )
+        unchanged = applied(live, config, "other", force=True)["metadata"]["annotations"]
+        assert unchanged["kubectl.kubernetes.io/last-applied-configuration"] == "{}"
+
+    def test_to_own_what_is_so_already_is_no_change(self) -> None:
+        live = applied(None, service(type="NodePort"), now="t1")
+        both = applied(live, service(type="NodePort"), "other", now="t2")
+        times = {each["manager"]: each.get("time") for each in both["metadata"]["managedFields"]}
+        assert times == {"me": "t1", "other": None}
+        changed = applied(both, service(type="NodePort", sessionAffinity="ClientIP"), "other", now="t3")
+        times = {each["manager"]: each.get("time") for each in changed["metadata"]["managedFields"]}
+        assert times == {"me": "t1", "other": "t3"}
+
     def test_an_object_without_owners_has_one_before_the_first_apply(self) -> None:
         live = to_tree(convert(service(type="NodePort"), Service))
         with pytest.raises(ApplyConflict, match=r'conflict with "before-first-apply" using v1: .spec.type'):

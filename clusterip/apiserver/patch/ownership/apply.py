@@ -91,7 +91,7 @@ def apply(
 
     reset = _reset(type_, subresource)
     wanted = {path for path in field_set(config, type_) - _NOBODYS if path[0] != reset}
-    managers.set(ours, wanted, api_version, previous.time if previous else now)
+    managers.set(ours, wanted, api_version, previous.time if previous else None)
     new = merge(current, config, type_)
     if previous is not None:
         gone = with_parents(previous.fields) - with_parents(managers.all_fields())
@@ -102,8 +102,7 @@ def apply(
         _check_conflicts(managers, ours, changes.set, current, type_, api_version)
     managers.take_away(changes.set | changes.removed, keep=ours)
     owned = managers.owned.get(ours)
-    changed = current != new or (owned and owned.fields) != (previous and previous.fields)
-    if owned is not None and changed:
+    if owned is not None and (changes.set or changes.removed):  # to come to own something is no change
         managers.set(ours, owned.fields, api_version, now)
     if manager == _KUBECTL:
         new = _with_last_applied(new, config)
