@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,21 @@ async def test_the_role_is_enough_and_the_configuration_works(guarded: Node, tmp
     await until(lambda: "Starting" in kubectl(guarded, "get", "events"))
     for refusal in ("403", "forbidden", "event refused"):
         assert refusal not in guarded.log.read_text()
+
+
+def test_the_image_gets_all_that_the_wheel_is_built_from() -> None:
+    """What the Containerfile copies exists, is not ignored, and includes the build's own hook."""
+    root = DEPLOY.parent
+    lines = (root / "Containerfile").read_text().splitlines()
+    copied = [
+        name
+        for line in lines
+        if line.startswith("COPY ") and "--from" not in line
+        for name in line.split()[1:-1]
+    ]
+    allowed = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert set(copied) == allowed
+    assert all((root / name).exists() for name in copied)
+    build = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert "custom" in build["targets"]["wheel"]["hooks"]
+    assert "hatch_build.py" in copied
