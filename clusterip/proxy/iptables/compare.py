@@ -49,6 +49,8 @@ class Comparison:
         self._found = found
         self._environment = environment
         self.last_rules = node_port_rules(environment)
+        self.counts = Counter[str]()
+        """How many rules of Service ports there are to be in each table."""
         self._chains: set[str] = set()
         self._entries: dict[Place, Counter[str]] = {shared: Counter() for shared in SHARED}
         self._have = {shared: Counter(map(normal, self._rules(shared) or ())) for shared in SHARED}
@@ -80,6 +82,7 @@ class Comparison:
             alternative = other.rules
             if all(self._has(chain, wanted) for chain, wanted in alternative.chains.items()):
                 written, rules = other, alternative
+        self.counts.update(rules.by_table())
         for chain, wanted in rules.chains.items():
             self._chains.add(chain)
             if not self._has(chain, wanted):

@@ -31,6 +31,12 @@ class Delta:
         """About how many lines it has."""
         return sum(len(rules) + 1 for rules in self.chains.values()) + len(self.added) + len(self.removed)
 
+    def count(self, table: str) -> int:
+        """How many rules it writes in a table."""
+        entries = (*self.added, *self.appended, *self.jumps)
+        chains = sum(len(rules) for place, rules in self.chains.items() if place.table == table)
+        return chains + sum(entry.table == table for entry in entries)
+
     def change(self, old: PortRules, new: PortRules) -> None:
         """From the rules of a Service port to others."""
         before, after = set(old.entries), set(new.entries)

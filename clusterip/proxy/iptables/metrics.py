@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import REGISTRY, Counter
+from prometheus_client import REGISTRY, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -20,6 +20,17 @@ partial_failures = Counter(
     "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures",
     "Cumulative proxy iptables partial restore failures",
     ["ip_family"],
+)
+
+rules_total = Gauge(
+    "kubeproxy_sync_proxy_rules_iptables_total",
+    "Total number of iptables rules owned by kube-proxy",
+    ["table", "ip_family"],
+)
+rules_last = Gauge(
+    "kubeproxy_sync_proxy_rules_iptables_last",
+    "Number of iptables rules written by kube-proxy in last sync",
+    ["table", "ip_family"],
 )
 
 

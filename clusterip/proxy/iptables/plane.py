@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ class Plane:
         self.changed: set[PortKey] = set()
         self.last_rules: list[str] = []
         """The rules for node ports at the end of ``KUBE-SERVICES``, as written."""
+        self.counts = Counter[str]()
+        """How many rules of Service ports there are in each table."""
         self._endpoints = 0
 
     @property
@@ -84,7 +87,10 @@ class Plane:
 
     def change(self, delta: Delta, key: PortKey, wanted: Written | None) -> None:
         """Add to ``delta`` what brings a Service port from what is written to what is wanted."""
-        delta.change(rules_of(self.written.get(key)), rules_of(wanted))
+        old, new = rules_of(self.written.get(key)), rules_of(wanted)
+        delta.change(old, new)
+        self.counts.subtract(old.by_table())
+        self.counts.update(new.by_table())
 
     def change_last_rules(self, delta: Delta) -> list[str]:
         """Add to ``delta`` the rules for node ports, if they are different now, and return them."""

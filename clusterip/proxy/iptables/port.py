@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,6 +42,12 @@ class PortRules(NamedTuple):
 
     entries: tuple[Entry, ...] = ()
     chains: dict[str, tuple[str, ...]] = {}
+
+    def by_table(self) -> Counter[str]:
+        """How many rules there are in each table."""
+        counted = Counter(entry.table for entry in self.entries)
+        counted[NAT] += sum(map(len, self.chains.values()))
+        return counted
 
 
 NO_RULES = PortRules()

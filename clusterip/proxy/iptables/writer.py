@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from clusterip.kernel.iptables import LEGACY, Iptables, IptablesError
@@ -10,10 +11,10 @@ from clusterip.process import log
 from clusterip.proxy.backend import BackendError, Refusal
 from clusterip.proxy.iptables import metrics
 from clusterip.proxy.iptables.compare import Comparison
-from clusterip.proxy.iptables.constant import TABLES
+from clusterip.proxy.iptables.constant import TABLES, constant_chains
 from clusterip.proxy.iptables.delta import Delta, in_steps
 from clusterip.proxy.iptables.plane import Plane, Written
-from clusterip.proxy.iptables.port import NAT
+from clusterip.proxy.iptables.port import FILTER, NAT
 from clusterip.proxy.model import PortKey
 
 _log = log.get("proxy")
@@ -23,6 +24,7 @@ _LINES = 6000
 are eight minutes, in parts of this size seconds. *legacy* writes the whole table each time, and gets all."""
 
 _LOOK_EVERY = 32
+_COUNTED = (FILTER, NAT)
 
 Ports = dict[PortKey, Written | None]
 
@@ -35,6 +37,9 @@ class Writer:
         self.plane = plane
         self.refused: dict[PortKey, Refusal] = {}
         self._started = started
+        self._written = Counter[str]()
+        for failures in (metrics.failures, metrics.partial_failures):
+            failures.labels(self._label)
 
     @property
     def family(self) -> Family:
@@ -45,6 +50,7 @@ class Writer:
 
         Raises BackendError.
         """
+        self._written.clear()
         delta = Delta()
         last = self.plane.change_last_rules(delta)
         tried = {key: changed.pop(key) for key in self.refused.keys() & changed.keys()}
@@ -65,9 +71,11 @@ class Writer:
         self.plane.last_rules = last
         for key, wanted in tried.items():
             self._try(key, wanted)
+        self._report()
 
     def reconcile(self, wanted: Mapping[PortKey, Written]) -> None:
         """Compare the tables with these Service ports and write the difference. Raises BackendError."""
+        self._written.clear()
         try:
             found = self.iptables.save(*TABLES)
             comparison = Comparison(found, self.plane.environment)
@@ -78,8 +86,10 @@ class Writer:
                 self._write_ports(comparison, part, delta)
             self._remove(comparison.rest())
             self.plane.last_rules = comparison.last_rules
+            self.plane.counts = comparison.counts
         except IptablesError as error:
             raise BackendError(f"{self.iptables.name}: {error}") from error
+        self._report()
 
     def _parts(
         self, comparison: Comparison, wanted: Mapping[PortKey, Written]
@@ -155,6 +165,17 @@ class Writer:
         except IptablesError:
             metrics.failures.labels(self._label).inc()
             raise
+        self._written.update({table: delta.count(table) for table in _COUNTED})
+
+    def _report(self) -> None:
+        own = Counter(
+            place.table for place, rules in constant_chains(self.plane.environment).items() for _ in rules
+        )
+        own[NAT] += len(self.plane.last_rules)
+        for table in _COUNTED:
+            total = own[table] + self.plane.counts[table]
+            metrics.rules_total.labels(table, self._label).set(total)
+            metrics.rules_last.labels(table, self._label).set(self._written[table])
 
     def _is_large(self, delta: Delta, ports: int) -> bool:
         """Whether it is time to write. Looked at every few Service ports: to count takes time."""

@@ -8,7 +8,7 @@ import socket
 from dataclasses import replace
 
 import pytest
-from conftest import OPTIONS, Node
+from iptables_node import OPTIONS, Node
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.iptables import NFT, IptablesError, Rules

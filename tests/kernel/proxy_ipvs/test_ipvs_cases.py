@@ -1,4 +1,4 @@
-"""The table of cases that every data plane must pass, as far as it goes without nftables (see world.py)."""
+"""The table of cases that every data plane must pass, as far as it goes without nftables: ipvs_world.py."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from ipvs_world import World
 from proxy_network import NODE4, NODE6, PORT, Connection, Network, Refused, ask
-from world import World
 
 from clusterip.kernel import namespaces
 from clusterip.kernel.conntrack import Conntrack

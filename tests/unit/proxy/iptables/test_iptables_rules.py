@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scenario import CONFIGURATIONS, environment, expected, states
+from iptables_scenario import CONFIGURATIONS, environment, expected, states
 
 from clusterip.kernel.iptables import Rules
 from clusterip.kernel.nftables import Family
