@@ -249,11 +249,19 @@ def _parse_element(view: memoryview) -> Element:
 
 
 def supported(family: Family) -> bool:
-    """Whether the kernel has nftables for a family."""
+    """Whether the kernel has nftables for a family.
+
+    Only making something tells: questions about a family that the kernel does not have are answered with
+    nothing. A table that is made and removed within one batch is never seen by anybody.
+    """
     connection = Nftables()
+    probe = Table(family, "clusterip-probe")
+    batch = Batch()
+    batch.add_table(probe)
+    batch.delete_table(probe)
     try:
-        connection.chains(Table(family, "clusterip"))
-    except NetlinkError:
+        connection.commit(batch)
+    except (NetlinkError, NftablesError):
         return False
     finally:
         connection.close()
