@@ -13,7 +13,7 @@ import pytest
 from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.cluster import TestCluster, machine
 from tests.support.etcd import running_etcd
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import NEW, OLD, Kubectl
 
 ON_EVERY_STORE = frozenset(("test_allocation", "test_lists", "test_watch"))
 """Modules whose tests run on SQLite and on etcd, because they depend on what a store promises."""
@@ -99,6 +99,17 @@ def kubectl(apiserver: RunningApiServer, namespace: str, tmp_path: Path) -> Kube
     text = apiserver.kubeconfig.read_text()
     config.write_text(text.replace("cluster: test\n", f"cluster: test\n    namespace: {namespace}\n", 1))
     return Kubectl(config, tmp_path)
+
+
+@pytest.fixture(params=[NEW, OLD])
+def any_kubectl(
+    apiserver: RunningApiServer, namespace: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Kubectl:
+    """kubectl as people use it now, and an old one."""
+    config = tmp_path / "kubeconfig"
+    text = apiserver.kubeconfig.read_text()
+    config.write_text(text.replace("cluster: test\n", f"cluster: test\n    namespace: {namespace}\n", 1))
+    return Kubectl(config, tmp_path, request.param)
 
 
 @pytest.fixture

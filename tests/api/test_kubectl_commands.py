@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.apiserver import RunningApiServer
-from tests.support.kubectl import NEW, OLD, Kubectl
+from tests.support.kubectl import NEW, Kubectl
 
 MANIFEST = """
 apiVersion: v1
@@ -37,15 +36,9 @@ spec:
 CHANGED = MANIFEST.replace('b: "2"', 'b: "3"').replace("replicas: 2", "replicas: 1")
 
 
-@pytest.fixture(params=[NEW, OLD])
-def kubectl(
-    apiserver: RunningApiServer, namespace: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> Kubectl:
-    """kubectl whose default namespace is the test's own."""
-    config = tmp_path / "kubeconfig"
-    text = apiserver.kubeconfig.read_text()
-    config.write_text(text.replace("cluster: test\n", f"cluster: test\n    namespace: {namespace}\n", 1))
-    return Kubectl(config, tmp_path, request.param)
+@pytest.fixture
+def kubectl(any_kubectl: Kubectl) -> Kubectl:
+    return any_kubectl
 
 
 def verbs(*words: str) -> str:
@@ -186,43 +179,6 @@ def test_scale_patch_label_annotate(kubectl: Kubectl) -> None:
     assert "metadata.annotations: Invalid value" in kubectl.fails("annotate", "deploy/d", "bad key=1")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        ("namespace x-of-{version}", "namespace/x-of-{version}"),
-        ("configmap x --from-literal=a=b", "configmap/x"),
-        ("secret generic x --from-literal=a=b", "secret/x"),
-        ("secret docker-registry x --docker-server=a --docker-username=b --docker-password=c", "secret/x"),
-        ("serviceaccount x", "serviceaccount/x"),
-        ("deployment x --image=a --replicas=2 --port=80", "deployment.apps/x"),
-        ("service clusterip x --tcp=80:8080", "service/x"),
-        ("service clusterip x --clusterip=None", "service/x"),
-        ("service nodeport x --tcp=80:8080", "service/x"),
-        ("service loadbalancer x --tcp=80:8080", "service/x"),
-        ("service externalname x --external-name=example.com", "service/x"),
-        ("role x --verb=get --resource=pods", "role.rbac.authorization.k8s.io/x"),
-        ("rolebinding x --role=r --user=u", "rolebinding.rbac.authorization.k8s.io/x"),
-        (
-            "clusterrole x-of-{version} --verb=get --resource=nodes",
-            "clusterrole.rbac.authorization.k8s.io/x-of-{version}",
-        ),
-        (
-            "clusterrolebinding x-of-{version} --clusterrole=view --user=u",
-            "clusterrolebinding.rbac.authorization.k8s.io/x-of-{version}",
-        ),
-        ("ingress x --rule=example.com/path=svc:80", "ingress.networking.k8s.io/x"),
-        ("poddisruptionbudget x --selector=app=a --min-available=1", "poddisruptionbudget.policy/x"),
-    ],
-    ids=lambda value: "-".join(re.findall("[a-z]+", value)[:2]),
-)
-def test_every_generator(kubectl: Kubectl, arguments: str, names: str) -> None:
-    version = kubectl.version.replace(".", "-")
-    if kubectl.version == OLD and arguments.startswith("poddisruptionbudget"):
-        pytest.skip("this version writes policy/v1beta1, which has gone from Kubernetes")
-    printed = kubectl("create", *arguments.format(version=version).split())
-    assert printed == f"{names.format(version=version)} created\n"
-
-
 def test_run_and_expose(kubectl: Kubectl) -> None:
     kubectl("run", "p", "--image=i", "--port=80", "--env=A=b", "--labels=q=w")
     assert 'pods "p" already exists' in kubectl.fails("run", "p", "--image=i")
@@ -328,57 +284,3 @@ def test_rollouts_that_wait_for_nobody(kubectl: Kubectl) -> None:
     assert "kubectl.kubernetes.io/restartedAt" in kubectl("get", "deploy", "d", "-o", "yaml")
     assert kubectl.run("rollout", "status", "deploy/d", "--timeout=1s").returncode == 1
     assert "no rollout history found" in kubectl.fails("rollout", "undo", "deploy/d")
-
-
-POD_TEMPLATE = "{metadata: {labels: {a: b}}, spec: {containers: [{name: main, image: i}]}}"
-WORKLOAD = f"{{selector: {{matchLabels: {{a: b}}}}, template: {POD_TEMPLATE}}}"
-ONE_OF_EACH = [
-    ("v1", "ConfigMap", "data: {a: b}"),
-    ("v1", "Secret", "stringData: {a: b}"),
-    ("v1", "ServiceAccount", ""),
-    ("v1", "Endpoints", "subsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 80}]}]"),
-    ("v1", "Service", "spec: {selector: {a: b}, ports: [{port: 80}]}"),
-    ("v1", "Pod", "spec: {containers: [{name: main, image: i}]}"),
-    ("v1", "ReplicationController", f"spec: {{selector: {{a: b}}, template: {POD_TEMPLATE}}}"),
-    ("apps/v1", "Deployment", f"spec: {WORKLOAD}"),
-    ("apps/v1", "ReplicaSet", f"spec: {WORKLOAD}"),
-    ("apps/v1", "DaemonSet", f"spec: {WORKLOAD}"),
-    ("apps/v1", "StatefulSet", f"spec: {WORKLOAD}"),
-    ("apps/v1", "ControllerRevision", "revision: 1\ndata: {a: b}"),
-    ("coordination.k8s.io/v1", "Lease", "spec: {holderIdentity: me}"),
-    ("discovery.k8s.io/v1", "EndpointSlice", "addressType: IPv4\nendpoints: [{addresses: [192.0.2.1]}]"),
-    ("networking.k8s.io/v1", "Ingress", "spec: {defaultBackend: {service: {name: s, port: {number: 80}}}}"),
-    ("networking.k8s.io/v1", "NetworkPolicy", "spec: {podSelector: {}}"),
-    ("policy/v1", "PodDisruptionBudget", "spec: {minAvailable: 1, selector: {matchLabels: {a: b}}}"),
-    ("rbac.authorization.k8s.io/v1", "Role", "rules: [{verbs: [get], apiGroups: [''], resources: [pods]}]"),
-    (
-        "rbac.authorization.k8s.io/v1",
-        "RoleBinding",
-        "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}",
-    ),
-]
-NOT_IN_OLD = ("EndpointSlice", "PodDisruptionBudget", "Ingress")
-"""Kinds that kubectl 1.20 looks for in beta versions, which have gone."""
-
-
-@pytest.mark.parametrize(("version", "kind", "content"), ONE_OF_EACH, ids=[each[1] for each in ONE_OF_EACH])
-def test_each_kind(kubectl: Kubectl, version: str, kind: str, content: str) -> None:
-    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, labels: {{mine: yes1}}}}\n{content}\n"
-    kubectl("create", "-f", "-", stdin=text)
-    header, row = kubectl("get", kind.lower(), "-l", "mine").splitlines()
-    assert header.split()[0] == "NAME"
-    assert row.split()[0] == "x"
-    if not (kubectl.version == OLD and kind in NOT_IN_OLD):
-        described = kubectl("describe", kind.lower(), "x")
-        assert re.search(r"^Name: +x$", described, re.MULTILINE)
-    assert "deleted" in kubectl("delete", kind.lower(), "x", "--wait=false")
-
-
-@pytest.mark.parametrize("kind", ["ns", "clusterrole", "clusterrolebinding", "ingressclass", "servicecidr"])
-def test_outside_namespaces(kubectl: Kubectl, kind: str) -> None:
-    if kind == "ingressclass":
-        text = "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: x}\n"
-        text += "spec: {controller: example.com/c}\n"
-        kubectl("apply", "-f", "-", stdin=text)
-    name = kubectl("get", kind, "-o", "name").split()[0].partition("/")[2]
-    assert re.search(rf"^Name: +{re.escape(name)}$", kubectl("describe", kind, name), re.MULTILINE)

@@ -6,181 +6,42 @@ to name itself.
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import gzip
-import http.client
 import json
-import os
-import socket
-import ssl
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 
-from clusterip.kernel import namespaces
-from clusterip.kernel.rtnetlink import RouteSocket
-from tests.support.apiserver import TOKEN, RunningApiServer, running_apiserver
+from tests.support.apiserver import RunningApiServer
 from tests.support.backend import PROXIED_PAGE, Backend, headers_of
-
-ADDRESS = "192.0.2.10"
-"""Where the proxied server listens: addresses of the machine itself, as 127.0.0.1, are not proxied to."""
-WEBSOCKET = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Protocol": "wanted",
-}
+from tests.support.proxied import (
+    ADDRESS,
+    WEBSOCKET,
+    Creator,
+    Proxied,
+    of,
+    proxied_backend,
+    proxying_apiserver,
+)
 
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    """A server to proxy to. The tests of this module run on a machine of their own."""
-    name = f"ct-proxied-{os.getpid()}"
-    path = namespaces.create_named(name)
-    try:
-        with RouteSocket(path) as routes:
-            routes.set_link("lo", up=True)
-            routes.add_address("lo", f"{ADDRESS}/32")
-        with namespaces.enter(path):
-            server = Backend(tmp_path_factory.mktemp("backend"), ADDRESS)
-            server.start()
-            yield server
-            server.stop()
-    finally:
-        namespaces.delete_named(name)
-
-
-@pytest.fixture(scope="module")
-def apiserver(
-    backend: Backend, store: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningApiServer]:
-    """An API server that knows the server as a Pod, as endpoint of Services and as a node."""
-    directory = tmp_path_factory.mktemp("apiserver")
-    with running_apiserver(directory, "--authorization-mode=RBAC") as server:
-        namespace = "/api/v1/namespaces/default"
-        must = Creator(server)
-        must.post("/api/v1/nodes", "n", {})
-        status = {
-            "addresses": [{"type": "InternalIP", "address": ADDRESS}],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": backend.tls_port}},
-        }
-        must.patch_status("/api/v1/nodes/n", status)
-        must.pod("p", ADDRESS, [{"name": "web", "containerPort": backend.port}])
-        must.pod("portless", ADDRESS)
-        must.pod("addressless", "")
-        must.pod("local", "127.0.0.1", [{"containerPort": backend.port}])
-        must.post(f"{namespace}/services", "one", {"spec": {"ports": [{"port": 80}]}})
-        ports = [{"name": "web", "port": 80}, {"name": "tls", "port": 443}]
-        for name in ("two", "unready", "foreign", "endless"):
-            must.post(f"{namespace}/services", name, {"spec": {"ports": ports}})
-        mine = {"ip": ADDRESS, "targetRef": {"kind": "Pod", "name": "p", "namespace": "default"}}
-        named = [{"name": "web", "port": backend.port}, {"name": "tls", "port": backend.tls_port}]
-        must.endpoints("one", {"addresses": [mine], "ports": [{"port": backend.port}]})
-        must.endpoints("two", {"addresses": [mine], "ports": named})
-        must.endpoints("unready", {"notReadyAddresses": [mine], "ports": named})
-        must.endpoints("foreign", {"addresses": [{"ip": ADDRESS}], "ports": named})
+    with proxied_backend(tmp_path_factory.mktemp("backend")) as server:
         yield server
 
 
-class Creator:
-    """Creates objects, or fails the test."""
-
-    def __init__(self, server: RunningApiServer) -> None:
-        self._server = server
-
-    def post(self, path: str, name: str, body: Mapping[str, Any]) -> None:
-        code, answer = self._server.request("POST", path, {"metadata": {"name": name}, **body})
-        assert code == 201, answer
-
-    def patch_status(self, path: str, status: Any) -> None:
-        kind = "application/merge-patch+json"
-        code, answer = self._server.request("PATCH", f"{path}/status", {"status": status}, Content_Type=kind)
-        assert code == 200, answer
-
-    def pod(self, name: str, address: str, ports: Any = ()) -> None:
-        path = "/api/v1/namespaces/default/pods"
-        self.post(path, name, {"spec": {"containers": [{"name": "c", "image": "i", "ports": list(ports)}]}})
-        if address:
-            self.patch_status(f"{path}/{name}", {"podIP": address, "podIPs": [{"ip": address}]})
-
-    def allow(self, name: str, rules: Any) -> str:
-        """Make an account that may do this; its token."""
-        rbac, core = "/apis/rbac.authorization.k8s.io/v1/namespaces/default", "/api/v1/namespaces/default"
-        self.post(f"{core}/serviceaccounts", name, {})
-        self.post(f"{rbac}/roles", name, {"rules": rules})
-        role = {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
-        account = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
-        self.post(f"{rbac}/rolebindings", name, {"roleRef": role, "subjects": [account]})
-        code, answer = self._server.request("POST", f"{core}/serviceaccounts/{name}/token", {"spec": {}})
-        assert code == 201, answer
-        token: str = answer["status"]["token"]
-        return token
-
-    def endpoints(self, name: str, subset: Any) -> None:
-        self.post("/api/v1/namespaces/default/endpoints", name, {"subsets": [subset]})
-
-
-class Answer:
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.code = response.status
-        self.headers = response.headers
-        self.body = response.read()
-
-    @property
-    def message(self) -> str:
-        status = json.loads(self.body)
-        assert (status["kind"], status["code"]) == ("Status", self.code)
-        message: str = status["message"]
-        return message
-
-
-class Proxied:
-    """Requests under a path of the API server."""
-
-    def __init__(
-        self, server: RunningApiServer, base: str = "/api/v1/namespaces/default/pods/p/proxy"
-    ) -> None:
-        self._server = server
-        self.base = base
-
-    def connect(self) -> http.client.HTTPSConnection:
-        context = ssl.create_default_context(cafile=str(self._server.ca_file))
-        return http.client.HTTPSConnection("127.0.0.1", self._server.port, timeout=20, context=context)
-
-    def __call__(
-        self, path: str = "/", method: str = "GET", body: Any = None, *, token: str = TOKEN, **headers: str
-    ) -> Answer:
-        with contextlib.closing(self.connect()) as connection:
-            sent = {"Authorization": f"Bearer {token}"}
-            sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, self.base + path, body, sent)
-            return Answer(connection.getresponse())
-
-    def raw(self, path: str, headers: Mapping[str, str]) -> socket.socket:
-        """A connection on which a request has been sent."""
-        connection = self.connect()
-        connection.connect()
-        lines = [f"GET {self.base}{path} HTTP/1.1", "Host: api", f"Authorization: Bearer {TOKEN}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        connection.sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        opened: socket.socket = connection.sock
-        return opened
+@pytest.fixture(scope="module")
+def apiserver(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiServer]:
+    with proxying_apiserver(backend, tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
 
 
 @pytest.fixture
 def proxied(apiserver: RunningApiServer) -> Proxied:
     """The server through the Pod's proxy."""
     return Proxied(apiserver)
-
-
-def of(apiserver: RunningApiServer, name: str, path: str = "/x") -> Answer:
-    """A request to ``pods/NAME``, ``services/NAME`` or ``nodes/NAME`` by its proxy."""
-    scope = "" if name.startswith("nodes/") else "namespaces/default/"
-    return Proxied(apiserver, f"/api/v1/{scope}{name}/proxy")(path)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -389,93 +250,6 @@ def test_names_say_whom_a_request_is_for(
 def test_dry_run_is_refused(proxied: Proxied) -> None:
     answer = proxied("/x?dryRun=All")
     assert (answer.code, answer.message) == (400, "dryRun is not supported")
-
-
-def test_answers_pass_as_they_come(apiserver: RunningApiServer, proxied: Proxied, backend: Backend) -> None:
-    with proxied.raw("/held", {"Connection": "close"}) as connection:
-        received = b""
-        while b"begun" not in received:
-            received += connection.recv(4096)
-        labels = 'resource="pods",scope="resource",subresource="proxy",verb="CONNECT",version="v1"} 1.0'
-        running = Proxied(apiserver, "")("/metrics").body.decode().splitlines()
-        assert any(line.endswith(labels) for line in running if "longrunning_requests" in line)
-        backend.go_on()
-        while piece := connection.recv(4096):
-            received += piece
-    assert b"ended" in received
-
-
-def test_bodies_pass_in_both_ways_at_once(proxied: Proxied) -> None:
-    headers = {"Transfer-Encoding": "chunked", "Connection": "close"}
-    with proxied.raw("/repeat", headers) as connection:
-        received = b""
-        for word in (b"one", b"two", b"three"):
-            connection.sendall(b"%x\r\n%b\r\n" % (len(word), word))
-            while word not in received:
-                received += connection.recv(4096)
-        connection.sendall(b"0\r\n\r\n")
-        while piece := connection.recv(4096):
-            received += piece
-    assert received.startswith(b"HTTP/1.1 200 ")
-    assert received.endswith(b"0\r\n\r\n")
-
-
-def test_a_large_body_passes_both_ways(proxied: Proxied) -> None:
-    body = os.urandom(8 << 20)
-    assert proxied("/repeat", "POST", body).body == body
-
-
-def test_an_answer_that_does_not_wait_for_the_body(proxied: Proxied) -> None:
-    answer = proxied("/status/404", "POST", b"x" * (4 << 20))
-    assert (answer.code, answer.body) == (404, b"told so")
-
-
-def test_the_server_hears_that_the_client_has_left(proxied: Proxied, backend: Backend) -> None:
-    backend.gone.clear()
-    with proxied.raw("/held", {}) as connection:
-        assert b"200 OK" in connection.recv(4096)
-    assert backend.gone.wait(10)
-
-
-def test_an_answer_cut_short_is_not_passed_as_complete(proxied: Proxied) -> None:
-    with pytest.raises(http.client.IncompleteRead):
-        proxied("/cut")
-
-
-def test_websockets_pass(proxied: Proxied) -> None:
-    with proxied.raw("/websocket?lost=1", WEBSOCKET) as connection:
-        received = b""
-        while b'"headers"' not in received:
-            received += connection.recv(4096)
-        head, _, message = received.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 ")
-        assert b"sec-websocket-protocol: wanted" in head.lower()
-        assert b'"/websocket"' in message  # upstream passes no query on here either
-        assert b"Bearer" not in message
-        connection.sendall(b"\x81\x85\x00\x00\x00\x00hello")
-        answer = b""
-        while b"you said hello" not in answer:
-            answer += connection.recv(4096)
-
-
-def test_refused_upgrades(apiserver: RunningApiServer, proxied: Proxied) -> None:
-    answer = proxied("/websocket", Connection="Upgrade", Upgrade="other")
-    assert (answer.code, answer.body) == (426, b"a WebSocket, please")
-    answer = proxied("/x", Connection="Upgrade", Upgrade="other")
-    assert (answer.code, answer.message) == (500, "invalid upgrade response: status code 200")
-    dead = Proxied(apiserver, "/api/v1/namespaces/default/pods/p:9/proxy")
-    answer = dead("/x", Connection="Upgrade", Upgrade="other")
-    assert answer.message == "error dialing backend: dial tcp 192.0.2.10:9: connect: connection refused"
-
-
-def test_a_token_in_a_websocket_s_protocols_stays_here(proxied: Proxied) -> None:
-    token = base64.urlsafe_b64encode(TOKEN.encode()).decode().rstrip("=")
-    protocols = f"base64url.bearer.authorization.k8s.io.{token}, wanted"
-    with proxied.raw("/websocket", WEBSOCKET | {"Sec-WebSocket-Protocol": protocols}) as connection:
-        received = b""
-        while b'"headers"' not in received:
-            received += connection.recv(4096)
-    assert b'["sec-websocket-protocol", "wanted"]' in received
 
 
 @pytest.mark.parametrize(
