@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from clusterip.kernel.nftables import Batch, Set, Table
-from clusterip.proxy.nftables.ranges import range_element, range_keys
 
 Value = bytes | None
 """An element's value: ``b""`` in a set, None if there is no such element."""
@@ -40,21 +39,8 @@ class Changes:
         return self._count
 
     def put(self, set_: Set, key: bytes, old: Value, new: Value) -> None:
-        """``old`` must be what the element holds after the changes before this one.
-
-        In a set of ranges, ``key`` is what comes before the range and a value is all its ranges.
-        """
+        """``old`` must be what the element holds after the changes before this one."""
         if old == new or not self.recording:
-            return
-        if set_.is_concatenated_range:
-            size = set_.key[-1].length
-            before, after = range_keys(key, old, size), range_keys(key, new, size)
-            for each in before:
-                if each not in after:
-                    self._put(set_, each, b"", None)
-            for each in after:
-                if each not in before:
-                    self._put(set_, each, None, b"")
             return
         self._put(set_, key, old, new)
 
@@ -98,8 +84,7 @@ class Changes:
 def write(batch: Batch, table: Table, changes: Iterable[Change], *, singly: bool = False) -> None:
     """Add changes to a batch.
 
-    A changed value is a deletion and an addition: the kernel cannot replace a value. All deletions come
-    first, because ranges must not overlap even for a moment.
+    A changed value is a deletion and an addition: the kernel cannot replace a value.
     """
     gone: dict[Set, list[bytes]] = {}
     there: dict[Set, list[tuple[bytes, bytes]]] = {}
@@ -109,12 +94,6 @@ def write(batch: Batch, table: Table, changes: Iterable[Change], *, singly: bool
         if new is not None:
             there.setdefault(set_, []).append((key, new))
     for set_, keys in gone.items():
-        if set_.is_concatenated_range:
-            batch.delete_ranges(table, set_, map(range_element, keys), singly=singly)
-        else:
-            batch.delete_elements(table, set_, keys, singly=singly)
+        batch.delete_elements(table, set_, keys, singly=singly)
     for set_, elements in there.items():
-        if set_.is_concatenated_range:
-            batch.add_ranges(table, set_, (range_element(key) for key, _ in elements), singly=singly)
-        else:
-            batch.add_elements(table, set_, elements, singly=singly)
+        batch.add_elements(table, set_, elements, singly=singly)

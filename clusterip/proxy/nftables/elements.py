@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from clusterip.kernel.nftables import Set
 from clusterip.proxy.model import Address, Choice, ServicePort
-from clusterip.proxy.nftables.ranges import pack_ranges
 from clusterip.proxy.nftables.sets import Entry, Sets
 
 ElementOf = tuple[Set, bytes, bytes]
@@ -99,7 +98,8 @@ def _firewall(
             # The node's own connections carry the balancer's address as source where it is a local one.
             ranges.append(own)
         yield sets.firewalled, key, b""
-        yield sets.allowed_sources, key, pack_ranges(ranges)
+        for network in ranges:
+            yield sets.allowed(network.prefixlen), key + network.network_address.packed, b""
 
 
 def entries_of(port: ServicePort, *, local: bool) -> Iterator[tuple[Entry, bytes]]:

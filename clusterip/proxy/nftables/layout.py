@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from clusterip.kernel.nftables import Batch, Chain, Family, Table
 from clusterip.proxy.backend import BackendOptions
-from clusterip.proxy.nftables import counts
+from clusterip.proxy.nftables import counts, sources
 from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.pieces import TABLE_NAME, Pieces
 from clusterip.proxy.nftables.ranges import interval_elements
@@ -36,6 +36,8 @@ class Layout(Pieces):
         self._create_rules(rules, self.table)
         for chain in (CountChain(1), *(CountChain(2, 60, entry) for entry in Entry)):
             counts.add_rules(rules, self, chain)
+        sources.add_rule(rules, self, 1)
+        self.allowed_by_length.clear()
         self.table = Table(family, TABLE_NAME, f"clusterip proxy, layout {_digest(sets)}")
         self.marker = f"rules-{_digest(rules)}"
         """The name of the chain that tells the rules from all others."""
@@ -70,8 +72,10 @@ class Layout(Pieces):
         return {self.marker: 0} | {name: len(rules) for name, rules in self._rules.items()}
 
     def _create_sets(self, batch: Batch, table: Table) -> None:
-        for set_ in (*self.changing_sets, *self.range_sets, *self.constant_sets):
-            batch.add_set(table, set_)
+        as_needed = set(self.allowed_by_length.values())  # see sources.py
+        for set_ in (*self.changing_sets, *self.constant_sets):
+            if set_ not in as_needed:
+                batch.add_set(table, set_)
 
     @staticmethod
     def _create_chains(batch: Batch, table: Table) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 from clusterip.kernel.nftables import Batch, Set
 from clusterip.proxy.model import NOTHING, Network, NodeAddresses, PortKey, PortState, ServicePort
-from clusterip.proxy.nftables import target
+from clusterip.proxy.nftables import sources, target
 from clusterip.proxy.nftables.adoption import Adoption
 from clusterip.proxy.nftables.chains import Chains
 from clusterip.proxy.nftables.changes import Changes
@@ -18,7 +18,7 @@ from clusterip.proxy.nftables.elements import ElementOf, port_elements
 from clusterip.proxy.nftables.groups import Exhausted, Handles, Numbers
 from clusterip.proxy.nftables.layout import Layout
 from clusterip.proxy.nftables.port import Programmed
-from clusterip.proxy.nftables.ranges import interval_elements, range_keys
+from clusterip.proxy.nftables.ranges import interval_elements
 from clusterip.proxy.nftables.sets import Entry
 
 
@@ -34,6 +34,7 @@ class Plane:
         """The Service ports that the table has no room for, and why; what it has of them is as before."""
         self._claims = Claims(self.changes, self._rank)
         self._written_cidrs: tuple[Network, ...] = ()
+        self._lengths: set[int] = set()
         self._node = self._pending_node = NodeAddresses()
         self._numbers = Numbers()
         self._handles = Handles()
@@ -107,6 +108,9 @@ class Plane:
     def begin(self, batch: Batch) -> None:
         """Add to a batch what must be there before elements."""
         self.chains.write(batch, self.layout)
+        for length in self.layout.allowed_by_length:
+            if length not in self._lengths:
+                sources.create(batch, self.layout, length)
         if self.service_cidrs != self._written_cidrs:
             set_ = self.layout.service_cidrs
             batch.delete_ranges(self.layout.table, set_, interval_elements(self._written_cidrs))
@@ -115,7 +119,12 @@ class Plane:
     def finish(self) -> None:
         """The kernel has taken the batch."""
         self.chains.written()
+        self._lengths = set(self.layout.allowed_by_length)
         self._written_cidrs = self.service_cidrs
+
+    def expect_lengths(self, lengths: Iterable[int]) -> None:
+        """The kernel has sets of allowed sources for prefixes of just these lengths."""
+        self._lengths = set(lengths)
 
     def expect_cidrs(self) -> None:
         """The kernel has the wanted service CIDRs."""
@@ -128,10 +137,6 @@ class Plane:
             for programmed in self._ports.values():
                 if (programmed.handles is None) is plain:
                     yield from programmed.slot_elements(set_, self.layout)
-        elif set_.is_concatenated_range:
-            for key, ranges in self._claims.elements(set_):
-                for each in range_keys(key, ranges, set_.key[-1].length):
-                    yield each, b""
         else:
             yield from self._claims.elements(set_)
 

@@ -8,9 +8,10 @@ from clusterip.kernel.nftables import Batch, NftablesError
 from clusterip.process import log
 from clusterip.proxy.backend import BackendError
 from clusterip.proxy.nftables import changes as changing
+from clusterip.proxy.nftables import sources
 from clusterip.proxy.nftables.changes import Change
 from clusterip.proxy.nftables.plane import Plane
-from clusterip.proxy.nftables.ranges import interval_elements, range_key_of
+from clusterip.proxy.nftables.ranges import interval_elements
 from clusterip.proxy.nftables.snapshot import Condition, Snapshot
 from clusterip.proxy.nftables.writer import BATCH_ELEMENTS, Writer
 
@@ -27,6 +28,7 @@ async def reconcile(writer: Writer, plane: Plane, found: Snapshot) -> None:
     """
     layout = plane.layout
     plane.chains.expect(found.dispatch, found.orphans)
+    plane.expect_lengths(found.lengths)
     batch = Batch()
     replaced = found.condition is Condition.FOREIGN
     if found.condition is Condition.ABSENT:
@@ -44,6 +46,8 @@ async def reconcile(writer: Writer, plane: Plane, found: Snapshot) -> None:
         plane.chains.expect(found.dispatch, ())
         layout.create_rules(batch)
         plane.chains.write_rules(batch, layout)
+        for length in found.lengths:
+            sources.add_rule(batch, layout, length)
     _write_cidrs(batch, plane, found)
     plane.begin(batch)
     try:
@@ -60,7 +64,7 @@ async def reconcile(writer: Writer, plane: Plane, found: Snapshot) -> None:
 def _write_cidrs(batch: Batch, plane: Plane, found: Snapshot) -> None:
     layout = plane.layout
     cidrs = interval_elements(plane.service_cidrs)
-    held = found.ranges[layout.service_cidrs]
+    held = found.service_cidrs
     if set(cidrs) != set(held):
         old = sorted(held, key=lambda element: element.key)
         batch.delete_ranges(layout.table, layout.service_cidrs, old)
@@ -72,7 +76,7 @@ def _differences(plane: Plane, found: Snapshot) -> Iterator[list[Change]]:
     """What is missing or different, in parts. What is wanted leaves ``found``; the rest is left over."""
     part: list[Change] = []
     for set_ in plane.layout.changing_sets:
-        existing = found.sets[set_]
+        existing = found.sets.get(set_)
         if not existing:
             for key, value in plane.wanted(set_):
                 part.append(Change(set_, key, None, value))
@@ -87,17 +91,11 @@ def _differences(plane: Plane, found: Snapshot) -> Iterator[list[Change]]:
                 if len(part) >= BATCH_ELEMENTS:
                     yield part
                     part = []
-    # Ranges must not overlap, so what is left over of them goes at once.
-    sources = plane.layout.allowed_sources
-    wanted = {key for key, _ in plane.wanted(sources)}
-    held_ranges = {range_key_of(element) for element in found.ranges[sources]}
-    part += [Change(sources, key, b"", None) for key in held_ranges - wanted]
-    part += [Change(sources, key, None, b"") for key in wanted - held_ranges]
     yield part
 
 
 def _leftovers(plane: Plane, found: Snapshot) -> Iterator[list[Change]]:
     for set_ in reversed(plane.layout.changing_sets):
-        elements = list(found.sets[set_].items())
+        elements = list(found.sets.get(set_, {}).items())
         for start in range(0, len(elements), BATCH_ELEMENTS):
             yield [Change(set_, key, value, None) for key, value in elements[start : start + BATCH_ELEMENTS]]

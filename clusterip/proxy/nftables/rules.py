@@ -29,6 +29,7 @@ CHAINS = (
     Chain("node-ports"),
     Chain("masquerade-shortcut"),
     Chain("firewall"),
+    Chain("allowed-sources"),
     Chain("refuse"),
     Chain("refuse-node-ports"),
     Chain("unknown"),
@@ -72,6 +73,7 @@ def constant_rules(p: Pieces, options: BackendOptions) -> dict[str, list[Rule]]:
             (p.go_on(), ""),
         ],
         "firewall": _firewall_rules(p),
+        "allowed-sources": [],  # see sources.py
         "refuse": _refuse_rules(p, p.frontend_key(), p.rejected, p.dropped),
         "refuse-node-ports": _refuse_rules(p, p.node_port_key(), p.rejected_node_ports, p.dropped_node_ports),
         "unknown": [
@@ -132,10 +134,11 @@ def _postrouting_rules(p: Pieces) -> list[Rule]:
 
 
 def _firewall_rules(p: Pieces) -> list[Rule]:
-    source = x.source_address(p.family, p.words + 2)
-    allowed = [*p.frontend_key(), source, x.lookup(p.allowed_sources.name, 0), x.verdict(x.ACCEPT)]
-    others = [*p.frontend_key(), x.lookup(p.firewalled.name, 0), x.verdict(x.DROP)]
-    return [(allowed, "loadBalancerSourceRanges"), (others, "")]
+    limited = [*p.frontend_key(), x.lookup(p.firewalled.name, 0)]
+    return [
+        ([*limited, x.verdict(x.JUMP, "allowed-sources")], "loadBalancerSourceRanges"),
+        ([*limited, x.verdict(x.DROP)], ""),
+    ]
 
 
 def _is_to_node(p: Pieces, options: BackendOptions) -> list[x.Expression]:

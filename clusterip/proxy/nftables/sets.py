@@ -26,6 +26,10 @@ The first rule of a chain that looks into a map has the kernel walk through all 
 """
 
 
+ALLOWED = "allowed-"
+"""How the names of the sets of allowed sources begin."""
+
+
 class Entry(Enum):
     """The maps through which connections enter. The value is the map's name.
 
@@ -80,9 +84,17 @@ class Sets:
         self.node_port_ips = Set("node-port-ips", (address,))
         # Addresses of this node's endpoints, twice: a Pod that reached itself.
         self.hairpins = Set("hairpins", (address, address))
-        # loadBalancerSourceRanges.
+        # loadBalancerSourceRanges: which addresses they limit, and to whom, by the length of the prefix.
         self.firewalled = Set("firewalled", frontend)
-        self.allowed_sources = Set("allowed-sources", (*frontend, address), flags=SetFlag.INTERVAL)
+        self.allowed_by_length: dict[int, Set] = {}
+        self._allowed_key = (*frontend, address)
+
+    def allowed(self, length: int) -> Set:
+        """The set of sources that are a prefix of that length; it is there from the first time on."""
+        found = self.allowed_by_length.get(length)
+        if found is None:
+            found = self.allowed_by_length[length] = Set(f"{ALLOWED}{length}", self._allowed_key)
+        return found
 
     @property
     def slot_sets(self) -> tuple[Set, ...]:
@@ -108,16 +120,12 @@ class Sets:
             self.dropped_node_ports,
             self.cluster_ips,
             self.hairpins,
+            *self.allowed_by_length.values(),
             self.firewalled,
             self.node_port_ips,
         )
 
     @property
-    def range_sets(self) -> tuple[Set, ...]:
-        """The sets of ranges that follow Services and service CIDRs."""
-        return (self.allowed_sources, self.service_cidrs)
-
-    @property
     def constant_sets(self) -> tuple[Set, ...]:
-        """The others: those the kernel fills, and those filled once."""
-        return (self.affinity, self.dispatch, self.pod_cidrs)
+        """The others: those the kernel fills, those filled once, and the ranges of ClusterIPs."""
+        return (self.affinity, self.dispatch, self.pod_cidrs, self.service_cidrs)

@@ -8,7 +8,7 @@ from enum import Enum
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import Nftables, Set
 from clusterip.kernel.nftables.batch import Element, Verdict
-from clusterip.proxy.nftables import counts
+from clusterip.proxy.nftables import counts, sources
 from clusterip.proxy.nftables.counts import CountChain
 from clusterip.proxy.nftables.layout import Layout
 
@@ -30,7 +30,9 @@ class Snapshot:
     def __init__(self, layout: Layout, condition: Condition) -> None:
         self.condition = condition
         self.sets: dict[Set, Elements] = {set_: {} for set_ in layout.changing_sets}
-        self.ranges: dict[Set, list[Element]] = {set_: [] for set_ in layout.range_sets}
+        self.service_cidrs: list[Element] = []
+        self.lengths: set[int] = set()
+        """The lengths of prefixes that there are sets of allowed sources for."""
         self.dispatch: list[tuple[bytes, str]] = []
         self.chains: set[str] = set()
         """All chains there are."""
@@ -59,7 +61,11 @@ def read(nftables: Nftables, layout: Layout) -> Snapshot:
 
 
 def _read(nftables: Nftables, layout: Layout) -> Snapshot:
+    lengths = set(filter(None, map(sources.parse_name, nftables.sets(layout.table))))
+    for length in lengths:
+        layout.allowed(length)
     snapshot = Snapshot(layout, Condition.WHOLE)
+    snapshot.lengths = lengths
     snapshot.chains = set(nftables.chains(layout.table))
     snapshot.dispatch = [
         (element.key, element.data.chain)
@@ -68,17 +74,18 @@ def _read(nftables: Nftables, layout: Layout) -> Snapshot:
     ]
     if not _is_whole(nftables, layout, snapshot):
         snapshot.condition = Condition.DAMAGED
+    missing = [set_ for length, set_ in layout.allowed_by_length.items() if length not in snapshot.lengths]
     for set_ in snapshot.sets:
-        snapshot.sets[set_] = nftables.plain_elements(layout.table, set_)
-    for set_, ranges in snapshot.ranges.items():
-        ranges.extend(nftables.elements(layout.table, set_))
+        if set_ not in missing:
+            snapshot.sets[set_] = nftables.plain_elements(layout.table, set_)
+    snapshot.service_cidrs = nftables.elements(layout.table, layout.service_cidrs)
     return snapshot
 
 
 def _is_whole(nftables: Nftables, layout: Layout, found: Snapshot) -> bool:
     """Whether all chains have all their rules: somebody may have flushed or deleted some."""
     counted = nftables.rules_per_chain(layout.table)
-    wanted = layout.rules_per_chain()
+    wanted = layout.rules_per_chain() | {sources.CHAIN: len(found.lengths)}
     orphans: dict[CountChain, None] = {}
     for name in found.chains:
         if name in wanted:

@@ -9,7 +9,6 @@ from proxy_world import Thing, World
 
 from clusterip.kernel import namespaces
 from clusterip.proxy.nftables import snapshot
-from clusterip.proxy.nftables.ranges import range_key_of
 from tests.support.proxy_objects import NODE, service, slice_of
 from tests.support.proxy_objects import endpoint as endpoint_of
 
@@ -107,5 +106,3 @@ def equals_belief(world: World) -> None:
         assert found.condition is snapshot.Condition.WHOLE
         for set_, elements in found.sets.items():
             assert dict(plane.wanted(set_)) == elements, set_.name
-        sources = plane.layout.allowed_sources
-        assert {key for key, _ in plane.wanted(sources)} == set(map(range_key_of, found.ranges[sources]))

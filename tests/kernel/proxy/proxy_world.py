@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from clusterip.kernel import namespaces
 from clusterip.proxy import modes, wire
@@ -12,6 +14,7 @@ from clusterip.proxy.backend import BackendOptions
 from clusterip.proxy.nftables import snapshot, target
 from clusterip.proxy.nftables.backend import NftablesBackend, Statistics
 from clusterip.proxy.nftables.layout import Layout
+from clusterip.proxy.nftables.sets import ALLOWED
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
 from tests.support.proxy_objects import NODE
@@ -36,12 +39,22 @@ class World:
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self.sync.run())
-        async with asyncio.timeout(SECONDS):
-            await self.sync.synced.wait()
+        await self._until(self.sync.synced.wait())
 
     async def settled(self) -> None:
-        async with asyncio.timeout(SECONDS):
-            await self.sync.settled()
+        await self._until(self.sync.settled())
+
+    async def _until(self, event: Coroutine[Any, Any, object]) -> None:
+        """Wait for something; fail at once if the proxy ends, with why."""
+        assert self._task is not None
+        waiting = asyncio.create_task(event)
+        done, _ = await asyncio.wait(
+            {waiting, self._task}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+        if self._task in done:
+            self._task.result()
+        assert done, f"not within {SECONDS:g} seconds: {self.sync.failing or 'no reason given'}"
 
     def learn(self, *objects: Thing) -> None:
         """Be told of objects without writing anything yet."""
@@ -135,6 +148,6 @@ def readable(found: snapshot.Snapshot, layout: Layout) -> dict[str, object]:
             contents[set_.name] = sorted(elements.values()) if set_ in by_value else len(elements)
         elif set_.name not in contents:
             contents[set_.name] = elements
-    for set_, ranges in found.ranges.items():
-        contents[set_.name] = sorted(ranges, key=lambda element: (element.key, element.key_end))
-    return contents
+    contents["service-cidrs"] = sorted(found.service_cidrs)
+    # Which lengths of prefixes there once were, is of no account.
+    return {name: held for name, held in contents.items() if held or not name.startswith(ALLOWED)}
