@@ -21,11 +21,14 @@ class Delta:
         self.removed: list[Entry] = []
         self.appended: list[Entry] = []
         """Entries to put at the end of their chains."""
+        self.moved: list[Entry] = []
+        """Entries that are there, or come with this, to put at the head of their chains, one by one."""
         self.jumps: list[Entry] = []
         """Rules to put, one after the other, at the head of the kernel's own chains."""
 
     def __bool__(self) -> bool:
-        return bool(self.chains or self.dropped or self.added or self.removed or self.appended or self.jumps)
+        entries = (self.added, self.removed, self.appended, self.moved, self.jumps)
+        return bool(self.chains or self.dropped or any(entries))
 
     def __len__(self) -> int:
         """About how many lines it has."""
@@ -70,6 +73,9 @@ class Delta:
             if place.table == table:
                 lines += [f"-A {place.chain} {rule}" for rule in rules]
         lines += [_add(entry) for entry in self.added if entry.table == table]
+        for entry in self.moved:
+            if entry.table == table:
+                lines += [f"-D {entry.chain} {entry.rule}", _add(entry)]
         if removals:
             lines += _remove(self.removed, table)
         lines += [f"-A {entry.chain} {entry.rule}" for entry in self.appended if entry.table == table]

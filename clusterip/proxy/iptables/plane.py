@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from clusterip.proxy.iptables.claims import Claims, Frontend, rank
 from clusterip.proxy.iptables.constant import node_port_rules
 from clusterip.proxy.iptables.delta import Delta
-from clusterip.proxy.iptables.environment import Environment
+from clusterip.proxy.iptables.environment import Environment, text_of
 from clusterip.proxy.iptables.names import SERVICES
 from clusterip.proxy.iptables.port import NAT, NO_RULES, Entry, PortRules, render
 from clusterip.proxy.model import PortKey, PortState
@@ -45,6 +46,7 @@ class Plane:
         self.counts = Counter[str]()
         """How many rules of Service ports there are in each table."""
         self._endpoints = 0
+        self._claims = Claims()
 
     @property
     def comments(self) -> bool:
@@ -58,6 +60,7 @@ class Plane:
     def set_port(self, key: PortKey, state: PortState | None) -> None:
         old = self.wanted.pop(key, None)
         self._endpoints += _endpoints(state) - _endpoints(old)
+        self._claims.change(key, old, state)
         if state is not None:
             self.wanted[key] = state
         self.changed.add(key)
@@ -92,6 +95,18 @@ class Plane:
         self.counts.subtract(old.by_table())
         self.counts.update(new.by_table())
 
+    def settle(self, delta: Delta, ports: Mapping[PortKey, Written | None]) -> None:
+        """Have the right one of several come first in ``KUBE-SERVICES``, for what these Service ports claim.
+
+        ``delta`` writes these ports; of others that count which are written already.
+        """
+        known = {key: written for key, written in ports.items() if written is not None}
+        for frontend, claimants in self._claims.contested(each.state for each in known.values()).items():
+            found = [written for key in claimants if (written := known.get(key) or self.written.get(key))]
+            found.sort(key=lambda each: rank(frontend, each.state), reverse=True)
+            # What is put at the head last, is first: the best comes last. The worst stays where it is.
+            delta.moved += [entry for each in found[1:] for entry in entries_for(each.rules, frontend)]
+
     def change_last_rules(self, delta: Delta) -> list[str]:
         """Add to ``delta`` the rules for node ports, if they are different now, and return them."""
         wanted = node_port_rules(self.environment)
@@ -112,6 +127,15 @@ class Plane:
 def rules_of(written: Written | None) -> PortRules:
     """The rules; none for None."""
     return written.rules if written is not None else NO_RULES
+
+
+def entries_for(rules: PortRules, frontend: Frontend) -> Iterator[Entry]:
+    """The entries in ``KUBE-SERVICES`` by which a frontend leads to a port's chains."""
+    address = f"-d {text_of(frontend.address)}/"
+    port = f" --dport {frontend.port} -j "
+    for entry in rules.entries:
+        if entry[:2] == (NAT, SERVICES) and entry.rule.startswith(address) and port in entry.rule:
+            yield entry
 
 
 def _endpoints(state: PortState | None) -> int:

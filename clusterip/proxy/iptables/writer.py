@@ -60,9 +60,11 @@ class Writer:
                 self.plane.change(delta, key, wanted)
                 written[key] = wanted
                 if self._is_large(delta, len(written)):
+                    self.plane.settle(delta, written)
                     self._write(delta)
                     self.plane.wrote(written)
                     delta, written = Delta(), {}
+            self.plane.settle(delta, written)
             self._write(delta)
         except IptablesError as error:
             metrics.partial_failures.labels(self._label).inc()
@@ -85,6 +87,9 @@ class Writer:
             for part, delta in self._parts(comparison, wanted):
                 self._write_ports(comparison, part, delta)
             self._remove(comparison.rest())
+            order = Delta()
+            self.plane.settle(order, self.plane.written)
+            self._write(order)
             self.plane.last_rules = comparison.last_rules
             self.plane.counts = comparison.counts
         except IptablesError as error:

@@ -22,9 +22,6 @@ LACKING: dict[str, dict[str, str]] = {mode: {} for mode in modes.NAMES} | {
         "a Service without endpoints refuses at once, everywhere": _NO_OUTPUT,
         "externalTrafficPolicy Local: this node's endpoints and the client's address": _NO_OUTPUT,
         "source ranges also keep others from being refused": "kube-proxy's rules refuse before they filter",
-        "two Services that claim one external address and port: the older has it, then the other": (
-            "kube-proxy's rules leave it to chance"
-        ),
     },
     "ipvs": {
         "clients choose evenly, each for itself": _ROUND_ROBIN,

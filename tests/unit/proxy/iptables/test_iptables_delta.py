@@ -126,6 +126,42 @@ def test_what_changes_while_one_writes_is_for_the_next_time() -> None:
     assert f":{endpoint_chain(2)} - [0:0]" in written(plane)
 
 
+def test_of_two_that_claim_an_address_the_older_comes_first() -> None:
+    plane = Plane(ENVIRONMENT)
+    older, newer = (
+        PortState(
+            ServicePort(
+                PortKey(ServiceKey("ns", name), "http", socket.IPPROTO_TCP, Family.IPV4),
+                bytes([10, 96, 0, number]),
+                80,
+                external_ips=(bytes([198, 51, 100, 1]),),
+                created=f"2026-0{number}-01T00:00:00Z",
+            ),
+            Choice((destination(number),), (), True),
+        )
+        for number, name in ((1, "older"), (2, "newer"))
+    )
+
+    def put_first(state: PortState) -> list[str]:
+        """Whose rules for the address are put at the head, one after the other."""
+        plane.set_port(state.port.key, state)
+        delta = Delta()
+        taken = plane.take_changed()
+        for key, wanted in taken.items():
+            plane.change(delta, key, wanted)
+        plane.settle(delta, taken)
+        plane.wrote(taken)
+        head = f"-I {SERVICES} -d 198.51.100.1/32"
+        lines = [line for line in delta.text().splitlines() if line.startswith(head)]
+        return [line.split('"ns/')[1].split(":")[0] for line in lines]
+
+    assert put_first(older) == ["older"]
+    assert put_first(newer) == ["newer", "older"]
+    plane.set_port(older.port.key, None)
+    assert "198.51.100.1" in written(plane)
+    assert put_first(older)[-1] == "older"
+
+
 def test_large_removals_are_taken_in_steps() -> None:
     removal = Delta()
     plane = Plane(ENVIRONMENT)
