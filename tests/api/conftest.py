@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,6 +112,31 @@ def any_kubectl(
     text = apiserver.kubeconfig.read_text()
     config.write_text(text.replace("cluster: test\n", f"cluster: test\n    namespace: {namespace}\n", 1))
     return Kubectl(config, tmp_path, request.param)
+
+
+@pytest.fixture(params=[NEW, OLD])
+def any_kubectl_with_pods(
+    cluster: TestCluster, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Kubectl]:
+    """kubectl in a namespace of the test's own."""
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:63].strip("-")
+    config = tmp_path / "kubeconfig"
+    text = cluster.paths.admin_kubeconfig.read_text()
+    config.write_text(text)
+    kubectl = Kubectl(config, tmp_path, request.param)
+    kubectl("create", "namespace", name)
+    kubectl("config", "set-context", "--current", f"--namespace={name}")
+    _await_account(kubectl)
+    yield kubectl
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _await_account(kubectl: Kubectl) -> None:
+    """A Pod cannot be created before its namespace has a service account."""
+    deadline = time.monotonic() + 10
+    while kubectl.run("get", "serviceaccount", "default").returncode:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture
