@@ -14,6 +14,8 @@ from typing import Any
 from aiohttp import web
 
 NAMESPACES = 100
+_CHUNK = 200
+"""Objects written at a time."""
 
 
 def namespace_of(number: int) -> str:
@@ -79,6 +81,7 @@ class Api:
         self.headless = headless_services
         self.endpoints = endpoints
         self.version = 1
+        self._changed: dict[int, list[str]] = {}
         self._end = asyncio.Event()
         self._watched = asyncio.Event()
         self._watches: set[web.StreamResponse] = set()
@@ -94,16 +97,21 @@ class Api:
                 yield slice_of(f"svc-{n}", n, addresses_of(n * self.endpoints, self.endpoints))
             for n in range(self.headless):
                 first = (self.services + n) * self.endpoints
-                yield slice_of(f"peers-{n}", n, addresses_of(first, self.endpoints))
+                there = self._changed.get(n) or addresses_of(first, self.endpoints)
+                yield slice_of(f"peers-{n}", n, there)
 
     async def change(self, number: int, addresses: list[str]) -> None:
         """Give a headless Service other endpoints: an event for who watches."""
         await self._watched.wait()
         self.version += 1
+        self._changed[number] = addresses
         body = slice_of(f"peers-{number}", number, addresses, self.version)
         line = json.dumps({"type": "MODIFIED", "object": body}).encode() + b"\n"
         for watch in list(self._watches):
-            await watch.write(line)
+            try:
+                await watch.write(line)
+            except ConnectionError:
+                self._watches.discard(watch)  # its client has begun another one
 
     def end(self) -> None:
         """Let go of those that watch."""
@@ -116,9 +124,23 @@ class Api:
         items = list(self.objects(plural))
         return web.json_response({"metadata": {"resourceVersion": str(self.version)}, "items": items})
 
+    async def _write_all(self, response: web.StreamResponse, plural: str) -> None:
+        """What is there as the beginning of a watch (KEP-3157)."""
+        lines: list[bytes] = []
+        for obj in self.objects(plural):
+            lines.append(json.dumps({"type": "ADDED", "object": obj}).encode() + b"\n")
+            if len(lines) == _CHUNK:
+                await response.write(b"".join(lines))
+                lines.clear()
+        end = {"resourceVersion": "1", "annotations": {"k8s.io/initial-events-end": "true"}}
+        lines.append(json.dumps({"type": "BOOKMARK", "object": {"metadata": end}}).encode() + b"\n")
+        await response.write(b"".join(lines))
+
     async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
+        if request.query.get("sendInitialEvents"):
+            await self._write_all(response, plural)
         if plural == "endpointslices":
             self._watches.add(response)
             self._watched.set()

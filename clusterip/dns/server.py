@@ -174,8 +174,9 @@ class Server:
         if retired:
             self._spawn(self._retire(retired))
         looping = [listener for listener in fresh.values() if listener.loops_matter]
-        if looping:
-            self._spawn(self._probe([each for listener in looping for each in listener.forwarders]))
+        asking = [each for listener in looping for each in listener.forwarders if each.upstreams()]
+        if asking:
+            self._spawn(self._probe(asking))
 
     @staticmethod
     async def _settle(config: Config, clusters: Clusters) -> None:
