@@ -123,11 +123,6 @@ class Set:
             flags |= SetFlag.CONCAT
         return flags
 
-    @property
-    def is_concatenated_range(self) -> bool:
-        """Whether an element is a range of concatenations, told by its first and last key."""
-        return bool(self.all_flags & SetFlag.CONCAT)
-
     def show(self, key: bytes) -> str:
         """A key as `nft list` prints it, for messages."""
         return " . ".join(_fields(self.key, key))
