@@ -17,7 +17,7 @@ from clusterip.apiserver.cache import WatchCache, key_of
 from clusterip.apiserver.deletion import Outcome
 from clusterip.apiserver.entry import Entry, stored_form
 from clusterip.apiserver.field_managers import SELF, note
-from clusterip.apiserver.metadata import begin, carry_over, check_identity, check_version
+from clusterip.apiserver.metadata import begin, carry_over, check_identity, check_never_stored, check_version
 from clusterip.apiserver.transaction import Hooks, Transaction
 from clusterip.objects import names
 from clusterip.objects.codec import decode, encode
@@ -117,6 +117,10 @@ class Objects:
                 if errors:
                     raise status.invalid(resource, obj.metadata.name, errors)
                 resource.canonicalize(obj)
+                if dry_run:
+                    obj.metadata.resourceVersion = ""
+                else:
+                    check_never_stored(obj)
                 key = key_of(resource, namespace, obj.metadata.name)
                 value = stored_form(resource, obj)
                 transaction.create(key, value)

@@ -26,7 +26,7 @@ def begin(resource: Resource[Any], obj: Any, namespace: str) -> None:
     """Make a new object's metadata.
 
     Raises:
-        StatusError: 400, it says that it belongs elsewhere; 500, it says that it exists.
+        StatusError: 400, it says that it belongs elsewhere.
     """
     meta = obj.metadata
     if not resource.namespaced:
@@ -35,12 +35,17 @@ def begin(resource: Resource[Any], obj: Any, namespace: str) -> None:
         raise status.bad_request(ELSEWHERE)
     else:
         meta.namespace = namespace
-    if meta.resourceVersion:
-        raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
     meta.uid = new_uid()
     meta.creationTimestamp = times.now()
     meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
     meta.selfLink = ""
+
+
+def check_never_stored(obj: Any) -> None:
+    """Drop the resource version that a new object came with; raises StatusError (500) if it is one indeed."""
+    asked, obj.metadata.resourceVersion = obj.metadata.resourceVersion, ""
+    if asked.isascii() and asked.isdecimal() and 0 < int(asked) < 1 << 64:
+        raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
 
 
 def check_identity(resource: Resource[Any], obj: Any, namespace: str, name: str) -> None:

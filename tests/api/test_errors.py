@@ -128,9 +128,29 @@ def test_status(
     assert (got, answer["kind"], answer["reason"], answer["code"]) == (code, "Status", reason, code)
 
 
-@pytest.mark.parametrize("path", ["/nope", "/apis/nope/v1", "/api/v1/nopes", "/apis/apps/v9/deployments"])
+@pytest.mark.parametrize("path", ["/nope", "/apis/nope/v1", "/apis/nope/v1/nopes"])
 def test_paths_that_do_not_exist(apiserver: RunningApiServer, path: str) -> None:
     assert apiserver.request("GET", path) == (404, "404 page not found\n")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nopes", "/apis/apps/v9/deployments"])
+def test_resources_that_do_not_exist(apiserver: RunningApiServer, path: str) -> None:
+    """In a group that does exist."""
+    code, body = apiserver.request("GET", path)
+    assert (code, body["message"]) == (404, "the server could not find the requested resource")
+
+
+def test_new_objects_have_no_version(apiserver: RunningApiServer) -> None:
+    def create(version: str, name: str, query: str = "") -> tuple[int, Any]:
+        meta = {"name": name, "resourceVersion": version}
+        return apiserver.request("POST", f"/api/v1/namespaces/default/configmaps{query}", {"metadata": meta})
+
+    code, body = create("1", "versioned")
+    assert (code, body["message"]) == (500, "resourceVersion should not be set on objects to be created")
+    assert "reason" not in body
+    assert create("1", "Invalid")[0] == 422
+    assert create("1", "versioned", "?dryRun=All")[0] == 201
+    assert create("no-number", "versioned")[0] == 201
 
 
 def test_media_types(apiserver: RunningApiServer) -> None:
