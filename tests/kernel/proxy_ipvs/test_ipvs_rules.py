@@ -13,11 +13,12 @@ from collections.abc import Iterator
 import pytest
 
 from clusterip.kernel import namespaces
+from clusterip.kernel.iptables_events import Change, IptablesEvents
 from clusterip.kernel.nftables import Family
 from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.proxy.backend import BackendOptions, PodDetection
 from clusterip.proxy.ipvs.cleanup import clean_up, is_ours
-from clusterip.proxy.ipvs.rules import bound_element, node_elements, port_elements
+from clusterip.proxy.ipvs.rules import TABLE, bound_element, node_elements, port_elements
 from clusterip.proxy.ipvs.tables import NftError, Tables, run
 from clusterip.proxy.model import (
     Address,
@@ -197,6 +198,22 @@ def test_elements_that_several_want_stay_until_the_last_goes(bed: Bed) -> None:
     assert "10.96.0.9" in bed.listed()
     namespaces.run_in(bed.node, lambda: bed.tables.remove(Family.IPV4, [shared]))
     assert "10.96.0.9" not in bed.listed()
+
+
+def test_only_others_changes_are_heard_of(bed: Bed) -> None:
+    with namespaces.enter(bed.node):
+        events = IptablesEvents()
+    bed.tables = Tables(Family, OPTIONS, events.ignore)
+
+    def ours(change: Change) -> bool:
+        return change.table == TABLE
+
+    for _ in range(3):
+        bed.program(state())
+    assert not events.drain(ours)
+    namespaces.run_in(bed.node, lambda: run(f"add rule ip {TABLE} input accept\n"))
+    assert events.drain(ours)
+    events.close()
 
 
 def test_making_the_tables_anew_leaves_nothing_old(bed: Bed) -> None:
