@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -172,8 +173,11 @@ def _sub_path(volume: Path, sub_path: str) -> Path:
         path = follow_beneath(volume, sub_path)
     except UnsafePath as error:
         raise ConfigurationError(str(error)) from error
-    if not path.exists():
-        path.mkdir(parents=True, mode=0o777)
+    # What is missing is made with the volume's own permissions, whatever the umask.
+    missing = [each for each in (path, *path.parents) if each.is_relative_to(volume) and not each.exists()]
+    for each in reversed(missing):
+        each.mkdir()
+        each.chmod(stat.S_IMODE(volume.stat().st_mode))
     return path
 
 

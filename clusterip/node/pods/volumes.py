@@ -74,12 +74,14 @@ def _empty_directory(target: Path, source: EmptyDirVolumeSource, group: int | No
     if source.medium == "Memory" and not is_mount_point(target):
         limit = source.sizeLimit
         size = f",size={quantity.whole(limit)}" if limit not in (None, "", "0", 0) else ""
-        options = f"mode=0777{size}".encode()
+        options = f"mode=1777{size}".encode()
         if _libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", 0, options) != 0:
             raise VolumeError(f"cannot mount a tmpfs: {os.strerror(ctypes.get_errno())}")
     if group is not None:
         os.chown(target, -1, group)
-    target.chmod(0o2777 if group is not None else 0o777)
+    # A tmpfs has the sticky bit, as upstream leaves it.
+    sticky = 0o1000 if source.medium == "Memory" else 0
+    target.chmod(sticky | (0o2777 if group is not None else 0o777))
     return target
 
 

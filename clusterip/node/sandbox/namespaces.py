@@ -9,6 +9,7 @@ import ctypes
 import os
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from clusterip.kernel import namespaces
@@ -17,13 +18,18 @@ _CLONE_NEWUTS = 0x04000000
 _CLONE_NEWIPC = 0x08000000
 _MS_BIND = 0x1000
 
+_SYSCTLS = Path("/proc/sys")
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def create(network: str, uts: Path, ipc: Path, hostname: str) -> None:
+def create(
+    network: str, uts: Path, ipc: Path, hostname: str, sysctls: Mapping[str, str] | None = None
+) -> None:
     """Make all three; ``network`` is a name for ``ip netns``, "" leaves the Pod in the node's network.
 
-    What is left of an earlier attempt at the same places is removed first.
+    What is left of an earlier attempt at the same places is removed first. ``sysctls`` are those of the IPC
+    namespace, by their paths below ``/proc/sys``. Raises OSError.
     """
     delete(network, uts, ipc)
     uts.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +43,8 @@ def create(network: str, uts: Path, ipc: Path, hostname: str) -> None:
         try:
             _check(_libc.unshare(_CLONE_NEWUTS | _CLONE_NEWIPC), "unshare")
             socket.sethostname(hostname)
+            for name, value in (sysctls or {}).items():
+                (_SYSCTLS / name).write_text(value)
             for kind, path in (("uts", uts), ("ipc", ipc)):
                 source = f"/proc/thread-self/ns/{kind}".encode()
                 _check(_libc.mount(source, os.fsencode(path), None, _MS_BIND, None), f"mount {path}")

@@ -21,6 +21,7 @@ from clusterip.node.network.ipam import Address, AddressPools, gateway_of
 from clusterip.node.sandbox import namespaces
 from clusterip.node.sandbox.dns import read_host, resolver_for
 from clusterip.node.sandbox.hosts import hosts_file, kernel_hostname
+from clusterip.node.sandbox.sysctls import is_of_ipc, sysctls_of
 from clusterip.objects import times
 from clusterip.objects.core.pod import Pod
 
@@ -119,14 +120,16 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
         host_ports=host_ports_of(pod),
     )
     uts, ipc = directory.namespace("uts"), directory.namespace("ipc")
-    namespaces.create(record.network, uts, ipc, record.hostname)
+    sysctls = sysctls_of(pod)
+    of_ipc = {name: value for name, value in sysctls.items() if is_of_ipc(name)}
+    namespaces.create(record.network, uts, ipc, record.hostname, of_ipc)
     if not host_network:
         addresses = pools.take()
         record.addresses = [str(address) for address in addresses]
         try:
             _connect(record, addresses, pools, settings.mtu)
             with kernel_namespaces.enter(kernel_namespaces.path_of(record.network)):
-                _tune(pod)
+                _tune({name: value for name, value in sysctls.items() if name not in of_ipc})
         except BaseException:
             pools.free(addresses)
             namespaces.delete(record.network, uts, ipc)
@@ -207,20 +210,16 @@ def _announce(node: RouteSocket, addresses: list[Address]) -> None:
                     raise
 
 
-def _tune(pod: Pod) -> None:
+def _tune(own: dict[str, str]) -> None:
     """Set what the calling thread's network is to have: as containerd does, no heed to redirects, and
-    the Pod's own ``sysctls``. Raises OSError for one that is not the network's or cannot be set."""
+    the Pod's ``own`` sysctls. Raises OSError for one that cannot be set."""
     wanted = {
         "net/ipv4/ping_group_range": "0 2147483647",
         "net/ipv4/ip_unprivileged_port_start": "0",
         "net/ipv4/conf/all/accept_redirects": "0",
         "net/ipv4/conf/eth0/accept_redirects": "0",
     }
-    context = pod.spec.securityContext
-    own = {each.name.replace(".", "/"): each.value for each in (context.sysctls if context else ())}
     for name, value in (wanted | own).items():
         path = Path("/proc/sys") / name
-        if name in own and (not name.startswith("net/") or ".." in name):
-            raise PermissionError(errno.EPERM, "only sysctls of the network can be set for a Pod", name)
         if name in own or path.exists():
             path.write_text(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -89,7 +90,12 @@ def test_sysctls_of_a_pods_own(tmp_path: Path, pools: AddressPools) -> None:
     assert namespaces.read_sysctl("net/core/somaxconn", own.namespaces()["network"]) == "77"
     assert namespaces.read_sysctl("net/core/somaxconn") != "77"
     sandboxes.delete(own.directory, pools)
-    with pytest.raises(PermissionError, match="only sysctls of the network"):
+    shared = make(tmp_path, pools, "uid-i", securityContext=context("kernel/shm_rmid_forced", "1"))
+    inside = ["nsenter", f"--ipc={shared.namespaces()['ipc']}", "cat", "/proc/sys/kernel/shm_rmid_forced"]
+    assert subprocess.run(inside, capture_output=True, text=True, check=True).stdout == "1\n"
+    assert namespaces.read_sysctl("kernel/shm_rmid_forced") == "0"
+    sandboxes.delete(shared.directory, pools)
+    with pytest.raises(PermissionError, match="only sysctls of the Pod's own"):
         make(tmp_path, pools, "uid-f", securityContext=context("kernel.hostname", "x"))
     with pytest.raises(OSError, match="nonsense"):
         make(tmp_path, pools, "uid-g", securityContext=context("net.nonsense", "1"))
