@@ -9,6 +9,7 @@ from pathlib import Path
 from conftest import started
 
 from clusterip.kernel import namespaces
+from clusterip.proxy.nftables.sets import SMALL
 from tests.support.proxy_objects import NODE, endpoint, service, slice_of
 
 
@@ -33,13 +34,26 @@ async def test_everything_can_be_listed(namespace: Path) -> None:
             loadBalancerSourceRanges=["192.0.2.0/24", "203.0.113.7/32"],
         ),
         slice_of("sticky", endpoint("10.244.1.2")),
-        service("six", ("10.96.0.13", "fd00:96::13")),
+        service(
+            "six",
+            ("10.96.0.13", "fd00:96::13"),
+            type="LoadBalancer",
+            ingress=["2001:db8::2"],
+            sessionAffinity="ClientIP",
+            externalTrafficPolicy="Local",
+            loadBalancerSourceRanges=["2001:db8:1::/48", "2001:db8:2::1/128"],
+        ),
         slice_of("six", endpoint("fd00:244::1"), family="IPv6"),
+        service("large", "10.96.0.14"),
+        slice_of("large", *(endpoint(f"10.244.3.{n}") for n in range(1, SMALL + 2))),
         service("none", "10.96.0.12"),
     )
     listing = nft(namespace, "list", "ruleset")
     assert "dnat ip to meta priority & f:ffff . numgen random mod 7 map @endpoints" in listing
     assert "dnat ip6 to" in listing
+    assert f"numgen random mod {SMALL + 1} map @large" in listing
+    assert "ip saddr & 255.255.255.0 @allowed-24 accept" in listing
+    assert "ip6 saddr & ffff:ffff:ffff:: @allowed-48 accept" in listing
     assert "10.96.0.12 . tcp . 80" in nft(namespace, "list", "set", "ip", "clusterip", "rejected")
     assert len(json.loads(nft(namespace, "-j", "list", "ruleset"))["nftables"]) > 100
     world.close()
