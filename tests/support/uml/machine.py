@@ -43,6 +43,7 @@ def run(command: Sequence[str], directory: Path, *, seconds: float) -> int:
     arguments = [
         *(KERNEL, "rootfstype=hostfs", "rootflags=/", "ro", f"mem={_MEMORY}", "quiet"),
         *("con=null", "con0=null,fd:1", f"init={_SUPPORT / 'init.sh'}"),
+        f"uml_dir={directory}/",  # else it leaves its own beneath the home directory
         *(f"HERE={directory}", f"WHERE={Path.cwd()}", f"PATH={os.environ['PATH']}"),
     ]
     environment = dict(os.environ)
