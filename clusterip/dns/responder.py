@@ -37,9 +37,9 @@ from clusterip.dns.message import (
     Reply,
     encode,
     encode_without_question,
-    parse_query,
 )
 from clusterip.dns.plugins.chain import Handler
+from clusterip.dns.question import parse_query
 from clusterip.dns.ratelimit import Limiter
 from clusterip.dns.zone import Zone
 from clusterip.process import log

@@ -20,6 +20,7 @@ from clusterip.dns.message import Query, Reply
 from clusterip.dns.names import to_wire
 from clusterip.dns.plugins.chain import settled
 from clusterip.dns.plugins.compose import Composed, compose
+from clusterip.dns.question import parse_query
 from clusterip.kernel import namespaces
 
 WWW = "www.example.test."
@@ -59,7 +60,7 @@ class Client:
     async def ask(self, name: str = WWW) -> Reply:
         handler = self.composed[-1].handler
         assert handler is not None
-        query = message.parse_query(dns.message.make_query(name, "A").to_wire())
+        query = parse_query(dns.message.make_query(name, "A").to_wire())
         query.client = "127.0.0.1"
         found: Found = await settled(handler(query))
         return found.reply

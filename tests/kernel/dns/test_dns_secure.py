@@ -23,8 +23,8 @@ from clusterip.dns.cache import PLAIN_CACHE
 from clusterip.dns.config.model import TcpLimits, TlsOptions
 from clusterip.dns.forward import Forwarder, Forwarding
 from clusterip.dns.loop import LoopProbe
-from clusterip.dns.message import parse_query
 from clusterip.dns.names import to_wire
+from clusterip.dns.question import parse_query
 from clusterip.dns.ratelimit import Limiter
 from clusterip.dns.tcp import TcpServer
 from clusterip.dns.tlsfiles import tls_context

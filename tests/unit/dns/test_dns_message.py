@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterip.dns import message
-from clusterip.dns.message import Malformed, Reply, encode, parse_query, read_records
+from clusterip.dns.message import Malformed, Reply, encode, read_records
+from clusterip.dns.question import parse_query
 from clusterip.dns.responder import Responder
 from clusterip.dns.zone import Zone
 

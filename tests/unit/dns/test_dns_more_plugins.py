@@ -32,6 +32,7 @@ from clusterip.dns.plugins.metadata import metadata
 from clusterip.dns.plugins.rewrite import rewrite
 from clusterip.dns.plugins.template import template
 from clusterip.dns.plugins.transfer import transfer
+from clusterip.dns.question import parse_query
 from clusterip.dns.wire import Pod, PodMetadata
 from clusterip.dns.zone import Zone
 
@@ -46,7 +47,7 @@ def with_edns(name: str, *options: tuple[int, bytes], client: str = "192.0.2.77"
     asked: list[dns.edns.Option] = [
         dns.edns.GenericOption(dns.edns.OptionType.make(code), data) for code, data in options
     ]
-    query = message.parse_query(dns.message.make_query(name, "A", use_edns=0, options=asked).to_wire())
+    query = parse_query(dns.message.make_query(name, "A", use_edns=0, options=asked).to_wire())
     query.client, query.port, query.local, query.local_port = client, 40212, "192.0.2.53", 53
     return query
 

@@ -25,6 +25,7 @@ from clusterip.dns.plugins.log import log_queries
 from clusterip.dns.plugins.rewrite import rewrite
 from clusterip.dns.plugins.template import template
 from clusterip.dns.plugins.text import BadRecord, parse_record
+from clusterip.dns.question import parse_query
 
 ADDRESS = bytes((192, 0, 2, 1))
 
@@ -34,7 +35,7 @@ def server(plugins: str) -> ServerOptions:
 
 
 def question(name: str, type_: str = "A", client: str = "127.0.0.1") -> Query:
-    query = message.parse_query(dns.message.make_query(name, type_).to_wire())
+    query = parse_query(dns.message.make_query(name, type_).to_wire())
     query.client = client
     return query
 
