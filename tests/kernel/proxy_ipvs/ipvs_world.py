@@ -43,6 +43,14 @@ class World:
         self._objects: dict[tuple[type, str], Thing] = {}
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._touched = asyncio.Event()
+        told = self.sync.touched
+
+        def touched() -> None:
+            told()
+            self._touched.set()
+
+        self.sync.touched = touched  # type: ignore[method-assign]
 
     async def start(self, *objects: Thing) -> None:
         """Start with these objects known."""
@@ -60,6 +68,26 @@ class World:
     async def delete(self, obj: Thing) -> None:
         self._change(self._objects.pop((type(obj), obj.metadata.name)), None)
         await self._written()
+
+    @property
+    def objects(self) -> list[Thing]:
+        return list(self._objects.values())
+
+    def find(self, name: str) -> wire.Service | None:
+        """The Service of that name, if it is known."""
+        found = self._objects.get((wire.Service, name))
+        return found if isinstance(found, wire.Service) else None
+
+    def addresses(self, port: int) -> set[str]:
+        """The addresses of virtual servers with that port."""
+        servers = (server for server in self.ipvs.servers() if server.port == port)
+        return {str(ipaddress.ip_address(server.address)) for server in servers}
+
+    async def repaired(self) -> None:
+        """Return once the proxy has noticed something and written everything anew."""
+        async with asyncio.timeout(SECONDS):
+            await self._touched.wait()
+            await self.sync.settled()
 
     async def _written(self) -> None:
         self.sync.flush()
