@@ -284,3 +284,35 @@ def test_a_cluster_without_imports_is_ready_and_asked_for_nothing_more(tmp_path:
             assert not any(each.startswith("serviceimports") for each in api.asked)
         finally:
             server.close()
+
+
+def test_a_line_for_each_query_of_both_families_and_transports(
+    apiserver: RunningApiServer, server: DnsProcess, tmp_path: Path
+) -> None:
+    """What a log line says is so: address, port, sizes, flags."""
+    create_service(apiserver, "web")
+    port = free_port()
+    text = f"""dns://.:{port} {{
+        bind 127.0.0.1 ::1
+        log . "{{remote}}:{{port}} {{local}} {{proto}} {{type}} {{name}} {{size}} {{rcode}} {{>rflags}}"
+        kubernetes cluster.local
+        ready 127.0.0.1:{server.health}
+    }}"""
+    start(server, tmp_path / "Corefile", text)
+    query = dns.message.make_query(full("web"), "A")
+    size = len(query.to_wire())
+    for host, shown in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")):
+        for proto, kind, ask in (
+            ("udp", socket.SOCK_DGRAM, dns.query.udp),
+            ("tcp", socket.SOCK_STREAM, dns.query.tcp),
+        ):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family, kind) as own:
+                own.bind((host, 0))
+                ours = own.getsockname()[1]
+                if proto == "tcp":
+                    own.connect((host, port))
+                assert ask(query, host, 10, port, sock=own).answer
+            line = f"{shown}:{ours} {shown} {proto} A {full('web')} {size} NOERROR qr,aa,rd,ra"
+            until(lambda line=line: line in server.log.read_text())
+    assert figure(server.get("/metrics")[1], "coredns_dns_requests_total", family="2", proto="udp") == 1
