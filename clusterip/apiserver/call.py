@@ -29,6 +29,7 @@ _ONE_WARNING = 256
 """How many characters warnings may have: beyond so many in all, each is cut."""
 
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_BODY_SECONDS = 60.0  # upstream's --request-timeout
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 _TYPES = {negotiation.JSON: "application/json", YAML: "application/yaml"}
 
@@ -79,9 +80,15 @@ class Call:
         if self.request.headers.get("Expect", "").lower() == "100-continue" and self.request.transport:
             self.request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
-            return await self.request.read()
+            if self.request.content.is_eof():  # as nearly always: it came with its headers
+                return await self.request.read()
+            async with asyncio.timeout(_BODY_SECONDS):
+                return await self.request.read()
         except web.HTTPRequestEntityTooLarge:
             raise status.too_large(BODY_LIMIT) from None
+        except TimeoutError:
+            # The rest may never come, or not be what it says it is.
+            raise status.failure(504, "Timeout", "Timeout: the request's body did not come in time") from None
 
     def reply(self, body: bytes, code: int = 200) -> web.Response:
         """An answer in the client's form, with the warnings gathered so far."""
