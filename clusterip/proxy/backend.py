@@ -148,7 +148,7 @@ class BackendOptions:
     masquerade_bit: int = 14
     all_node_addresses: frozenset[Family] = frozenset()
     localhost_node_ports: bool = False
-    ipvs: IpvsOptions = IpvsOptions()
+    ipvs: IpvsOptions = field(default_factory=IpvsOptions)
     cgroup: Path | None = None
 
 

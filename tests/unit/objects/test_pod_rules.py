@@ -4,7 +4,7 @@ import pytest
 
 from clusterip.objects.codec import convert, copy, to_tree
 from clusterip.objects.core.pod import PODS, Pod, PodStatus
-from clusterip.objects.core.pod.defaults import pull_policy
+from clusterip.objects.core.pod.defaults import pull_policy, set_defaults
 from clusterip.objects.core.pod.warnings import template_warnings
 from clusterip.objects.core.pod_spec import PodSpec, PodTemplateSpec
 from clusterip.objects.errors import Path
@@ -332,6 +332,22 @@ def test_tolerations_may_only_be_added():
     assert error == (
         "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "addresses"),
+    [
+        ({"podIP": "10.0.0.1"}, "10.0.0.1", ["10.0.0.1"]),
+        ({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}, "10.0.0.1", ["10.0.0.1", "fd00::1"]),
+        ({"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.1"}]}, "10.0.0.2", ["10.0.0.2"]),
+        ({}, "", []),
+    ],
+)
+def test_the_address_and_the_addresses(given, address, addresses):
+    pod = convert({"metadata": {"name": "p"}, "status": given}, Pod)
+    set_defaults(pod)
+    assert pod.status.podIP == address
+    assert [each.ip for each in pod.status.podIPs] == addresses
 
 
 def test_status_updates():

@@ -11,7 +11,7 @@ from clusterip.objects.core.containers import (
     LifecycleHandler,
     Probe,
 )
-from clusterip.objects.core.pod.types import Pod
+from clusterip.objects.core.pod.types import Pod, PodIP
 from clusterip.objects.core.pod.volume_defaults import set_volume_defaults
 from clusterip.objects.core.pod_spec import PodSpec, PodTemplateSpec
 from clusterip.objects.core.security import PodSecurityContext
@@ -33,6 +33,12 @@ def set_defaults(pod: Pod) -> None:
                 port.hostPort = port.hostPort or port.containerPort
     if spec.enableServiceLinks is None:
         spec.enableServiceLinks = True
+    status = pod.status
+    # podIP is the older of the two and decides where they differ; clients that know only one get both.
+    if status.podIP and (not status.podIPs or status.podIPs[0].ip != status.podIP):
+        status.podIPs = [PodIP(ip=status.podIP)]
+    elif status.podIPs:
+        status.podIP = status.podIPs[0].ip
 
 
 def set_template_defaults(template: PodTemplateSpec) -> None:

@@ -41,7 +41,9 @@ LACKING: dict[str, dict[str, str]] = {mode: {} for mode in modes.NAMES} | {
         "connections outlive their endpoint, their Service and the proxy": (
             "connections are the virtual server's, and end with it"
         ),
-        "UDP clients stay with an endpoint that terminates but serves": "UDP clients move on as it terminates",
+        "UDP clients stay with an endpoint that terminates but serves": (
+            "UDP clients move on as it terminates"
+        ),
         "two Services on one external IP": (
             "an address is the node's own while a Service has it: other ports are refused"
         ),
