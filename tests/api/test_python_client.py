@@ -87,10 +87,11 @@ def test_deployment_scale(client: ApiClient, namespace: str) -> None:
 
 def test_status_and_spec_are_changed_apart(core: CoreV1Api, namespace: str) -> None:
     core.create_namespaced_service(namespace, {**BODY, "spec": {**BODY["spec"], "type": "LoadBalancer"}})
-    body = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}, "spec": {"type": "ClusterIP"}}
+    body = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}, "spec": {"selector": {"a": "b"}}}
     changed = core.patch_namespaced_service_status("web", namespace, body)
-    assert changed.spec.type == "LoadBalancer"
+    assert changed.spec.selector == {"app": "web"}
     assert changed.status.load_balancer.ingress[0].ip == "192.0.2.9"
+    assert changed.status.load_balancer.ingress[0].ip_mode == "VIP"
     again = core.patch_namespaced_service("web", namespace, {"status": {"loadBalancer": {"ingress": None}}})
     assert again.status.load_balancer.ingress[0].ip == "192.0.2.9"
 

@@ -32,7 +32,13 @@ def test_an_informer_lives_through_outages(own_apiserver: RunningApiServer) -> N
     with kubernetes.config.new_client_from_config(str(own_apiserver.kubeconfig)) as client:
         informer = SharedInformer(CoreV1Api(client).list_namespaced_config_map, namespace="default")
         informer.start()
-        live_through_outages(own_apiserver, lambda: {each.metadata.name for each in informer.cache.list()})
+        try:
+            live_through_outages(
+                own_apiserver, lambda: {each.metadata.name for each in informer.cache.list()}
+            )
+        finally:
+            own_apiserver.kill()  # ends the watch that its thread waits on
+            informer.stop()
 
 
 def test_the_dynamic_client(client: ApiClient, namespace: str) -> None:

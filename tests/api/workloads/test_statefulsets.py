@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from clusterip.client.rest import Client
@@ -75,15 +76,19 @@ async def test_names_order_and_identity(client: Client, kubectl: Kubectl, nodes:
 async def test_scales_down_from_the_highest_number(client: Client, kubectl: Kubectl) -> None:
     await deploy(client, kubectl)
     left: list[list[str]] = []
+    listed = asyncio.Event()
 
     def gone(pods: list[Pod]) -> bool:
+        listed.set()
         names = sorted(pod.metadata.name for pod in pods)
         if not left or left[-1] != names:
             left.append(names)
         return names == ["web-0"]
 
+    watching = asyncio.create_task(eventually(client, Pod, gone))
+    await listed.wait()
     await run(kubectl, "scale", "sts/web", "--replicas=1")
-    await eventually(client, Pod, gone)
+    await watching
     assert left[-2:] == [["web-0", "web-1"], ["web-0"]]
     await run(kubectl, "scale", "sts/web", "--replicas=2")
     await eventually(client, Pod, all_ready(2))

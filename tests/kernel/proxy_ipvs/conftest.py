@@ -37,7 +37,7 @@ def namespace(ipvs_kernel: None) -> Iterator[Path]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Repeat what became of a test in the machine instead of running it here."""
     if is_inside() or not _needs_ipvs(item) or _kernel_has_ipvs(item.session):
         return None
@@ -50,6 +50,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
         shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
         stash[_REPORTS] = Reports(item.config, shared / "uml", [str(HERE)])
     stash[_REPORTS].repeat(item)
+    # A test that ran here before may have left open what the next one has no part in.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 

@@ -22,7 +22,9 @@ Said = list[tuple[str, str, int]]
 async def _write_until_killed(
     url: str, lines: int, half_way: Callable[[], Awaitable[None]] | None = None
 ) -> Said:
-    """Let the writer run until it has said so many lines, then kill it. Returns what it said.
+    """Let the writer run until it has said so many lines, one of its watcher among them, then kill it.
+
+    Returns what it said.
 
     ``half_way`` is done when half of the lines have been said, while the writer goes on.
     """
@@ -31,11 +33,13 @@ async def _write_until_killed(
     )
     assert process.stdout is not None
     said = []
+    watching = False
     async for line in process.stdout:
         said.append(line)
         if len(said) == lines // 2 and half_way is not None:
             await half_way()
-        if len(said) == lines:
+        watching = watching or line.startswith(b"watched")
+        if len(said) >= lines and watching and process.returncode is None:
             process.kill()
     await process.wait()
     return [
