@@ -41,13 +41,16 @@ from clusterip.proxy.tracker import Tracker
 PREFIX = "clusterip-bench-dp"
 POD_CIDR = ipaddress.ip_network("10.244.0.0/16")
 CLIENT, NEAR, FAR = "10.244.1.9", "10.244.1.2", "10.244.2.2"
-HTTP, IPERF = 8080, 5201
+HTTP, BEHIND, IPERF = 8080, 8081, 5201
+"""The server's ports: for direct connections, behind Services, and iperf3's. A connection that is tracked
+under a Service's address and one that is not would otherwise compete for the same source ports."""
 FIRST_IP = ipaddress.ip_address("10.96.0.1")
 NGINX = """
 worker_processes 1; daemon off; pid {pid}; error_log /dev/null;
 events {{ worker_connections 4096; multi_accept on; }}
 http {{ access_log off; keepalive_requests 1000000000;
-  server {{ listen {port} backlog=65535 reuseport; return 200 "ok"; }} }}
+  server {{ listen {direct} backlog=65535 reuseport; listen {behind} backlog=65535 reuseport;
+    return 200 "ok"; }} }}
 """
 
 
@@ -70,6 +73,8 @@ class Network:
         self.far_node = namespaces.create_named(f"{PREFIX}-node-b")
         for each in (self.node, self.far_node):
             namespaces.write_sysctl("net.ipv4.ip_forward", 1, each)
+            for state in ("time_wait", "close"):  # or the table fills up with connections long gone
+                namespaces.write_sysctl(f"net.netfilter.nf_conntrack_tcp_timeout_{state}", 1, each)
         with RouteSocket(self.node) as a, RouteSocket(self.far_node) as b:
             a.add_veth("wire", "wire", peer_namespace=self.far_node)
             for side, address, other, pods in (
@@ -88,7 +93,8 @@ class Network:
     def _pod(self, node: Path, name: str, address: str) -> Path:
         pod = namespaces.create_named(f"{PREFIX}-{name}")
         namespaces.write_sysctl("net.ipv4.ip_local_port_range", "1024 65535", pod)
-        namespaces.write_sysctl("net.ipv4.tcp_tw_reuse", 1, pod)
+        # A port seen with one Service's timestamps would be refused to the next for a minute.
+        namespaces.write_sysctl("net.ipv4.tcp_max_tw_buckets", 0, pod)
         namespaces.write_sysctl("net.core.somaxconn", 65535, pod)
         with RouteSocket(node) as outside, RouteSocket(pod) as inside:
             outside.add_veth(name, "eth0", peer_namespace=pod)
@@ -120,7 +126,7 @@ class Processes:
         self._running = []
         for pod in (network.near, network.far):
             config = directory / f"{pod.name}.conf"
-            config.write_text(NGINX.format(pid=directory / f"{pod.name}.pid", port=HTTP))
+            config.write_text(NGINX.format(pid=directory / f"{pod.name}.pid", direct=HTTP, behind=BEHIND))
             self._running.append(self._start(pod, "nginx", "-p", str(directory), "-c", str(config)))
             self._running.append(self._start(pod, "iperf3", "-s", "-p", str(IPERF)))
         for address in (NEAR, FAR):
@@ -233,7 +239,7 @@ def slice_of(number: int, server: str) -> wire.EndpointSlice:
         "addressType": "IPv4",
         "metadata": {"name": f"s{number}-a", "namespace": "default", "labels": labels},
         "endpoints": [{"addresses": [server], "conditions": {"ready": True}}],
-        "ports": [{"name": "http", "port": HTTP}, {"name": "iperf", "port": IPERF}],
+        "ports": [{"name": "http", "port": BEHIND}, {"name": "iperf", "port": IPERF}],
     }
     return msgspec.json.decode(msgspec.json.encode(tree), type=wire.EndpointSlice)
 
