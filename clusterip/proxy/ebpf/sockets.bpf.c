@@ -13,6 +13,7 @@
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -68,9 +69,14 @@ struct flow {
 };
 
 // What a connected socket asked for, and what it was given.
-struct peer {
+struct connection {
 	struct place service;
 	struct place endpoint;
+};
+
+// The same of a socket of UDP, which the proxy may have to find and end.
+struct peer {
+	struct connection connection;
 	__u64 namespace;
 };
 
@@ -105,6 +111,16 @@ LRU(bonds, struct client, struct bond, 65536);
 LRU(flows, struct flow, struct place, 65536);
 LRU(answers, struct flow, struct place, 65536);
 LRU(peers, __u64, struct peer, 65536);
+
+// Kept with each socket, for as long as it lives. In a map of their own, connections that come and go
+// quickly would push out those that stay, and pay for it.
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, int);
+	__type(value, struct connection);
+} connections SEC(".maps");
 
 // 0 if it is none.
 static __always_inline __u32 birth_of(__u32 group, const struct place *endpoint)
@@ -165,30 +181,54 @@ static __always_inline bool choose(struct bpf_sock_addr *ctx, const struct servi
 	return draw(service, endpoint);
 }
 
-// A socket connects. True if `endpoint` is where to.
-static __always_inline bool connect(struct bpf_sock_addr *ctx, struct place *asked, struct place *endpoint)
+// Where a socket connects to is what it is connected to: `connection`, or with NULL just what it asked for.
+static __always_inline void remember(struct bpf_sock_addr *ctx, const struct connection *connection)
 {
-	struct service *service = bpf_map_lookup_elem(&services, asked);
+	struct bpf_sock *socket = ctx->sk;
+	struct connection *kept;
+
+	if (!socket)
+		return;
+	if (!connection) {
+		bpf_sk_storage_delete(&connections, socket);
+		return;
+	}
+	kept = bpf_sk_storage_get(&connections, socket, (void *)connection, BPF_SK_STORAGE_GET_F_CREATE);
+	if (kept)
+		*kept = *connection;
+}
+
+static __always_inline void remember_udp(struct bpf_sock_addr *ctx, const struct connection *connection)
+{
 	__u64 socket = bpf_get_socket_cookie(ctx);
 	struct peer peer = {};
 	struct flow answer = {};
 
-	if (!service || !choose(ctx, service, endpoint)) {
-		// A socket of UDP may have been connected to a Service before.
-		if (asked->protocol == IPPROTO_UDP)
-			bpf_map_delete_elem(&peers, &socket);
-		return false;
+	if (!connection) {
+		// It may have been connected to a Service before.
+		bpf_map_delete_elem(&peers, &socket);
+		return;
 	}
-	peer.service = *asked;
-	peer.endpoint = *endpoint;
+	peer.connection = *connection;
 	peer.namespace = bpf_get_netns_cookie(ctx);
 	bpf_map_update_elem(&peers, &socket, &peer, BPF_ANY);
-	if (asked->protocol == IPPROTO_UDP) {
-		answer.socket = socket;
-		answer.place = *endpoint;
-		bpf_map_update_elem(&answers, &answer, asked, BPF_ANY);
-	}
-	return true;
+	answer.socket = socket;
+	answer.place = connection->endpoint;
+	bpf_map_update_elem(&answers, &answer, &connection->service, BPF_ANY);
+}
+
+// A socket connects. True if `endpoint` is where to.
+static __always_inline bool connect(struct bpf_sock_addr *ctx, struct place *asked, struct place *endpoint)
+{
+	struct service *service = bpf_map_lookup_elem(&services, asked);
+	bool translated = service && choose(ctx, service, endpoint);
+	struct connection connection = { .service = *asked, .endpoint = *endpoint };
+
+	if (asked->protocol == IPPROTO_UDP)
+		remember_udp(ctx, translated ? &connection : NULL);
+	else
+		remember(ctx, translated ? &connection : NULL);
+	return translated;
 }
 
 // A socket sends a datagram without being connected. True if `endpoint` is where to.
@@ -230,19 +270,30 @@ static __always_inline bool receive(struct bpf_sock_addr *ctx, const struct plac
 	return true;
 }
 
+static __always_inline bool is_same(const struct address *a, const struct address *b)
+{
+	return a->words[3] == b->words[3] && a->words[2] == b->words[2] && a->words[1] == b->words[1] &&
+	       a->words[0] == b->words[0];
+}
+
 // A program asks whom a socket is connected to. True if that is `service`.
 static __always_inline bool name_peer(struct bpf_sock_addr *ctx, const struct place *shown, struct place *service)
 {
-	__u64 socket = bpf_get_socket_cookie(ctx);
-	struct peer *peer = bpf_map_lookup_elem(&peers, &socket);
+	struct bpf_sock *socket = ctx->sk;
+	struct connection *connection = NULL;
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 
-	if (!peer || peer->endpoint.port != shown->port ||
-	    peer->endpoint.address.words[3] != shown->address.words[3] ||
-	    peer->endpoint.address.words[2] != shown->address.words[2] ||
-	    peer->endpoint.address.words[1] != shown->address.words[1] ||
-	    peer->endpoint.address.words[0] != shown->address.words[0])
+	if (socket)
+		connection = bpf_sk_storage_get(&connections, socket, NULL, 0);
+	if (!connection) {
+		struct peer *peer = bpf_map_lookup_elem(&peers, &cookie);
+
+		connection = peer ? &peer->connection : NULL;
+	}
+	if (!connection || connection->endpoint.port != shown->port ||
+	    !is_same(&connection->endpoint.address, &shown->address))
 		return false;
-	*service = peer->service;
+	*service = connection->service;
 	return true;
 }
 

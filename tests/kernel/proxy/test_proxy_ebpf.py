@@ -23,6 +23,7 @@ from tests.support.cgroups import ThreadCgroup
 
 TCP4, UDP4, UDP6 = Place("IPv4", "TCP"), Place("IPv4", "UDP"), Place("IPv6", "UDP")
 SERVICE = ("10.96.0.10", 80)
+MAPS = ("services", "endpoints", "members", "peers")
 
 pytestmark = pytest.mark.skipif(bool(modes.get("ebpf").missing()), reason=modes.get("ebpf").missing())
 
@@ -65,7 +66,7 @@ def contents(bed: Bed) -> dict[str, dict[bytes, bytes]]:
     def read() -> dict[str, dict[bytes, bytes]]:
         loaded = Object(PROGRAM, pins() / f"v{layout.LAYOUT}")
         try:
-            return {name: dict(loaded.map(name).elements()) for name in ("services", "endpoints", "members")}
+            return {name: dict(loaded.map(name).elements()) for name in MAPS}
         finally:
             loaded.close()
 
@@ -80,6 +81,30 @@ async def test_a_connection_is_made_to_the_endpoint_itself(bed: Bed) -> None:
         assert connection.recv(100)
         tracked = namespaces.run_in(bed.namespace("node"), lambda: flows_to(*SERVICE))
         assert tracked == 0, "no packet was ever to the Service"
+
+
+async def test_a_connection_of_tcp_is_remembered_with_its_socket(bed: Bed) -> None:
+    await bed.apply(TCP4.service(), TCP4.slice("here-1"))
+    before = contents(bed)["peers"]
+    opened = [client(bed, kind=socket.SOCK_STREAM) for _ in range(5)]
+    for connection in opened:
+        connection.connect(SERVICE)
+    assert contents(bed)["peers"] == before, "however many there are, none pushes another one out"
+    assert {connection.getpeername() for connection in opened} == {SERVICE}
+    for connection in opened:
+        connection.close()
+
+
+async def test_a_socket_that_turns_to_the_endpoint_itself_is_shown_that(bed: Bed) -> None:
+    await bed.apply(UDP4.service(), UDP4.slice("here-1"))
+    with client(bed) as sender:
+        sender.connect((UDP4.service_ip(), 80))
+        sender.send(b"?")
+        assert sender.recv(100)
+        [endpoint] = set(contents(bed)["endpoints"].values())
+        itself = (socket.inet_ntoa(endpoint[12:16]), int.from_bytes(endpoint[16:18], "big"))
+        sender.connect(itself)
+        assert sender.getpeername() == itself
 
 
 async def test_a_pod_reaches_itself(bed: Bed) -> None:
