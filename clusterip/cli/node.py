@@ -103,13 +103,29 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     help="Labels the node registers with.",
 )
 @click.option("--max-pods", type=click.IntRange(0), default=110, show_default=True)
-@click.option("--mtu", type=click.IntRange(0, 65535), default=0, help="MTU of Pods' links. 0: the kernel's.")
 @click.option(
-    "--configure-routes/--no-configure-routes",
+    "--mtu",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="MTU of Pods' links. 0: what the network between the nodes leaves.",
+)
+@click.option(
+    "--pod-network-mode",
+    type=click.Choice(("auto", "host-gw", "vxlan", "none")),
+    default="auto",
+    show_default=True,
+    help="The way to other nodes' Pods: routes by the nodes' own addresses, which need one network "
+    "(host-gw); a tunnel (vxlan); the first where it can be, else the second (auto); or none, should "
+    "another program see to it.",
+)
+@click.option(
+    "--ip-masq/--no-ip-masq",
     default=True,
     show_default=True,
-    help="Route other nodes' podCIDRs through their InternalIPs.",
+    help="Give what Pods send out of the Pod network the node's address.",
 )
+@click.option("--vxlan-vni", type=click.IntRange(1, (1 << 24) - 1), default=4097, show_default=True)
+@click.option("--vxlan-port", type=click.IntRange(1, 65535), default=4789, show_default=True)
 @click.option("-v", "--v", "verbosity", type=int, default=0, metavar="N", help="4 shows debug lines.")
 def command(verbosity: int, **settings: Any) -> None:
     """Register this machine as a node and run the Pods that are assigned to it."""

@@ -112,6 +112,7 @@ def _apiserver(config: ClusterConfig, paths: Paths, loopback: bool) -> Program:
 def _controllers(config: ClusterConfig, paths: Paths) -> Program:
     # Not loopback, which all clusters on the machine share.
     health = f"{config.machine_address}:{CONTROLLERS_PORT}"
+    pki = Certificates(paths.pki)
     return Program(
         name="controllers",
         arguments=(
@@ -119,7 +120,9 @@ def _controllers(config: ClusterConfig, paths: Paths) -> Program:
             f"--kubeconfig={paths.kubeconfig('controllers')}",
             f"--cluster-cidr={config.pod_cidr}",
             f"--service-cluster-ip-range={config.service_cidr}",
-            f"--service-account-private-key-file={Certificates(paths.pki).signing_key}",
+            f"--service-account-private-key-file={pki.signing_key}",
+            f"--cluster-signing-cert-file={pki.authority.certificate}",
+            f"--cluster-signing-key-file={pki.authority.key}",
             f"--healthz-bind-address={health}",
             # The supervisor runs one; another that takes over would have to wait for its lease to run out.
             "--leader-elect=false",
@@ -145,6 +148,7 @@ def _node(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--cluster-domain={config.domain}",
             f"--root-dir={paths.node(node)}",
             f"--image-dir={paths.images}",
+            "--no-ip-masq",  # the machine itself does that for all of them
             f"--client-ca-file={pki.authority.certificate}",
             f"--tls-cert-file={serving.certificate}",
             f"--tls-private-key-file={serving.key}",

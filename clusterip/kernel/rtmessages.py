@@ -49,6 +49,7 @@ IFLA_PROTINFO, IFLA_LINKINFO, IFLA_NET_NS_FD = 12, 18, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 VETH_INFO_PEER = 1
 IFLA_VXLAN_ID, IFLA_VXLAN_LINK, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT = 1, 3, 4, 7, 15
+IFLA_VXLAN_LOCAL6 = 17
 IFLA_BRPORT_MODE = 4  # "hairpin"
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFA_F_NODAD = 0x02
@@ -59,6 +60,7 @@ NTF_PROXY = 0x08
 IFF_UP = 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
 RTN_UNICAST = 1
+RTNH_F_ONLINK = 4
 NUD_PERMANENT = 0x80
 
 IFINFO = struct.Struct("=BxHiII")
@@ -85,6 +87,17 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Vxlan:
+    """What makes a VXLAN device. ``link`` is the index of the device it sends by (0: as routes say)."""
+
+    vni: int
+    local: IPAddress | None
+    link: int
+    port: int
+    learning: bool
+
+
+@dataclass(frozen=True)
 class Address:
     link: int
     address: IPInterface
@@ -92,7 +105,10 @@ class Address:
 
 @dataclass(frozen=True)
 class Route:
-    """A route; ``destination`` None is the default route, ``kind`` 1 is an ordinary (unicast) one."""
+    """A route; ``destination`` None is the default route, ``kind`` 1 is an ordinary (unicast) one.
+
+    ``onlink``: the gateway is taken to be on the link, whatever addresses that has.
+    """
 
     destination: IPNetwork | None
     gateway: IPAddress | None = None
@@ -102,6 +118,7 @@ class Route:
     protocol: int = RTPROT_STATIC
     metric: int = 0
     kind: int = RTN_UNICAST
+    onlink: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +171,23 @@ def parse_link(message: Message) -> Link:
     )
 
 
+def parse_vxlan(message: Message) -> Vxlan | None:
+    """What a link is as a VXLAN device; None if it is something else."""
+    attributes = netlink.parse_attributes(message.payload, IFINFO.size)
+    info = netlink.parse_attributes(attributes.get(IFLA_LINKINFO, b""))
+    if netlink.text(info.get(IFLA_INFO_KIND, b"")) != "vxlan":
+        return None
+    data = netlink.parse_attributes(info.get(IFLA_INFO_DATA, b""))
+    local = data.get(IFLA_VXLAN_LOCAL) or data.get(IFLA_VXLAN_LOCAL6)
+    return Vxlan(
+        vni=netlink.number(data.get(IFLA_VXLAN_ID, b"")),
+        local=ip_address(bytes(local)) if local else None,
+        link=netlink.number(data.get(IFLA_VXLAN_LINK, b"")),
+        port=netlink.be_number(data.get(IFLA_VXLAN_PORT, b"")),
+        learning=bool(netlink.number(data.get(IFLA_VXLAN_LEARNING, b""))),
+    )
+
+
 def parse_address(message: Message) -> Address:
     _family, prefix, _flags, _scope, index = IFADDR.unpack_from(message.payload)
     attributes = netlink.parse_attributes(message.payload, IFADDR.size)
@@ -163,7 +197,7 @@ def parse_address(message: Message) -> Address:
 
 
 def parse_route(message: Message) -> Route:
-    family, prefix, _source, _tos, table, protocol, _scope, kind, _flags = RTMSG.unpack_from(message.payload)
+    family, prefix, _source, _tos, table, protocol, _scope, kind, flags = RTMSG.unpack_from(message.payload)
     attributes = netlink.parse_attributes(message.payload, RTMSG.size)
 
     def address(kind: int) -> IPAddress | None:
@@ -184,6 +218,7 @@ def parse_route(message: Message) -> Route:
         protocol=protocol,
         metric=netlink.number(attributes.get(RTA_PRIORITY, b"")),
         kind=kind,
+        onlink=bool(flags & RTNH_F_ONLINK),
     )
 
 

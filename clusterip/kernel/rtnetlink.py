@@ -124,10 +124,24 @@ class RouteSocket:
         data += netlink.u8(rt.IFLA_VXLAN_LEARNING, learning)
         data += netlink.be16(rt.IFLA_VXLAN_PORT, port)
         if local:
-            data += netlink.attribute(rt.IFLA_VXLAN_LOCAL, ip_address(local).packed)
+            source = ip_address(local)
+            kind = rt.IFLA_VXLAN_LOCAL if source.version == 4 else rt.IFLA_VXLAN_LOCAL6
+            data += netlink.attribute(kind, source.packed)
         if link:
             data += netlink.u32(rt.IFLA_VXLAN_LINK, self.index(link))
         self._add_link(name, rt.properties(address=address, mtu=mtu), rt.kind("vxlan", data))
+
+    def vxlan(self, link: str | int) -> rt.Vxlan | None:
+        """What a link is as a VXLAN device; None if there is none, or it is something else."""
+        index = link if isinstance(link, int) else 0
+        name = b"" if isinstance(link, int) else rt.name(link)
+        try:
+            (answer,) = self._socket.request(rt.RTM_GETLINK, rt.IFINFO.pack(0, 0, index, 0, 0) + name)
+        except NetlinkError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+        return rt.parse_vxlan(answer)
 
     def set_link(
         self,
@@ -226,9 +240,10 @@ class RouteSocket:
         table: int = rt.RT_TABLE_MAIN,
         metric: int = 0,
         protocol: int = rt.RTPROT_STATIC,
+        onlink: bool = False,
     ) -> None:
         """Add a route; ``destination`` None is the default. Raises NetlinkError(EEXIST) if there is one."""
-        payload = self._route(destination, gateway, link, source, table, metric, protocol)
+        payload = self._route(destination, gateway, link, source, table, metric, protocol, onlink=onlink)
         self._socket.request(rt.RTM_NEWROUTE, payload, _MAKE)
 
     def replace_route(
@@ -241,9 +256,10 @@ class RouteSocket:
         table: int = rt.RT_TABLE_MAIN,
         metric: int = 0,
         protocol: int = rt.RTPROT_STATIC,
+        onlink: bool = False,
     ) -> None:
         """Add a route in place of any to the same destination with the same metric."""
-        payload = self._route(destination, gateway, link, source, table, metric, protocol)
+        payload = self._route(destination, gateway, link, source, table, metric, protocol, onlink=onlink)
         self._socket.request(rt.RTM_NEWROUTE, payload, _SET)
 
     def delete_route(
@@ -254,9 +270,10 @@ class RouteSocket:
         link: str | int = 0,
         table: int = rt.RT_TABLE_MAIN,
         metric: int = 0,
+        protocol: int = 0,
     ) -> bool:
         """Remove the first route that fits what is given; False if none does."""
-        payload = self._route(destination, gateway, link, None, table, metric, 0, deletes=True)
+        payload = self._route(destination, gateway, link, None, table, metric, protocol, deletes=True)
         try:
             self._socket.request(rt.RTM_DELROUTE, payload)
         except NetlinkError as error:
@@ -264,6 +281,18 @@ class RouteSocket:
                 return False
             raise
         return True
+
+    def route_to(self, address: str | IPAddress) -> Route:
+        """The route that a packet from here to ``address`` would take.
+
+        Raises:
+            NetlinkError: there is none, as ENETUNREACH or EHOSTUNREACH.
+        """
+        target = ip_address(address)
+        header = rt.RTMSG.pack(rt.FAMILIES[target.version], target.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
+        request = header + netlink.attribute(rt.RTA_DST, target.packed)
+        (answer,) = self._socket.request(rt.RTM_GETROUTE, request)
+        return rt.parse_route(answer)
 
     def _route(
         self,
@@ -274,7 +303,9 @@ class RouteSocket:
         table: int,
         metric: int,
         protocol: int,
+        *,
         deletes: bool = False,
+        onlink: bool = False,
     ) -> bytes:
         network = ip_network(destination) if destination is not None else None
         via = ip_address(gateway) if gateway is not None else None
@@ -289,7 +320,7 @@ class RouteSocket:
             protocol,
             rt.RT_SCOPE_NOWHERE if deletes else scope,
             0 if deletes else rt.RTN_UNICAST,
-            0,
+            rt.RTNH_F_ONLINK if onlink else 0,
         )
         payload += netlink.u32(rt.RTA_TABLE, table)
         if network:
@@ -335,19 +366,31 @@ class RouteSocket:
         """Raises NetlinkError(ENOENT) if nothing answers for it."""
         self._socket.request(rt.RTM_DELNEIGH, self._proxy_neighbour(link, address))
 
+    def forwarding(self, link: str | int) -> list[tuple[str, IPAddress]]:
+        """The MACs that a VXLAN device knows, and the machine it sends their frames to."""
+        index = self.index(link)
+        request = rt.NDMSG.pack(socket.AF_BRIDGE, index, 0, 0, 0)
+        found = [rt.parse_neighbour(m) for m in self._socket.dump(rt.RTM_GETNEIGH, request)]
+        return [(n.link_address, n.address) for n in found if n.link == index and n.address is not None]
+
+    def replace_forwarding(self, link: str | int, link_address: str, remote: str | IPAddress) -> None:
+        """Let a VXLAN device send frames for one MAC to ``remote`` and nowhere else."""
+        payload = self._forwarding(link, link_address, remote)
+        self._socket.request(rt.RTM_NEWNEIGH, payload, _SET)
+
     def append_forwarding(self, link: str | int, link_address: str, remote: str | IPAddress) -> None:
         """Let a VXLAN device send frames for MAC ``link_address`` (all zeros: unknown ones) to ``remote``."""
-        header = rt.NDMSG.pack(socket.AF_BRIDGE, self.index(link), rt.NUD_PERMANENT, rt.NTF_SELF, 0)
-        payload = header + netlink.attribute(rt.NDA_LLADDR, rt.pack_mac(link_address))
-        payload += netlink.attribute(rt.NDA_DST, ip_address(remote).packed)
+        payload = self._forwarding(link, link_address, remote)
         self._socket.request(rt.RTM_NEWNEIGH, payload, netlink.NLM_F_CREATE | netlink.NLM_F_APPEND)
 
     def delete_forwarding(self, link: str | int, link_address: str, remote: str | IPAddress) -> None:
-        """Undo ``append_forwarding``."""
+        """Undo ``append_forwarding`` or ``replace_forwarding``."""
+        self._socket.request(rt.RTM_DELNEIGH, self._forwarding(link, link_address, remote))
+
+    def _forwarding(self, link: str | int, link_address: str, remote: str | IPAddress) -> bytes:
         header = rt.NDMSG.pack(socket.AF_BRIDGE, self.index(link), rt.NUD_PERMANENT, rt.NTF_SELF, 0)
         payload = header + netlink.attribute(rt.NDA_LLADDR, rt.pack_mac(link_address))
-        payload += netlink.attribute(rt.NDA_DST, ip_address(remote).packed)
-        self._socket.request(rt.RTM_DELNEIGH, payload)
+        return payload + netlink.attribute(rt.NDA_DST, ip_address(remote).packed)
 
     def _proxy_neighbour(self, link: str | int, address: str | IPAddress) -> bytes:
         destination = ip_address(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -19,8 +20,10 @@ from clusterip.node.lease import renew_for_ever
 from clusterip.node.network.announce import ANNOUNCED_BY, Announced, Announcer
 from clusterip.node.network.bridge import ensure_bridge
 from clusterip.node.network.hostports import HostPorts
-from clusterip.node.network.ipam import AddressPools
-from clusterip.node.network.routes import Peer, RouteKeeper
+from clusterip.node.network.ipam import AddressPools, Network
+from clusterip.node.network.peers import Peer
+from clusterip.node.network.podnetwork import PodNetwork
+from clusterip.node.network.podnetwork import Settings as NetworkSettings
 from clusterip.node.options import Options
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.context import NodeContext
@@ -80,8 +83,8 @@ class _Agent:
         self._client = client
         self._registration = registration
         name = registration.name
-        # Without routes to make, the node's own Pod network is all it needs to know.
-        own = "" if options.configure_routes else f"metadata.name={name}"
+        # Where somebody else sees to the rest, the node's own Pod network is all it needs to know.
+        own = f"metadata.name={name}" if options.pod_network_mode == "none" else ""
         self._nodes: Informer[Peer] = Informer(network, NODES, Peer, field_selector=own)
         self._services: Informer[SlimService] = Informer(client, SERVICES, SlimService)
         self._services.add_index("namespace", lambda service: [service.metadata.namespace])
@@ -132,7 +135,7 @@ class _Agent:
                     self._announced.run(),
                 ):
                     tasks.create_task(work)
-                await self._set_up_network()
+                await self._set_up_network(tasks)
                 await self._services.synced.wait()
                 # Not before: a node that is back must not be told unready for the blink it needs to see so.
                 self._registration.network_ready()
@@ -152,8 +155,8 @@ class _Agent:
         await server.start()
         tasks.create_task(server.run())
 
-    async def _set_up_network(self) -> None:
-        """Wait for the node's podCIDR, then make the bridge and the routes to other nodes."""
+    async def _set_up_network(self, tasks: asyncio.TaskGroup) -> None:
+        """Wait for the node's podCIDR, then make the bridge and the ways to other nodes."""
         found = asyncio.get_running_loop().create_future()
 
         def look(_old: Peer | None, node: Peer | None) -> None:
@@ -171,9 +174,31 @@ class _Agent:
         except NetlinkError as error:
             raise Fatal(f"cannot make the Pods' bridge: {error.message}") from error
         self._context.pools = AddressPools(networks)
-        if self._options.configure_routes:
-            RouteKeeper(self._nodes, self._registration.name).sync()
+        if self._options.pod_network_mode != "none":
+            await self._nodes.synced.wait()  # or the routes that are there would go, to come back at once
+            network = self._network(networks)
+            network.sync()
+            tasks.create_task(network.run())
         _log.info("network ready", podCIDRs=",".join(cidrs))
+
+    def _network(self, networks: list[Network]) -> PodNetwork:
+        options, context = self._options, self._context
+
+        def set_mtu(mtu: int) -> None:
+            # For Pods to come; those that are there are told by the kernel what is too big for a way.
+            context.sandboxes = replace(context.sandboxes, mtu=mtu)
+
+        settings = NetworkSettings(
+            name=context.name,
+            mode=options.pod_network_mode,
+            networks=networks,
+            addresses=context.addresses,
+            masquerades=options.ip_masq,
+            mtu=options.mtu,
+            vni=options.vxlan_vni,
+            port=options.vxlan_port,
+        )
+        return PodNetwork(settings, self._nodes, self._registration.annotate, set_mtu)
 
     def _health(self) -> HealthServer:
         health = HealthServer("node")

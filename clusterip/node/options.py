@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusterip.node.network.vxlan import DEFAULT_PORT, DEFAULT_VNI
+from clusterip.node.network.ways import Mode
+
 DEFAULT_STATE = Path("/var/lib/clusterip")
 
 
@@ -35,7 +38,10 @@ class Options:
     register_node: bool = True
     max_pods: int = 110
     mtu: int = 0
-    configure_routes: bool = True
+    pod_network_mode: Mode = "auto"
+    ip_masq: bool = True
+    vxlan_vni: int = DEFAULT_VNI
+    vxlan_port: int = DEFAULT_PORT
 
     @property
     def runtime_root(self) -> Path:

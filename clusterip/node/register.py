@@ -9,7 +9,7 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -77,6 +77,10 @@ class Registration:
         """Say that Pods can have a network, or why not."""
         self._problem = problem
         self._changed.set()
+
+    async def annotate(self, annotations: Mapping[str, str | None]) -> None:
+        """Change annotations of the Node; None removes one. Raises ApiError, Unreachable."""
+        await self._client.patch(Node, self.name, "", {"metadata": {"annotations": annotations}})
 
     async def register(self) -> Node:
         """Make the Node, or bring an earlier one up to date; tries until it is done."""

@@ -14,10 +14,8 @@ from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.node.layout import NodeDirectory
 from clusterip.node.network.bridge import BRIDGE, ensure_bridge
 from clusterip.node.network.ipam import AddressPools
-from clusterip.node.network.routes import ROUTE_PROTOCOL, Peer, RouteKeeper
 from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.node.sandbox.sandbox import Sandbox
-from clusterip.objects import codec
 from tests.support.sandboxes import NETWORKS, make
 
 
@@ -125,47 +123,3 @@ def test_the_bridge_follows_the_podcidr(machine: Path) -> None:
     with RouteSocket() as route:
         found = [str(a.address) for a in route.addresses(BRIDGE) if not a.address.is_link_local]
     assert found == ["10.244.8.1/24"]
-
-
-class Nodes:
-    """An informer's surface: objects, and a callback after each batch."""
-
-    def __init__(self) -> None:
-        self.objects: dict[tuple[str, str], Peer] = {}
-        self.notify = lambda: None
-
-    def on_batch(self, callback: object) -> None:
-        self.notify = callback  # type: ignore[assignment]
-
-    def set(self, name: str, cidr: str, address: str) -> None:
-        tree = {
-            "metadata": {"name": name},
-            "spec": {"podCIDR": cidr},
-            "status": {"addresses": [{"type": "InternalIP", "address": address}]},
-        }
-        self.objects["", name] = codec.convert(tree, Peer)
-
-
-def routes() -> dict[str, str]:
-    with RouteSocket() as route:
-        return {str(r.destination): str(r.gateway) for r in route.routes() if r.protocol == ROUTE_PROTOCOL}
-
-
-def test_routes_follow_the_nodes(machine: Path) -> None:
-    with RouteSocket() as route:
-        route.add_bridge("eth0")
-        route.add_address("eth0", "192.0.2.1/24")
-        route.set_link("eth0", up=True)
-    nodes = Nodes()
-    nodes.set("own", "10.244.0.0/24", "192.0.2.1")
-    nodes.set("a", "10.244.1.0/24", "192.0.2.2")
-    nodes.set("far", "10.244.9.0/24", "203.0.113.1")  # not on our network: refused, the others stand
-    RouteKeeper(nodes, "own").sync()  # type: ignore[arg-type]
-    assert routes() == {"10.244.1.0/24": "192.0.2.2"}
-    nodes.set("a", "10.244.1.0/24", "192.0.2.3")
-    nodes.set("b", "10.244.2.0/24", "192.0.2.4")
-    nodes.notify()
-    assert routes() == {"10.244.1.0/24": "192.0.2.3", "10.244.2.0/24": "192.0.2.4"}
-    del nodes.objects["", "a"]
-    RouteKeeper(nodes, "own").sync()  # type: ignore[arg-type] # a new agent removes what is stale
-    assert routes() == {"10.244.2.0/24": "192.0.2.4"}

@@ -7,8 +7,6 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from clusterip.node.network.ipam import AddressPools, Exhausted, Pool, gateway_of
-from clusterip.node.network.routes import Peer, wanted_routes
-from clusterip.objects import codec
 
 
 def test_the_first_address_is_the_bridges() -> None:
@@ -40,26 +38,3 @@ def test_both_families_or_neither() -> None:
         pools.take()
     pools.free([ip_address("10.0.0.2")])
     assert [address.version for address in pools.take()] == [6, 4]
-
-
-def test_routes_go_to_other_nodes_by_their_address_of_the_family() -> None:
-    def peer(name: str, cidrs: list[str], *addresses: str) -> Peer:
-        tree = {
-            "metadata": {"name": name},
-            "spec": {"podCIDR": cidrs[0] if cidrs else "", "podCIDRs": cidrs},
-            "status": {"addresses": [{"type": "InternalIP", "address": each} for each in addresses]},
-        }
-        return codec.convert(tree, Peer)
-
-    peers = [
-        peer("own", ["10.244.0.0/24"], "192.0.2.1"),
-        peer("dual", ["10.244.1.0/24", "fd00:1::/64"], "192.0.2.2", "fd01::2"),
-        peer("half", ["10.244.2.0/24", "fd00:2::/64"], "192.0.2.3"),
-        peer("new", [], "192.0.2.4"),
-    ]
-    routes = wanted_routes(peers, "own")
-    assert {str(network): str(gateway) for network, gateway in routes.items()} == {
-        "10.244.1.0/24": "192.0.2.2",
-        "fd00:1::/64": "fd01::2",
-        "10.244.2.0/24": "192.0.2.3",
-    }
