@@ -47,7 +47,7 @@ _OTHERS: dict[tuple[str, str], tuple[Subresource, ...]] = {
         Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"),
     ),
 }
-"""Subresources beside status and scale, which the registry knows of."""
+"""Subresources beside status, scale and parts, which the registry knows of."""
 
 
 def subresources(resource: Resource[Any]) -> list[Subresource]:
@@ -55,6 +55,7 @@ def subresources(resource: Resource[Any]) -> list[Subresource]:
     found = list(_OTHERS.get((resource.group, resource.plural), ()))
     if resource.status:
         found.append(Subresource("status", resource.kind))
+    found += [Subresource(name, resource.kind) for name in resource.parts]
     if resource.scale is not None:
         found.append(Subresource("scale", "Scale", group="autoscaling", version="v1"))
     return sorted(found, key=lambda part: part.name)

@@ -97,6 +97,7 @@ class Objects:
         if manager:
             note(resource, obj, None, manager)
         resource.prepare_create(obj)
+        resource.note_requester(obj, user)
         await self.admission.judge(
             Attributes("CREATE", user, resource, namespace, meta.name, obj, named=named)
         )
@@ -192,10 +193,13 @@ class Objects:
             if new is old:  # it was changed in place
                 old = entry.decode()
             check_identity(resource, new, namespace, name)
-            if subresource in ("", "status"):
+            part = resource.parts.get(subresource)
+            if part is not None or subresource in ("", "status"):
                 resource.set_defaults(new)
             carry_over(resource, new, old, subresource)
-            if manager and subresource in ("", "status", "scale"):
+            if part is not None:
+                part.prepare(new, old)
+            if manager and (part is not None or subresource in ("", "status", "scale")):
                 note(resource, new, old, manager, subresource)
             check_version(resource, new, old, insist=resource in NEEDS_VERSION and not subresource)
             await self.admission.judge(
@@ -236,6 +240,8 @@ class Objects:
         if subresource == "status":
             resource.prepare_status_update(new, old)
             errors = resource.validate_status_update(new, old)
+        elif subresource in resource.parts:
+            errors = resource.parts[subresource].validate(new, old)
         elif subresource in ("finalize", "binding"):
             errors = []
         else:

@@ -148,7 +148,8 @@ class ApiServer:
     async def _subresource(self, call: Call, resource: Resource[Any]) -> web.StreamResponse:
         info = call.info
         handler = self._subresources.get((info.plural, info.subresource))
-        if handler is None and info.subresource == "status" and resource.status and not info.rest:
+        whole = resource.status if info.subresource == "status" else info.subresource in resource.parts
+        if handler is None and whole and not info.rest:
             handler = _VERBS.get(info.verb) if info.verb in ("get", "update", "patch") else None
             if handler is None:
                 raise status.method_not_allowed()

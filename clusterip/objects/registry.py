@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from clusterip.objects.errors import ErrorList
 from clusterip.objects.meta import Object
@@ -51,6 +51,30 @@ class View:
     write: Callable[[Any], Any]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A subresource through which something of an object changes that cannot be changed otherwise.
+
+    ``prepare(new, old)`` undoes all other changes, ``validate(new, old)`` judges the rest.
+    """
+
+    prepare: Callable[[Any, Any], None]
+    validate: Callable[[Any, Any], ErrorList]
+
+
+class Requester(Protocol):
+    """Who makes a request, as far as a kind may want to write it down."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def groups(self) -> Sequence[str]: ...
+    @property
+    def extra(self) -> Mapping[str, list[str]]: ...
+
+
 def _nothing(*_objects: Any) -> None:
     return None
 
@@ -68,9 +92,11 @@ class Resource(Generic[O]):
     ``validate`` judges a new object, ``validate_update(new, old)`` a changed one (it includes
     whatever of ``validate`` still applies), ``validate_status_update(new, old)`` a changed status.
     ``canonicalize`` completes a valid object with what follows from its name, which may be generated.
+    ``note_requester`` writes down in a new object who asks for it.
     ``row`` gives a table row's cells in the order of ``columns``. ``fields`` are the field
     selectors beside ``metadata.name`` and ``metadata.namespace``. ``deprecation`` is a warning that
-    goes with every answer. ``view`` says that the objects are those of another resource.
+    goes with every answer. ``view`` says that the objects are those of another resource. ``parts`` are
+    subresources that show the whole object and change one part of it.
     """
 
     type: type[O]
@@ -85,6 +111,7 @@ class Resource(Generic[O]):
     scale: Scale | None = None
     set_defaults: Callable[[O], None] = _nothing
     prepare_create: Callable[[O], None] = _nothing
+    note_requester: Callable[[O, Requester], None] = _nothing
     prepare_update: Callable[[O, O], None] = _nothing
     prepare_status_update: Callable[[O, O], None] = _nothing
     validate: Callable[[O], ErrorList] = _no_errors
@@ -97,6 +124,7 @@ class Resource(Generic[O]):
     fields: Mapping[str, Callable[[O], str]] = field(default_factory=dict)
     deprecation: str = ""
     view: View | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
