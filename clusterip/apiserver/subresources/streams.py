@@ -14,6 +14,7 @@ from clusterip.apiserver.call import Call
 from clusterip.apiserver.kubelet import Kubelet, Kubelets
 from clusterip.apiserver.subresources.passing import upgrade
 from clusterip.objects.core.pod import Pod
+from clusterip.objects.core.pod.references import all_containers
 from clusterip.objects.registry import Resource
 from clusterip.process.hijack import is_upgrade
 
@@ -76,7 +77,7 @@ def choose_container(pod: Pod, wanted: str) -> str:
     Raises:
         StatusError: 400, it does not exist, or none is named and there are several.
     """
-    names = [each.name for each in (*pod.spec.initContainers, *pod.spec.containers)]
+    names = [each.name for each in all_containers(pod.spec)]
     name = pod.metadata.name
     if wanted:
         if wanted not in names:

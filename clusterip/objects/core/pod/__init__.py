@@ -2,6 +2,10 @@
 
 from clusterip.objects.core.pod.changes import prepare_create, prepare_status_update, prepare_update
 from clusterip.objects.core.pod.defaults import set_defaults
+from clusterip.objects.core.pod.ephemeral import (
+    prepare_ephemeral_update,
+    validate_ephemeral_update,
+)
 from clusterip.objects.core.pod.table import COLUMNS, row
 from clusterip.objects.core.pod.types import (
     ContainerExtendedResourceRequest,
@@ -29,7 +33,7 @@ from clusterip.objects.core.pod.types import (
 from clusterip.objects.core.pod.validation import validate, validate_status_update, validate_update
 from clusterip.objects.core.pod.warnings import warnings
 from clusterip.objects.core.pod_spec import PodSpec, PodTemplateSpec
-from clusterip.objects.registry import Resource, register
+from clusterip.objects.registry import Part, Resource, register
 
 __all__ = [
     "PODS",
@@ -77,6 +81,7 @@ PODS = register(
         validate_update=validate_update,
         validate_status_update=validate_status_update,
         warnings=warnings,
+        parts={"ephemeralcontainers": Part(prepare_ephemeral_update, validate_ephemeral_update)},
         columns=COLUMNS,
         row=row,
         fields={

@@ -35,7 +35,7 @@ _SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
 def validate(pod: Pod) -> ErrorList:
     """Errors of a new Pod."""
     errors = validate_object_meta(pod.metadata, namespaced=True, name_rule=names.dns_subdomain)
-    errors += _validate_spec(pod)
+    errors += validate_pod_spec(pod)
     if pod.spec.ephemeralContainers:
         errors.append(forbidden(_SPEC.child("ephemeralContainers"), "cannot be set on create"))
     if pod.spec.nodeName and pod.spec.schedulingGates:
@@ -44,7 +44,8 @@ def validate(pod: Pod) -> ErrorList:
     return errors
 
 
-def _validate_spec(pod: Pod) -> ErrorList:
+def validate_pod_spec(pod: Pod) -> ErrorList:
+    """Errors of a Pod's spec, whether the Pod is new or not."""
     errors = validate_spec(pod.spec, _SPEC, in_pod=True)
     if not pod.spec.serviceAccountName:  # which admission gives every new Pod
         errors += _validate_no_tokens(pod.spec)
@@ -72,7 +73,7 @@ def validate_update(new: Pod, old: Pod) -> ErrorList:
     if new.spec == old.spec:
         # What was valid by older rules may stay as it is.
         return errors
-    errors += _validate_spec(new)
+    errors += validate_pod_spec(new)
     for name in ("containers", "initContainers"):
         if len(getattr(new.spec, name)) != len(getattr(old.spec, name)):
             message = "pod updates may not add or remove containers"
