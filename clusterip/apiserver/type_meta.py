@@ -10,6 +10,7 @@ from clusterip.objects.registry import Resource, resources, virtual_resources
 _V1BETA1_APPS = ("apps/v1beta1", "apps/v1beta2")
 _V1BETA1_RBAC = ("rbac.authorization.k8s.io/v1beta1", "rbac.authorization.k8s.io/v1alpha1")
 _FORMER: dict[str, tuple[str, ...]] = {
+    "CertificateSigningRequest": ("certificates.k8s.io/v1beta1",),
     "ClusterRole": _V1BETA1_RBAC,
     "ClusterRoleBinding": _V1BETA1_RBAC,
     "ControllerRevision": _V1BETA1_APPS,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
+    from clusterip.controllers.certificates.authority import Authority
     from clusterip.controllers.leaderelection.settings import LeaderElection
 
 
@@ -99,6 +101,21 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
     help="Key that signs the service account tokens in Secrets. Default: none are made.",
 )
 @click.option(
+    "--cluster-signing-cert-file",
+    default="",
+    metavar="FILE",
+    help="CA that signs requests for certificates. Default: nobody does.",
+)
+@click.option("--cluster-signing-key-file", default="", metavar="FILE", help="Its key.")
+@click.option(
+    "--cluster-signing-duration",
+    callback=_seconds,
+    default="8760h",
+    show_default=True,
+    metavar="DURATION",
+    help="How long what it signs is good at most.",
+)
+@click.option(
     "--leader-elect",
     type=bool,
     is_flag=False,
@@ -164,6 +181,9 @@ def command(
     root_ca_file: TextIO | None,
     leader_elect: bool,
     service_account_private_key_file: str,
+    cluster_signing_cert_file: str,
+    cluster_signing_key_file: str,
+    cluster_signing_duration: float,
     **settings: Any,
 ) -> None:
     """Run the controllers and the scheduler."""
@@ -196,14 +216,29 @@ def command(
             signer = jwt.Signer(jwt.read_private(service_account_private_key_file))
         except jwt.BadKey as error:
             raise click.UsageError(f"--service-account-private-key-file: {error}") from None
+    authority = _authority(cluster_signing_cert_file, cluster_signing_key_file, cluster_signing_duration)
     options = Options(
         node_cidr_mask_sizes=sizes,
         root_ca=root_ca,
         token_signer=signer,
+        signing_authority=authority,
         leader_election=election if leader_elect else None,
         **settings,
     )
     sys.exit(run(lambda: main(options)))
+
+
+def _authority(certificate: str, key: str, seconds: float) -> Authority | None:
+    from clusterip.controllers.certificates.authority import Authority, BadAuthority
+
+    if bool(certificate) != bool(key):
+        raise click.UsageError("--cluster-signing-cert-file and --cluster-signing-key-file go together")
+    if not certificate:
+        return None
+    try:
+        return Authority.read(certificate, key, timedelta(seconds=seconds))
+    except BadAuthority as error:
+        raise click.UsageError(f"--cluster-signing-cert-file: {error}") from None
 
 
 def _election(settings: dict[str, Any]) -> LeaderElection:

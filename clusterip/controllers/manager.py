@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clusterip.client.rest import Client
+from clusterip.controllers.certificates.approver import CertificateApprover
+from clusterip.controllers.certificates.cleaner import CertificateCleaner
+from clusterip.controllers.certificates.signer import CertificateSigner
 from clusterip.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from clusterip.controllers.context import Context
 from clusterip.controllers.controller import Controller
@@ -57,6 +60,11 @@ def _tokens(context: Context, options: Options) -> Controller[Any] | None:
     return ServiceAccountTokenController(context, signer, options.root_ca) if signer is not None else None
 
 
+def _signer(context: Context, options: Options) -> Controller[Any] | None:
+    authority = options.signing_authority
+    return CertificateSigner(context, authority) if authority is not None else None
+
+
 FACTORIES: dict[str, Factory] = {
     EndpointSliceController.name: lambda c, o: EndpointSliceController(c, o.max_endpoints_per_slice),
     EndpointSliceMirroringController.name: lambda c, o: EndpointSliceMirroringController(c),
@@ -78,6 +86,9 @@ FACTORIES: dict[str, Factory] = {
     ServiceAccountTokenController.name: _tokens,
     RootCaPublisher.name: _root_ca,
     ClusterRoleAggregationController.name: lambda c, o: ClusterRoleAggregationController(c),
+    CertificateApprover.name: lambda c, o: CertificateApprover(c),
+    CertificateSigner.name: _signer,
+    CertificateCleaner.name: lambda c, o: CertificateCleaner(c),
     TokenCleaner.name: lambda c, o: TokenCleaner(c),
     PodGarbageCollector.name: lambda c, o: PodGarbageCollector(c, o.terminated_pod_gc_threshold),
     GarbageCollector.name: lambda c, o: GarbageCollector(c),

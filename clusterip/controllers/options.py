@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from clusterip.controllers.certificates.authority import Authority
 from clusterip.controllers.leaderelection.settings import LeaderElection
 from clusterip.process.jwt import Signer
 
@@ -27,6 +28,7 @@ class Options:
         terminated_pod_gc_threshold: how many Pods that have ended are kept.
         root_ca: the certificates (PEM) that Pods check the API server with; "" publishes none.
         token_signer: what signs the tokens that lie in Secrets; None: those stay empty.
+        signing_authority: the CA that signs requests for certificates; None: nobody does here.
         leader_election: how to compete with other processes for doing the work; None does it regardless.
         healthz_bind_address: where to tell about health, ``HOST:PORT``; "" nowhere.
         metrics_bind_address: where to serve metrics as well, if elsewhere.
@@ -43,6 +45,7 @@ class Options:
     terminated_pod_gc_threshold: int = 12500
     root_ca: str = ""
     token_signer: Signer | None = None
+    signing_authority: Authority | None = None
     leader_election: LeaderElection | None = None
     healthz_bind_address: str = "127.0.0.1:10257"
     metrics_bind_address: str = ""

@@ -226,5 +226,8 @@ UnhealthyPodEvictionPolicyType = Annotated[
     str, Scalar("v1.UnhealthyPodEvictionPolicyType", values=("AlwaysAllow", "IfHealthyBudget"))
 ]
 
+KeyUsage = Annotated[str, Scalar("v1.KeyUsage")]
+RequestConditionType = Annotated[str, Scalar("v1.RequestConditionType")]
+
 LabelSelectorOperator = Annotated[str, Scalar("v1.LabelSelectorOperator")]
 ManagedFieldsOperationType = Annotated[str, Scalar("v1.ManagedFieldsOperationType")]

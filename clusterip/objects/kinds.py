@@ -3,6 +3,7 @@
 from clusterip.objects.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
 from clusterip.objects.authentication import reviews as authentication_reviews
 from clusterip.objects.authorization import reviews as authorization_reviews
+from clusterip.objects.certificates import request as certificatesigningrequest
 from clusterip.objects.coordination import lease
 from clusterip.objects.core import (
     binding,
@@ -27,6 +28,7 @@ __all__ = [
     "authentication_reviews",
     "authorization_reviews",
     "binding",
+    "certificatesigningrequest",
     "clusterrole",
     "clusterrolebinding",
     "configmap",

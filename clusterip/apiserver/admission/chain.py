@@ -7,6 +7,11 @@ from typing import Any
 
 from clusterip.apiserver import status
 from clusterip.apiserver.admission.attributes import Attributes
+from clusterip.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
 from clusterip.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from clusterip.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from clusterip.apiserver.admission.node_restriction import NodeRestriction
@@ -30,6 +35,9 @@ _PLUGINS: dict[str, _Factory] = {
     TaintNodesByCondition.name: lambda cache, _authorizer: TaintNodesByCondition(cache),
     Priority.name: lambda cache, _authorizer: Priority(cache),
     DefaultTolerationSeconds.name: lambda cache, _authorizer: DefaultTolerationSeconds(cache),
+    CertificateApproval.name: CertificateApproval,
+    CertificateSigning.name: CertificateSigning,
+    CertificateSubjectRestriction.name: lambda cache, _authorizer: CertificateSubjectRestriction(cache),
 }
 
 OFF_BY_DEFAULT = frozenset((NodeRestriction.name,))

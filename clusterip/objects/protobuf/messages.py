@@ -159,6 +159,7 @@ _SPECIAL: dict[str, Callable[[bytes], Any]] = {
     "runtime.RawExtension": _raw_json,
     "authentication.v1.ExtraValue": _strings,
     "authorization.v1.ExtraValue": _strings,
+    "certificates.v1.ExtraValue": _strings,
 }
 _NUMBERS: dict[str, Callable[[int], Any]] = {
     "bool": bool,

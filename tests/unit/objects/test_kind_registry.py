@@ -14,6 +14,7 @@ ALL = list(resources())
 
 def test_all_kinds_are_there():
     assert sorted(resource.kind for resource in ALL) == [
+        "CertificateSigningRequest",
         "ClusterRole",
         "ClusterRoleBinding",
         "ConfigMap",
@@ -43,7 +44,7 @@ def test_all_kinds_are_there():
         "ServiceCIDR",
         "StatefulSet",
     ]
-    assert sum(resource.status for resource in ALL) == 12
+    assert sum(resource.status for resource in ALL) == 13
     assert resource_of(Service) is SERVICES
     assert find("", "v1", "services") is SERVICES
     assert find_kind("v1", "Pod") is PODS

@@ -179,7 +179,18 @@ _DNS = [
 
 # Upstream's manager takes on the ServiceAccount of each controller, and the scheduler is a process of its
 # own. Here all run as the manager, so that it is given what they need together.
-_TOGETHER = [each for rules in RULES.values() for each in rules] + _SCHEDULER
+# Beyond that it approves what machines that join ask for, where a role lets them.
+_TOGETHER = [
+    *(each for rules in RULES.values() for each in rules),
+    *_SCHEDULER,
+    rule(
+        "approve",
+        "certificates.k8s.io",
+        "signers",
+        "kubernetes.io/kube-apiserver-client",
+        "kubernetes.io/kubelet-serving",
+    ),
+]
 
 OWN_ROLES = [
     # Nodes may not list each other; whoever makes the routes between them has to.
