@@ -312,6 +312,33 @@ class NetlinkSocket:
                 return messages
         raise NetlinkError(4, "the listing was interrupted by changes every time it was tried")
 
+    def dump_datagrams(self, kind: int, payload: bytes) -> Iterator[bytes]:
+        """All objects of a kind as they come: datagrams of whole messages, for a parser of its own.
+
+        A listing that changes interrupt is not tried again. Answers of an earlier listing that its reader
+        left unfinished are skipped.
+
+        Raises:
+            NetlinkError: the kernel refused it.
+        """
+        sequence = self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, payload)
+        while True:
+            data = self._socket.recv(_RECEIVE_BYTES)
+            if _HEADER.unpack_from(data)[3] != sequence:
+                continue
+            at, end, message = 0, len(data), 0
+            while at + 16 <= end and message not in (NLMSG_DONE, NLMSG_ERROR):
+                last = at
+                size, message, _, _, _ = _HEADER.unpack_from(data, at)
+                at += (max(size, 16) + 3) & ~3
+            if message in (NLMSG_DONE, NLMSG_ERROR):
+                if error := error_of(next(parse_messages(data[last:]))):
+                    raise error
+                if last:
+                    yield data[:last]
+                return
+            yield data
+
     def transact(
         self, requests: Sequence[Request], *, begin: Request | None = None, end: Request | None = None
     ) -> list[NetlinkError]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -43,6 +43,10 @@ class Page(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+Answer = Callable[[dict[str, list[str]]], Awaitable[Page]]
+"""Gets a query's parameters."""
+
+
 class HealthServer:
     """The health and metrics endpoints of one part.
 
@@ -55,6 +59,7 @@ class HealthServer:
         self._live: dict[str, Check] = {"ping": lambda: None}
         self._ready: dict[str, Check] = {}
         self._pages: dict[str, Callable[[], Page]] = {"/metrics": metrics_page}
+        self._answers: dict[str, Answer] = {}
         self._servers: list[asyncio.Server] = []
 
     def add_check(self, name: str, check: Check) -> None:
@@ -66,6 +71,10 @@ class HealthServer:
     def add_page(self, path: str, page: Callable[[], Page]) -> None:
         """Serve one more path, such as CoreDNS's ``/health``."""
         self._pages[path] = page
+
+    def add_answer(self, path: str, answer: Answer) -> None:
+        """Serve one more path that takes a while, or depends on its query."""
+        self._answers[path] = answer
 
     def failures(self, *, ready: bool) -> dict[str, str]:
         """The checks that fail now and why."""
@@ -110,7 +119,7 @@ class HealthServer:
         if len(words) != 3 or any(_has_body(header) for header in lowered):
             page, keep = Page(400, b"GET only, without a body\n"), False
         else:
-            page = self.page(words[0], words[1])
+            page = await self._answer(words[0], words[1])
             keep = words[2] == "HTTP/1.1" and "connection:close" not in lowered
         answer = (
             f"HTTP/1.1 {page.status} {_reasons.get(page.status, 'Internal Server Error')}\r\n"
@@ -122,6 +131,17 @@ class HealthServer:
         writer.write(answer.encode() + (b"" if words[0] == "HEAD" else page.body))
         await writer.drain()
         return keep
+
+    async def _answer(self, method: str, target: str) -> Page:
+        url = urlsplit(target)
+        answer = self._answers.get(url.path) if method in ("GET", "HEAD") else None
+        if answer is None:
+            return self.page(method, target)
+        try:
+            return await answer(parse_qs(url.query, keep_blank_values=True))
+        except Exception:  # noqa: BLE001 - as in `page`
+            _log.exception("a page raised", path=url.path)
+            return Page(500, b"internal error: see the log\n")
 
     def page(self, method: str, target: str) -> Page:
         """The answer to a request, for parts that serve these paths on a server of their own."""

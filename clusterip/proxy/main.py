@@ -30,11 +30,14 @@ from clusterip.proxy.config.types import IPVS
 from clusterip.proxy.detection import LocalDetection
 from clusterip.proxy.health import Health
 from clusterip.proxy.model import ServiceKey
-from clusterip.proxy.nodes import NodePortAddresses
+from clusterip.proxy.nodes import NodePortAddresses, own_ranges
 from clusterip.proxy.options import Options
+from clusterip.proxy.programming import Programming
+from clusterip.proxy.servicespage import ServicesPage
 from clusterip.proxy.serving import Serving
 from clusterip.proxy.sync import Sync
 from clusterip.proxy.tracker import Tracker
+from clusterip.proxy.traffic import Traffic
 
 _log = log.get("proxy")
 
@@ -126,8 +129,19 @@ class _Process:
 
     async def _follow(self, sync: Sync, nodes: Informer[wire.Node]) -> None:
         health = Health(sync, 2 * self._config.section.syncPeriod.seconds, _families())
-        self._serving.show(health, sync)
-        await Component(self._config, sync, health, self._check_failed).run(self._client, nodes)
+        mode = self._config.mode
+        traffic = Traffic(
+            sync.tracker.states,
+            lambda: own_ranges(health.node),
+            at_sockets=mode == "ebpf",
+            translates=mode != "ipvs",
+        )
+        sync.on_written(lambda _: traffic.changed())
+        self._serving.show(health, sync, ServicesPage(mode, sync, Programming(sync), traffic))
+        try:
+            await Component(self._config, sync, health, self._check_failed).run(self._client, nodes)
+        finally:
+            traffic.close()
 
     async def _once_synced(self, sync: Sync, refused: list[sysctls.Refused]) -> None:
         await sync.synced.wait()

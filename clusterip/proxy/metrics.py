@@ -124,6 +124,11 @@ api_requests = Counter(
     "Number of HTTP requests, partitioned by status code, method, and host",
     ("code", "method", "host"),
 )
+change_seconds = Histogram(
+    "clusterip_proxy_change_duration_seconds",
+    "From a change's arrival at the proxy until the kernel has it; of changes written together, the oldest's",
+    buckets=tuple(0.0001 * 2**power for power in range(20)),
+)
 longest_batch_seconds = Gauge(
     "clusterip_proxy_longest_batch_seconds", "The longest that one batch has kept the kernel's rules locked"
 )

@@ -39,6 +39,12 @@ def pod_cidrs(node: wire.Node | None) -> tuple[str, ...]:
     return (spec.podCIDRs or ()) if spec is not None else ()
 
 
+def own_ranges(node: wire.Node | None) -> tuple[Network, ...]:
+    """The ranges of this node's Pods, and its own addresses."""
+    own = [str(ipaddress.ip_address(address)) for address in primary_addresses(node)]
+    return networks([*pod_cidrs(node), *own])
+
+
 def is_eligible(node: wire.Node | None) -> bool:
     """Whether load balancers should still send here (upstream: ``ProxyHealthServer.NodeEligible``)."""
     if node is None or node.metadata.deletionTimestamp is not None:

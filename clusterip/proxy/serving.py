@@ -13,6 +13,7 @@ from clusterip.process.health import HealthServer, Page
 from clusterip.proxy.config import KubeProxyConfiguration
 from clusterip.proxy.config.types import tree_of
 from clusterip.proxy.health import Health
+from clusterip.proxy.servicespage import ServicesPage
 from clusterip.proxy.sync import Sync
 
 _log = log.get("proxy")
@@ -41,8 +42,9 @@ class Serving:
         configz = msgspec.json.encode({_GROUP: tree_of(config)})
         self._metrics.add_page("/configz", lambda: Page(200, configz, "application/json"))
 
-    def show(self, health: Health, sync: Sync) -> None:
+    def show(self, health: Health, sync: Sync, services: ServicesPage) -> None:
         """Whose health it is. ``/readyz``, which kube-proxy has not: the first rules are in place."""
+        self._metrics.add_answer("/services", services.answer)
         self._healthz.add_page("/healthz", health.healthz)
         self._healthz.add_page("/livez", health.livez)
         self._healthz.ready_check(

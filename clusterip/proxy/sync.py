@@ -45,6 +45,8 @@ class Sync:
         """When (monotonic) the oldest change not yet in the kernel came."""
         self.last_written = 0.0
         """When (seconds since 1970) changes were last written."""
+        self.latency = 0.0
+        """How long (seconds) the oldest of the changes last written had waited, from its arrival here."""
         self.synced = asyncio.Event()
         """Set once the first rules are in place."""
         self._settled = asyncio.Event()
@@ -53,6 +55,7 @@ class Sync:
         self._retry_refused = False
         self._changes: list[PortChange] = []
         self._triggers: list[str] = []
+        self._arrived: float | None = None
         self._listeners: list[Callable[[Iterable[ServiceKey]], None]] = []
         self._conntrack = Conntrack()
         self._failure_backoff = Backoff()
@@ -83,8 +86,11 @@ class Sync:
         """Have what changed since last time written; what comes before that begins, goes with it."""
         if not (self.tracker.has_changes or self.backend.has_changes):
             return
+        now = time.monotonic()
         if self.pending_since is None:
-            self.pending_since = time.monotonic()
+            self.pending_since = now
+        if self._arrived is None:
+            self._arrived = now
         self._settled.clear()
         if not self._later.is_set:
             self._wake.set()
@@ -131,6 +137,7 @@ class Sync:
         started = time.monotonic()
         everything, self._everything = self._everything, False
         retry, self._retry_refused = self._retry_refused, False
+        arrived, self._arrived = self._arrived, None
         self._hand_over()
         changes, self._changes = self._changes, []
         triggers, self._triggers = self._triggers, []
@@ -143,6 +150,7 @@ class Sync:
                 refused = self.refused
         except BackendError as error:
             self._changes[:0], self._triggers[:0] = changes, triggers
+            self._arrived = arrived if arrived is not None else self._arrived
             self._everything = True
             self._fail(str(error))
             self._later.set(self._failure_backoff.next())
@@ -150,6 +158,7 @@ class Sync:
         self.failing = ""
         self._failure_backoff.reset()
         self._note_refusals(refused)
+        self._note_latency(arrived)
         self._done(started, changes, triggers, everything=everything)
         if not self._wake.is_set():
             self.pending_since = None
@@ -160,6 +169,11 @@ class Sync:
         for change in self.tracker.take_changes():
             self.backend.set_port(change.key, change.new)
             self._changes.append(change)
+
+    def _note_latency(self, arrived: float | None) -> None:
+        if arrived is not None and self.synced.is_set():
+            self.latency = time.monotonic() - arrived
+            metrics.change_seconds.observe(self.latency)
 
     def _done(
         self, started: float, changes: list[PortChange], triggers: list[str], *, everything: bool

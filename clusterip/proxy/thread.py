@@ -28,6 +28,8 @@ class NamespaceThread:
         """Run it after all that was given before. What has begun ends, even if the caller is cancelled."""
         return await asyncio.shield(asyncio.wrap_future(self._executor.submit(function)))
 
-    def close(self) -> None:
-        """Take no more; what has begun ends on its own."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Take no more; what has begun ends on its own, and then ``last`` is done."""
+        if last is not None:
+            self._executor.submit(last)
+        self._executor.shutdown(wait=False, cancel_futures=last is None)

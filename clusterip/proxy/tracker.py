@@ -99,6 +99,18 @@ class Tracker:
         for states in self._states.values():
             yield from states
 
+    def services(self) -> Iterator[ServiceKey]:
+        """The Services that have ports, as last computed."""
+        yield from self._states
+
+    def states_of(self, key: ServiceKey) -> tuple[PortState, ...]:
+        """A Service's ports as last computed."""
+        return self._states.get(key, ())
+
+    def is_pending(self, key: ServiceKey) -> bool:
+        """Whether a Service's ports must be computed anew."""
+        return key in self._dirty
+
     def health_check(self, key: ServiceKey) -> int:
         """The Service's health check node port, 0 for none."""
         service = self._services.get(key)
