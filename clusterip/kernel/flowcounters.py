@@ -125,7 +125,7 @@ _LAYOUTS = {
     2: struct.Struct("=20x4s8x4s4x4s8xB3x4xBB2x4s2s2x" + "4s8x4s8x8x4x4s2s2x8x"),
     10: struct.Struct("=20x4s8x16s4x16s8xB3x4xBB2x4s2s2x" + "4s8x16s20x8x4x4s2s2x8x"),
 }
-_COUNTERS = struct.Struct("!4s12xQ4s12xQ")  # COUNTERS_ORIGINAL and COUNTERS_REPLY: packets, bytes
+_COUNTERS = struct.Struct("!4s16xQ4s16xQ")  # COUNTERS_ORIGINAL and COUNTERS_REPLY: packets, bytes
 
 
 def _header(size: int, kind: int) -> bytes:
