@@ -54,6 +54,7 @@ IFLA_BRPORT_MODE = 4  # "hairpin"
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFA_F_NODAD = 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE, RTA_VIA = 1, 4, 5, 6, 7, 15, 18
+RTA_METRICS, RTAX_MTU = 8, 2
 NDA_DST, NDA_LLADDR = 1, 2
 NTF_SELF = 0x02
 NTF_PROXY = 0x08
@@ -107,7 +108,7 @@ class Address:
 class Route:
     """A route; ``destination`` None is the default route, ``kind`` 1 is an ordinary (unicast) one.
 
-    ``onlink``: the gateway is taken to be on the link, whatever addresses that has.
+    ``onlink``: the gateway is taken to be on the link, whatever addresses that has. ``mtu`` 0: the link's.
     """
 
     destination: IPNetwork | None
@@ -119,6 +120,7 @@ class Route:
     metric: int = 0
     kind: int = RTN_UNICAST
     onlink: bool = False
+    mtu: int = 0
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def parse_route(message: Message) -> Route:
     if destination is None and prefix:
         destination = ip_network(f"{'0.0.0.0' if family == socket.AF_INET else '::'}/{prefix}")
     via = attributes.get(RTA_VIA)
+    metrics = netlink.parse_attributes(attributes.get(RTA_METRICS, b""))
     return Route(
         destination=destination,
         gateway=address(RTA_GATEWAY) or (ip_address(bytes(via[2:])) if via else None),
@@ -219,6 +222,7 @@ def parse_route(message: Message) -> Route:
         metric=netlink.number(attributes.get(RTA_PRIORITY, b"")),
         kind=kind,
         onlink=bool(flags & RTNH_F_ONLINK),
+        mtu=netlink.number(metrics.get(RTAX_MTU, b"")),
     )
 
 

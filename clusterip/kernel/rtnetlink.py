@@ -241,9 +241,12 @@ class RouteSocket:
         metric: int = 0,
         protocol: int = rt.RTPROT_STATIC,
         onlink: bool = False,
+        mtu: int = 0,
     ) -> None:
         """Add a route; ``destination`` None is the default. Raises NetlinkError(EEXIST) if there is one."""
-        payload = self._route(destination, gateway, link, source, table, metric, protocol, onlink=onlink)
+        payload = self._route(
+            destination, gateway, link, source, table, metric, protocol, onlink=onlink, mtu=mtu
+        )
         self._socket.request(rt.RTM_NEWROUTE, payload, _MAKE)
 
     def replace_route(
@@ -257,9 +260,12 @@ class RouteSocket:
         metric: int = 0,
         protocol: int = rt.RTPROT_STATIC,
         onlink: bool = False,
+        mtu: int = 0,
     ) -> None:
         """Add a route in place of any to the same destination with the same metric."""
-        payload = self._route(destination, gateway, link, source, table, metric, protocol, onlink=onlink)
+        payload = self._route(
+            destination, gateway, link, source, table, metric, protocol, onlink=onlink, mtu=mtu
+        )
         self._socket.request(rt.RTM_NEWROUTE, payload, _SET)
 
     def delete_route(
@@ -306,6 +312,7 @@ class RouteSocket:
         *,
         deletes: bool = False,
         onlink: bool = False,
+        mtu: int = 0,
     ) -> bytes:
         network = ip_network(destination) if destination is not None else None
         via = ip_address(gateway) if gateway is not None else None
@@ -337,6 +344,8 @@ class RouteSocket:
             payload += netlink.attribute(rt.RTA_PREFSRC, ip_address(source).packed)
         if metric:
             payload += netlink.u32(rt.RTA_PRIORITY, metric)
+        if mtu:
+            payload += netlink.nested(rt.RTA_METRICS, netlink.u32(rt.RTAX_MTU, mtu))
         return payload
 
     # Neighbours

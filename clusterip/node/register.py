@@ -71,11 +71,13 @@ class Registration:
         self._addresses = addresses
         self._runtime_version = runtime_version
         self._problem: str | None = "container network is not ready: no podCIDR yet"
+        self._has_network = False
         self._changed = asyncio.Event()
 
     def network_ready(self, problem: str | None = None) -> None:
         """Say that Pods can have a network, or why not."""
         self._problem = problem
+        self._has_network = problem is None
         self._changed.set()
 
     async def annotate(self, annotations: Mapping[str, str | None]) -> None:
@@ -179,6 +181,8 @@ class Registration:
             "Ready": ready,
         }
         conditions = [c for c in old.conditions if c.type not in wanted]
+        if self._has_network and self._options.pod_network_mode != "none":
+            conditions = _with_network(conditions, now)
         for type_, (status, reason, message) in wanted.items():
             before = previous.get(type_)
             since = before.lastTransitionTime if before and before.status == status else now
@@ -193,6 +197,21 @@ class Registration:
                 )
             )
         return conditions
+
+
+def _with_network(conditions: list[NodeCondition], now: str) -> list[NodeCondition]:
+    """As flannel and others who make the Pod network say it, once: not the kubelet's own condition."""
+    if any(c.type == "NetworkUnavailable" and c.status == "False" for c in conditions):
+        return conditions
+    available = NodeCondition(
+        type="NetworkUnavailable",
+        status="False",
+        reason="PodNetworkIsUp",
+        message="The Pod network is running on this node",
+        lastHeartbeatTime=now,
+        lastTransitionTime=now,
+    )
+    return [available, *(c for c in conditions if c.type != "NetworkUnavailable")]
 
 
 def _memory() -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from clusterip.kernel import namespaces, netlink
 from clusterip.kernel.netlink import NETLINK_ROUTE, NetlinkError, NetlinkSocket
-from clusterip.kernel.rtmessages import RTM_NEWLINK, RTNLGRP_LINK
+from clusterip.kernel.rtmessages import RTM_NEWLINK, RTNLGRP_LINK, Vxlan
 from clusterip.kernel.rtnetlink import RouteSocket
 
 
@@ -127,6 +127,39 @@ def test_routes(two: tuple[RouteSocket, RouteSocket]) -> None:
     assert not a.delete_route("10.96.0.0/16")
     assert a.delete_route(None)
     assert a.delete_route("fd00:96::/112", link="d0")
+
+
+def test_routes_by_a_gateway_said_to_be_on_the_link(two: tuple[RouteSocket, RouteSocket]) -> None:
+    a, _b = two
+    a.add_bridge("d0")
+    a.set_link("d0", up=True)
+    a.add_address("d0", "10.2.0.1/24")
+    a.add_route("10.4.0.0/24", gateway="10.4.0.1", link="d0", onlink=True, mtu=1400, protocol=0x99)
+    (route,) = [r for r in a.routes() if r.destination == ip_network("10.4.0.0/24")]
+    assert (route.onlink, route.mtu, route.protocol) == (True, 1400, 0x99)
+    assert ip("a", "route", "show", "10.4.0.0/24")[0]["flags"] == ["onlink"]
+    assert not a.delete_route("10.4.0.0/24", protocol=0x98)
+    assert a.delete_route("10.4.0.0/24", protocol=0x99)
+    assert a.route_to("10.2.0.9").gateway is None
+    a.add_route(None, gateway="10.2.0.254")
+    assert a.route_to("192.0.2.1").gateway == ip_address("10.2.0.254")
+    with pytest.raises(NetlinkError) as refused:
+        a.route_to("2001:db8::1")
+    assert refused.value.errno == errno.ENETUNREACH
+
+
+def test_where_a_vxlan_device_sends(two: tuple[RouteSocket, RouteSocket]) -> None:
+    a, _b = two
+    assert a.vxlan("vx") is None
+    a.add_vxlan("vx", 7, local="fd00::1", port=4789)
+    assert a.vxlan("vx") == Vxlan(7, ip_address("fd00::1"), 0, 4789, False)
+    a.replace_forwarding("vx", "0a:00:00:00:00:01", "fd00::2")
+    a.replace_forwarding("vx", "0a:00:00:00:00:01", "fd00::3")
+    assert a.forwarding("vx") == [("0a:00:00:00:00:01", ip_address("fd00::3"))]
+    a.delete_forwarding("vx", "0a:00:00:00:00:01", "fd00::3")
+    assert a.forwarding("vx") == []
+    a.add_bridge("br0")
+    assert a.vxlan("br0") is None
 
 
 def test_neighbours(two: tuple[RouteSocket, RouteSocket]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,6 +20,6 @@ OUTSIDE, OUTSIDE6 = "192.0.2.9", "2001:db8::9"
 SETTINGS = Settings(node_name="node-a", cluster_dns=("10.96.0.10",))
 
 
-def make(root: Path, pools: AddressPools, uid: str, **spec: object) -> Sandbox:
+def make(root: Path, pools: AddressPools, uid: str, mtu: int = 0, **spec: object) -> Sandbox:
     pod = codec.convert({"metadata": {"name": uid, "namespace": "ns", "uid": uid}, "spec": spec}, Pod)
-    return sandboxes.create(pod, NodeDirectory(root).pod(uid), pools, SETTINGS)
+    return sandboxes.create(pod, NodeDirectory(root).pod(uid), pools, replace(SETTINGS, mtu=mtu))

@@ -79,7 +79,7 @@ class PodNetwork:
         self._uplink: Uplink | None = None
         self._device = 0
         self._mtu = 0
-        self._vtep: Vtep | None = None
+        self.vtep: Vtep | None = None
         """The own end of the tunnel, once the device is there."""
         nodes.on_change(self._node_changed)
 
@@ -120,7 +120,7 @@ class PodNetwork:
         ways = decide(settings.mode, self._remotes.values(), own, Neighbourhood(route).has)
         for name, problem in ways.lacking.items():
             complaints[f"node {name}"] = problem
-        self._vtep = None
+        self.vtep = None
         if ways.needed or ways.asked:
             if uplink is None:
                 complaints["VXLAN"] = (
@@ -143,7 +143,7 @@ class PodNetwork:
         mtu = uplink.mtu - vxlan.overhead(uplink.address)
         vxlan.ensure_device(own, uplink.index, self._settings.networks, mtu)
         vxlan.sync_entries(way for way in ways.routes.values() if isinstance(way, Tunnel))
-        self._vtep = Vtep(
+        self.vtep = Vtep(
             own.address,
             own.mac,
             own.vni,
@@ -155,7 +155,7 @@ class PodNetwork:
     def _set_mtu(self, uplink: Uplink | None) -> None:
         mtu = self._settings.mtu
         if not mtu and uplink is not None:
-            mtu = uplink.mtu - (vxlan.overhead(uplink.address) if self._vtep is not None else 0)
+            mtu = uplink.mtu - (vxlan.overhead(uplink.address) if self.vtep is not None else 0)
         if mtu != self._mtu:
             self._mtu = mtu
             self._on_mtu(mtu)
@@ -164,7 +164,7 @@ class PodNetwork:
         wanted = {
             network: way
             for network, way in ways.routes.items()
-            if isinstance(way, Direct) or self._vtep is not None
+            if isinstance(way, Direct) or self.vtep is not None
         }
         present: dict[Network, Route] = {}
         foreign: set[Network] = set()
@@ -180,9 +180,23 @@ class PodNetwork:
         for network, way in wanted.items():
             if network in foreign:
                 complaints[str(network)] = "there is a route already, which another program has made"
-            elif not _is_so(present.get(network), way, self._device):
+                continue
+            mtu = self._route_mtu(way)
+            if not _is_so(present.get(network), way, self._device, mtu):
                 with self._noting(complaints, str(network)):
-                    _make_route(route, network, way)
+                    _make_route(route, network, way, mtu)
+
+    def _route_mtu(self, way: Way) -> int:
+        """The MTU of Pods' links where a way would take more; 0 where it would not.
+
+        A node puts a Pod's fragments together to see their ports, and sends on in one piece what the way
+        takes: too big for the Pod at the other end, and nothing that its sender can do better.
+        """
+        uplink = self._uplink
+        if uplink is None or not self._mtu:
+            return 0
+        most = uplink.mtu - (vxlan.overhead(uplink.address) if isinstance(way, Tunnel) else 0)
+        return self._mtu if self._mtu < most else 0
 
     def _sync_masquerade(self, ways: Ways) -> None:
         if not self._settings.masquerades:
@@ -195,7 +209,7 @@ class PodNetwork:
     async def _publish(self) -> bool:
         """Have the own Node say how the tunnel's end here is reached; whether it does."""
         node = self._nodes.get("", self._settings.name)
-        wanted = encode(self._vtep) if self._vtep is not None else None
+        wanted = encode(self.vtep) if self.vtep is not None else None
         if node is None or node.metadata.annotations.get(VXLAN_ANNOTATION) == wanted:
             return True
         try:
@@ -246,18 +260,23 @@ class PodNetwork:
             self._must_retry = True
 
 
-def _is_so(found: Route | None, way: Way, device: int) -> bool:
-    if found is None or found.gateway != way.gateway:
+def _is_so(found: Route | None, way: Way, device: int, mtu: int) -> bool:
+    if found is None or (found.gateway, found.mtu) != (way.gateway, mtu):
         return False
     if isinstance(way, Tunnel):
         return found.link == device
     return found.link != device
 
 
-def _make_route(route: RouteSocket, network: Network, way: Way) -> None:
+def _make_route(route: RouteSocket, network: Network, way: Way, mtu: int) -> None:
     if isinstance(way, Direct):
-        route.replace_route(network, gateway=way.gateway, protocol=ROUTE_PROTOCOL)
+        route.replace_route(network, gateway=way.gateway, protocol=ROUTE_PROTOCOL, mtu=mtu)
     else:
         route.replace_route(
-            network, gateway=way.gateway, link=vxlan.DEVICE, protocol=ROUTE_PROTOCOL, onlink=True
+            network,
+            gateway=way.gateway,
+            link=vxlan.DEVICE,
+            protocol=ROUTE_PROTOCOL,
+            onlink=True,
+            mtu=mtu,
         )
