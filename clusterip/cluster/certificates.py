@@ -14,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from clusterip.cluster.config import ClusterConfig
+from clusterip.cluster.errors import ClusterError
 
 _CA_LIFE = timedelta(days=3650)
 _LIFE = timedelta(days=365)
@@ -99,27 +101,33 @@ class Certificates:
         return Pair(self._directory / f"{file}.crt", self._directory / f"{file}.key")
 
     def ensure(self, certificates: Sequence[Wanted]) -> None:
-        """Make what is missing, about to expire, or says something else than wanted."""
-        authority, key, is_new = self._ensure_authority()
+        """Make what is missing, about to expire, or says something else than wanted.
+
+        The authority is made only where there is none at all: machines that have joined trust no other.
+
+        Raises:
+            ClusterError: the authority that is there cannot be used.
+        """
+        authority, key = self._ensure_authority()
         for certificate in certificates:
             pair = self.pair(certificate.file)
-            if is_new or not _is_good(pair, certificate):
+            if not _is_good(pair, certificate, authority):
                 _write_pair(pair, *_issue(certificate, authority, key))
-        if not self.signing_key.exists() or not self.signing_key_public.exists():
+        if not self.signing_key.exists():
             signing = ec.generate_private_key(ec.SECP256R1())
             _write(self.signing_key, _private_pem(signing), 0o600)
-            public = signing.public_key().public_bytes(
+            self.signing_key_public.unlink(missing_ok=True)
+        if not self.signing_key_public.exists():
+            private = serialization.load_pem_private_key(self.signing_key.read_bytes(), None)
+            public = private.public_key().public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
             _write(self.signing_key_public, public, 0o644)
 
-    def _ensure_authority(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey, bool]:
+    def _ensure_authority(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         pair = self.authority
-        if pair.certificate.exists() and pair.key.exists():
-            certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
-            key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
-            if isinstance(key, ec.EllipticCurvePrivateKey) and _lasts(certificate):
-                return certificate, key, False
+        if pair.certificate.exists() or pair.key.exists():
+            return _read_authority(pair)
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "clusterip-ca")])
         builder = _builder(name, name, key.public_key(), _CA_LIFE)
@@ -130,7 +138,25 @@ class Certificates:
             .sign(key, hashes.SHA256())
         )
         _write_pair(pair, certificate, key)
-        return certificate, key, True
+        return certificate, key
+
+
+def _read_authority(pair: Pair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"the cluster's CA cannot be used: {error}. Put {pair.certificate.name} and {pair.key.name} back "
+            f"into {pair.key.parent}; without them nothing that trusts this CA can be reached any more"
+        ) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        raise ClusterError(f"{pair.key} is not the key of {pair.certificate}: put the right one back")
+    if certificate.not_valid_after_utc <= datetime.now(UTC):
+        raise ClusterError(
+            f"the cluster's CA has expired ({pair.certificate}): all of its machines need a new one"
+        )
+    return certificate, key
 
 
 def _issue(
@@ -154,11 +180,15 @@ def _issue(
     return builder.sign(authority_key, hashes.SHA256()), key
 
 
-def _is_good(pair: Pair, wanted: Wanted) -> bool:
+def _is_good(pair: Pair, wanted: Wanted, authority: x509.Certificate) -> bool:
     if not (pair.certificate.exists() and pair.key.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
     if not _lasts(certificate) or certificate.subject != _subject(wanted):
+        return False
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
         return False
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

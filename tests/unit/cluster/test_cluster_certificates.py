@@ -6,12 +6,14 @@ import ssl
 import stat
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from clusterip.client.config import load
 from clusterip.cluster.certificates import Certificates, wanted
 from clusterip.cluster.config import ClusterConfig
+from clusterip.cluster.errors import ClusterError
 from clusterip.cluster.kubeconfigs import write_all
 from clusterip.cluster.paths import Paths
 
@@ -52,13 +54,35 @@ def test_good_ones_are_kept_and_others_are_made_again(tmp_path: Path) -> None:
     assert "node-3.crt" in after
 
 
-def test_a_new_authority_signs_all_anew(tmp_path: Path) -> None:
+def test_another_authority_signs_all_anew(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     certificates.ensure(wanted(ClusterConfig()))
     certificates.authority.key.unlink()
+    certificates.authority.certificate.unlink()
     certificates.ensure(wanted(ClusterConfig()))
     authority = _load(certificates.authority.certificate)
     _load(certificates.pair("admin").certificate).verify_directly_issued_by(authority)
+
+
+def test_an_authority_is_never_replaced(tmp_path: Path) -> None:
+    """Other machines may trust it: what is lost or wrong is for a person to mend."""
+    certificates = Certificates(tmp_path / "one")
+    certificates.authority.key.parent.mkdir()
+    certificates.ensure([])
+    before = certificates.authority.certificate.read_bytes()
+    key = certificates.authority.key.read_bytes()
+    certificates.authority.key.unlink()
+    with pytest.raises(ClusterError, match=r"Put ca\.crt and ca\.key back"):
+        certificates.ensure([])
+    other = Certificates(tmp_path / "other")
+    other.authority.key.parent.mkdir()
+    other.ensure([])
+    certificates.authority.key.write_bytes(other.authority.key.read_bytes())
+    with pytest.raises(ClusterError, match="is not the key of"):
+        certificates.ensure([])
+    certificates.authority.key.write_bytes(key)
+    certificates.ensure([])
+    assert certificates.authority.certificate.read_bytes() == before
 
 
 def test_kubeconfigs_are_for_root_only_and_can_be_used(tmp_path: Path) -> None:
