@@ -13,6 +13,7 @@
         rootfs/, scratch/                       mount point and writable layer
         stdin, stdout, stderr                   FIFOs
         monitor, pid, exitcode, crun.log        what its monitor writes
+        mountns                                 its mount namespace, if it shares others' processes
 """
 
 from __future__ import annotations

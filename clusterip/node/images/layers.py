@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any, cast
 
+from clusterip.kernel import users
 from clusterip.node.files import UnsafePath, remove_tree, resolve_beneath
 from clusterip.node.images.blobs import CHUNK, DigestMismatch
 from clusterip.node.images.manifest import Unsupported
@@ -129,7 +130,7 @@ def _extract(source: Any, root: Path) -> None:
             path = resolve_beneath(root, name.rstrip("/"))
             _make_parent(root, parent, path.parent)
             if base == _OPAQUE:
-                os.setxattr(path.parent, "trusted.overlay.opaque", b"y")
+                os.setxattr(path.parent, _opaque_mark(), b"y")
             elif base.startswith(_WHITEOUT):
                 _place_whiteout(path, base.removeprefix(_WHITEOUT))
             else:
@@ -176,15 +177,27 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, root: 
     elif member.isfifo():
         os.mkfifo(path)
     elif member.ischr() or member.isblk():
+        if users.is_in_user_namespace():
+            return  # no devices can be made in one, and those of /dev are mounted
         kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
         os.mknod(path, kind | mode, os.makedev(member.devmajor, member.devminor))
     elif not member.isdir():
         raise UnsafePath(f'"{member.name}" is of an unknown type ({member.type!r})')
-    os.lchown(path, member.uid, member.gid)
+    _give(path, member.uid, member.gid)
     if not member.issym():
         path.chmod(mode)
         _set_attributes(path, member)
         os.utime(path, (member.mtime, member.mtime))
+
+
+def _give(path: Path, uid: int, gid: int) -> None:
+    """Set the owner; in a user namespace without that user, root's files they remain."""
+    if users.is_mapped("uid", uid) and users.is_mapped("gid", gid):
+        os.lchown(path, uid, gid)
+
+
+def _opaque_mark() -> str:
+    return f"{'user' if users.is_in_user_namespace() else 'trusted'}.overlay.opaque"
 
 
 def _set_attributes(path: Path, member: tarfile.TarInfo) -> None:

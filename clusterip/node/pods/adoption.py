@@ -6,6 +6,8 @@ from clusterip.node.layout import PodDirectory
 from clusterip.node.pods.slot import Past, Slot
 from clusterip.node.runtime.container import adopt
 from clusterip.node.runtime.inotify import Inotify
+from clusterip.objects.core.containers import Container as ContainerSpec
+from clusterip.objects.core.containers import EphemeralContainer
 from clusterip.objects.core.pod import ContainerStatus, Pod
 
 
@@ -15,7 +17,14 @@ def make_slots(pod: Pod) -> list[Slot]:
         Slot(spec=spec, kind="sidecar" if spec.restartPolicy == "Always" else "init")
         for spec in pod.spec.initContainers
     ]
-    return slots + [Slot(spec=spec, kind="regular") for spec in pod.spec.containers]
+    slots += [Slot(spec=spec, kind="regular") for spec in pod.spec.containers]
+    return slots + [ephemeral_slot(spec) for spec in pod.spec.ephemeralContainers]
+
+
+def ephemeral_slot(spec: EphemeralContainer) -> Slot:
+    """A slot for a container that was added to look into a Pod."""
+    fields = {name: getattr(spec, name) for name in ContainerSpec.__struct_fields__}
+    return Slot(spec=ContainerSpec(**fields), kind="ephemeral", target=spec.targetContainerName)
 
 
 async def adopt_slots(slots: list[Slot], directory: PodDirectory, inotify: Inotify, pod: Pod) -> None:

@@ -48,10 +48,12 @@ def build(
     volumes: Mapping[str, Path],
     hidden: list[Path],
     termination_log: Path,
+    target: int = 0,
 ) -> ContainerSpec:
     """What the runtime must know of a container.
 
-    ``volumes`` are the Pod's by name; ``hidden`` the directories no view of the host may show.
+    ``volumes`` are the Pod's by name; ``hidden`` the directories no view of the host may show. The
+    container is in the PID namespace of the process ``target``, unless that is 0.
 
     Raises:
         ConfigurationError: the Pod asks for something the image or node does not have.
@@ -69,6 +71,7 @@ def build(
     mounts.append(Mount(termination_log, container.terminationMessagePath or "/dev/termination-log"))
     mounts += _volume_mounts(container, volumes, values)
     privileged = bool(context.privileged)
+    namespaces = sandbox.namespaces() | ({"pid": f"/proc/{target}/ns/pid"} if target else {})
     return ContainerSpec(
         args=args,
         env=list(values.items()),
@@ -76,7 +79,7 @@ def build(
         user=user,
         terminal=container.tty,
         mounts=mounts,
-        namespaces=sandbox.namespaces(),
+        namespaces=namespaces,
         host_pid=pod.spec.hostPID,
         capabilities=_capabilities(context),
         privileged=privileged,

@@ -53,4 +53,6 @@ class NodeContext:
 def _field_path(pod: Pod, container: str) -> str:
     if any(each.name == container for each in pod.spec.initContainers):
         return f"spec.initContainers{{{container}}}"
+    if any(each.name == container for each in pod.spec.ephemeralContainers):
+        return f"spec.ephemeralContainers{{{container}}}"
     return f"spec.containers{{{container}}}"

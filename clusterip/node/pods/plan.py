@@ -16,9 +16,10 @@ def has_begun(slots: Sequence[Slot]) -> bool:
 def due(slots: Sequence[Slot]) -> list[Slot]:
     """The containers that should run now: one after the other the init ones, then all the rest.
 
-    Sidecars stay due once their turn has come; init containers are not run again later.
+    Sidecars stay due once their turn has come; init containers are not run again later. Ephemeral ones do
+    not wait for others: they may be there to find out why those do not start.
     """
-    found: list[Slot] = []
+    found = [slot for slot in slots if slot.kind == "ephemeral"]
     initializing = not has_begun(slots)
     for slot in slots:
         if slot.kind == "init" and not slot.succeeded:
@@ -32,11 +33,13 @@ def due(slots: Sequence[Slot]) -> list[Slot]:
 
 def could_start(slot: Slot) -> bool:
     """Whether nothing is under way for a container that may have work left."""
-    return not slot.running and not slot.busy and not (slot.kind == "init" and slot.succeeded)
+    if slot.running or slot.busy:
+        return False
+    return not (slot.kind == "init" and slot.succeeded) and not (slot.kind == "ephemeral" and slot.exit)
 
 
 def is_done(slots: Sequence[Slot], spec: PodSpec) -> bool:
-    """Whether no container will run any more by its own doing; sidecars do not count."""
+    """Whether no container will run any more by its own doing; sidecars and ephemeral ones do not count."""
     if any(slot.busy for slot in slots):
         return False
     for slot in slots:

@@ -26,7 +26,7 @@ from clusterip.objects.core.pod_spec import PodSpec
 _INITIAL_BACKOFF = 10.0
 _MAXIMUM_BACKOFF = 300.0
 
-Kind = Literal["init", "sidecar", "regular"]
+Kind = Literal["init", "sidecar", "regular", "ephemeral"]
 
 
 @dataclass
@@ -42,11 +42,13 @@ class Slot:
     """A container of the spec: its current attempt, the one before, and what probes say of it.
 
     ``waiting`` is a reason and message why no attempt is under way; ``task`` starts or stops one.
-    ``ready`` and ``started`` hold for the current attempt only.
+    ``ready`` and ``started`` hold for the current attempt only. ``target`` names the container whose
+    processes an ephemeral one sees.
     """
 
     spec: ContainerSpec
     kind: Kind
+    target: str = ""
     container: Container | None = None
     past: Past | None = None
     waiting: tuple[str, str] | None = None
@@ -88,6 +90,8 @@ class Slot:
 
     def restarts(self, spec: PodSpec) -> bool:
         """Whether the container is run again now that its last attempt has ended."""
+        if self.kind == "ephemeral":
+            return False
         if self.kind == "sidecar":
             return True
         policy = self.spec.restartPolicy or spec.restartPolicy or "Always"
@@ -135,7 +139,9 @@ class Slot:
     def status(self, waiting_reason: str) -> ContainerStatus:
         """What the Pod's status says of the container; ``waiting_reason`` if nothing has happened yet."""
         current = self.container
-        status = ContainerStatus(name=self.name, image=self.spec.image, started=False)
+        ephemeral = self.kind == "ephemeral"  # nobody waits for one to be ready
+        started = None if ephemeral else False
+        status = ContainerStatus(name=self.name, image=self.spec.image, started=started)
         if self.past:
             status.lastState = ContainerState(terminated=_terminated(self.past.record, self.past.exit))
         if current is not None:
@@ -145,7 +151,8 @@ class Slot:
             status.containerID = container_id(current.record)
             if current.running:
                 status.state.running = ContainerStateRunning(startedAt=_time(current.started_at))
-                status.ready, status.started = self.ready, self.started
+                if not ephemeral:
+                    status.ready, status.started = self.ready, self.started
                 return status
             if current.exit and self.waiting is None:
                 status.state.terminated = _terminated(current.record, current.exit)

@@ -54,9 +54,16 @@ async def set_up_volumes(context: NodeContext, facts: PodFacts, directory: PodDi
 
 
 async def start(
-    context: NodeContext, facts: PodFacts, slot: Slot, sandbox: Sandbox, mounted: dict[str, Path]
+    context: NodeContext,
+    facts: PodFacts,
+    slot: Slot,
+    sandbox: Sandbox,
+    mounted: dict[str, Path],
+    target: runtime.Container | None = None,
 ) -> None:
     """Begin an attempt at a slot's container; it runs, or has ended already, on return.
+
+    ``target`` is the container that an ephemeral one is aimed at.
 
     Raises:
         StartFailed: it could not even be created.
@@ -72,6 +79,8 @@ async def start(
             pod.metadata.uid, spec.image, spec.imagePullPolicy or "IfNotPresent", pull_secrets, say
         )
         environment = await environment_of(facts, spec, context.sources)
+        if slot.target and (target is None or not target.running):
+            raise ConfigurationError(f"unable to find target container {slot.target}")
         attempt = (directory.attempts(spec.name) or [-1])[-1] + 1
         place = directory.container(spec.name, attempt)
         described = blueprint.build(
@@ -83,6 +92,7 @@ async def start(
             volumes=mounted,
             hidden=context.hidden,
             termination_log=place / "termination-log",
+            target=target.pid if target is not None else 0,
         )
     except ImageError as error:
         raise StartFailed(error.reason, str(error)) from error
@@ -102,6 +112,7 @@ async def start(
         terminal=spec.tty,
         stop_signal=blueprint.stop_signal(spec, image),
         message_from_log=spec.terminationMessagePolicy == "FallbackToLogsOnError",
+        shares_processes=described.host_pid or "pid" in described.namespaces,
     )
     try:
         container = runtime.create(

@@ -36,7 +36,8 @@ def pod_status(pod: Pod, slots: Sequence[Slot], situation: Situation) -> PodStat
     """The status a Pod should have; conditions that others set are kept."""
     old = pod.status
     phase = _phase(pod, slots, situation)
-    initialized = all(_initialized(slot) for slot in slots if slot.kind != "regular")
+    before = [slot for slot in slots if slot.kind in ("init", "sidecar")]
+    initialized = all(_initialized(slot) for slot in before)
     waiting = "ContainerCreating" if initialized else "PodInitializing"
     status = PodStatus(
         observedGeneration=pod.metadata.generation,
@@ -49,9 +50,11 @@ def pod_status(pod: Pod, slots: Sequence[Slot], situation: Situation) -> PodStat
         startTime=situation.start_time,
         qosClass=old.qosClass,
         resourceClaimStatuses=old.resourceClaimStatuses,
-        initContainerStatuses=[slot.status("PodInitializing") for slot in slots if slot.kind != "regular"],
+        initContainerStatuses=[slot.status("PodInitializing") for slot in before],
         containerStatuses=[slot.status(waiting) for slot in slots if slot.kind == "regular"],
-        ephemeralContainerStatuses=old.ephemeralContainerStatuses,
+        ephemeralContainerStatuses=[
+            slot.status("ContainerCreating") for slot in slots if slot.kind == "ephemeral"
+        ],
     )
     if situation.override:
         _phase_name, status.reason, status.message = situation.override
@@ -100,7 +103,8 @@ def _containers_unready(slots: Sequence[Slot], phase: str) -> tuple[str, str]:
         return "PodCompleted", ""
     if phase == "Failed":
         return "PodFailed", ""
-    unready = [slot.name for slot in slots if slot.kind != "init" and not (slot.running and slot.ready)]
+    lasting = [slot for slot in slots if slot.kind in ("regular", "sidecar")]
+    unready = [slot.name for slot in lasting if not (slot.running and slot.ready)]
     if unready:
         return "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
     return "", ""
@@ -112,7 +116,8 @@ def _initialized_condition(
     if phase == "Succeeded":
         return _condition(pod, old, "Initialized", True, "PodCompleted")
     begun = any(slot.kind == "regular" and slot.begun for slot in slots)
-    pending = [slot.name for slot in slots if slot.kind != "regular" and not _initialized(slot)]
+    before = [slot for slot in slots if slot.kind in ("init", "sidecar")]
+    pending = [slot.name for slot in before if not _initialized(slot)]
     if begun or not pending:
         return _condition(pod, old, "Initialized", True)
     message = f"containers with incomplete status: [{' '.join(pending)}]"

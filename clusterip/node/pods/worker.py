@@ -17,7 +17,7 @@ from typing import Any
 
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods import starter
-from clusterip.node.pods.adoption import adopt_slots, make_slots
+from clusterip.node.pods.adoption import adopt_slots, ephemeral_slot, make_slots
 from clusterip.node.pods.backoff import go_duration
 from clusterip.node.pods.blueprint import spec_hash
 from clusterip.node.pods.context import NodeContext
@@ -83,6 +83,9 @@ class PodWorker:
         specs = {spec.name: spec for spec in (*pod.spec.initContainers, *pod.spec.containers)}
         for slot in self.slots:
             slot.spec = specs.get(slot.name, slot.spec)
+        known = {slot.name for slot in self.slots}
+        added = [each for each in pod.spec.ephemeralContainers if each.name not in known]
+        self.slots += [ephemeral_slot(each) for each in added]
         if pod.metadata.deletionTimestamp and self._deadline is not None:
             self._deadline.shorten(self._grace())
         self._wake.set()
@@ -196,7 +199,8 @@ class PodWorker:
             slot.waiting = None
         try:
             sandbox = self._home.make_sandbox(self.pod)
-            await starter.start(self._context, self._home.facts(self.pod), slot, sandbox, mounted)
+            target = next((each.container for each in self.slots if each.name == slot.target), None)
+            await starter.start(self._context, self._home.facts(self.pod), slot, sandbox, mounted, target)
         except starter.StartFailed as error:
             slot.waiting = (error.reason, str(error))
             slot.retry_at = time.time() + _RETRY_SECONDS

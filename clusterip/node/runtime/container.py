@@ -20,9 +20,16 @@ from clusterip.node.files import remove_tree, write_atomic
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.runtime.logs import LogFile, OutputReader, Sink
 from clusterip.node.runtime.messages import termination_message
-from clusterip.node.runtime.process import Process, is_run_with, processes_run_with
+from clusterip.node.runtime.process import (
+    Process,
+    is_run_with,
+    kill_in_mount_namespace,
+    mount_namespace,
+    processes_run_with,
+)
 from clusterip.node.runtime.record import Exit, Record
 from clusterip.node.runtime.terminal import set_terminal_size
+from clusterip.node.runtime.unprivileged import adapted
 
 _START_ERROR = 128  # the exit code upstream reports of a container that could not be started
 
@@ -138,8 +145,25 @@ class Container:
             with contextlib.suppress(ProcessLookupError):  # it was quick; the exit code tells
                 self._process = Process(int(text))
                 self.pid = int(text)
+            if self.record.shares_processes:
+                self._take_rest_along()
             self.started_at = _modified(self.directory / "pid")
             self._started.set()
+
+    def _take_rest_along(self) -> None:
+        """Let the end of the first process be that of the container's others: crun waits for all of them."""
+        number = mount_namespace(self.pid) if self.pid else 0
+        if number and number != mount_namespace(os.getpid()):
+            write_atomic(self.directory / "mountns", str(number))
+        if self._process is not None:
+            self._process.on_exit(self._kill_rest)
+        else:
+            self._kill_rest()
+
+    def _kill_rest(self) -> None:
+        number = _read_text(self.directory / "mountns")
+        if number.isdigit():
+            kill_in_mount_namespace(int(number))
 
     def _emit(self, stream: str, data: bytes) -> None:
         for sink in list(self._sinks):
@@ -210,7 +234,7 @@ def create(
     # A program may open /dev/stdout again, and need not be root.
     for name in ("stdout", "stderr"):
         (directory / name).chmod(0o622)
-    write_atomic(directory / "config.json", msgspec.json.encode(configuration), mode=0o600)
+    write_atomic(directory / "config.json", msgspec.json.encode(adapted(configuration)), mode=0o600)
     write_atomic(directory / "mount.sh", mount_script)
     write_atomic(directory / "container.json", msgspec.json.encode(record))
     return Container(directory, record, log_path, inotify)

@@ -53,9 +53,40 @@ def is_run_with(pid: int, argument: str) -> bool:
 
 def processes_run_with(argument: str) -> Iterator[int]:
     """The PIDs of all processes that have ``argument`` among the words they were started with."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and is_run_with(int(entry), argument):
-            yield int(entry)
+    for pid in _pids():
+        if is_run_with(pid, argument):
+            yield pid
+
+
+def mount_namespace(pid: int) -> int:
+    """Which mount namespace a process is in, as a number; 0 if there is no such process."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
+def kill_in_mount_namespace(number: int) -> None:
+    """Kill all processes that are in a mount namespace, and those they start meanwhile."""
+    while found := [pid for pid in _pids() if mount_namespace(pid) == number and not _is_dying(pid)]:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _is_dying(pid: int) -> bool:
+    """Whether a process has ended, or a SIGKILL that it cannot escape waits for it."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    except OSError:
+        return True
+    pending = int(fields["ShdPnd"], 16) | int(fields["SigPnd"], 16)
+    return fields["State"][0] in "ZX" or bool(pending >> (signal.SIGKILL - 1) & 1)
 
 
 def _command_line(pid: int) -> list[str]:

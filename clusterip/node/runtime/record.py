@@ -9,7 +9,11 @@ import msgspec
 
 
 class Record(msgspec.Struct, kw_only=True):
-    """``container.json``: what a container is. ``spec_hash`` tells whether the Pod still wants it so."""
+    """``container.json``: what a container is. ``spec_hash`` tells whether the Pod still wants it so.
+
+    ``shares_processes``: its first process is not the first of a PID namespace, so that its end does not end
+    the others that the container has.
+    """
 
     id: str
     name: str
@@ -23,6 +27,7 @@ class Record(msgspec.Struct, kw_only=True):
     terminal: bool = False
     stop_signal: str = ""
     message_from_log: bool = False
+    shares_processes: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 An image's layers lie under a writable layer on disk. The host's file system lies under a writable
 layer in memory: overlayfs cannot have its upper directory below its own lower one.
+
+In a user namespace overlayfs keeps its marks in attributes that users may set, and does not take a lower
+directory that has the machine's other mounts in it: of the host each top directory has an overlay then.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from clusterip.kernel import users
 from clusterip.node.images.store import Image
 from clusterip.node.runtime.spec import Mount, Tmpfs
 
@@ -36,8 +40,30 @@ _OWN_PREFIXES = (
 )
 
 
+_HOST_BY_DIRECTORY = f"""\
+mount -t tmpfs -o mode=0755,size={_SCRATCH_SIZE} tmpfs scratch
+mkdir scratch/root scratch/upper scratch/work
+mount --bind scratch/root rootfs
+for path in /*; do
+    name=${{path#/}}
+    if [ -L "$path" ]; then
+        cp -P "$path" rootfs/
+    elif [ -d "$path" ]; then
+        mkdir "rootfs/$name" "scratch/upper/$name" "scratch/work/$name"
+        case $name in proc | sys | dev | run | tmp) continue ;; esac
+        options="lowerdir=$path,upperdir=scratch/upper/$name,workdir=scratch/work/$name,userxattr"
+        mount -t overlay -o "$options" overlay "rootfs/$name" 2>/dev/null ||
+            {{ mount --rbind "$path" "rootfs/$name" && mount -o remount,bind,ro "rootfs/$name"; }} || true
+    fi
+done
+"""
+
+
 def mount_script(image: Image) -> str:
     """Commands that mount ``rootfs`` in the current directory; it and ``scratch`` are there, empty."""
+    unprivileged = users.is_in_user_namespace()
+    if image.layers is None and unprivileged:
+        return _HOST_BY_DIRECTORY
     if image.layers is None:
         return (
             f"mount -t tmpfs -o mode=0755,size={_SCRATCH_SIZE} tmpfs scratch\n"
@@ -55,6 +81,7 @@ def mount_script(image: Image) -> str:
         layers = ":".join(path.name for path in reversed(image.layers))
         directory = shlex.quote(str(image.layers[0].parent))
         options = f'lowerdir={layers},upperdir="$here"/scratch/upper,workdir="$here"/scratch/work'
+        options += ",userxattr" if unprivileged else ""
         lines += [here, f"cd {directory}", f'mount -t overlay -o {options} overlay "$here"/rootfs']
     return "\n".join(lines) + "\n"
 

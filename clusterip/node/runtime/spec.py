@@ -99,9 +99,9 @@ class User:
 class ContainerSpec:
     """Everything crun must know of a container beside its root file system.
 
-    ``namespaces`` maps a kind (``network``, ``uts``, ``ipc``) to the path of the one to join; kinds
-    that are not in it are the node's own, except ``mount`` and ``pid``, which are always new unless
-    ``host_pid``.
+    ``namespaces`` maps a kind (``network``, ``uts``, ``ipc``, ``pid``) to the path of the one to join; kinds
+    that are not in it are the node's own, except ``mount``, which is always new, and ``pid``, which is
+    unless ``host_pid``.
     """
 
     args: Sequence[str]
@@ -142,7 +142,7 @@ def configuration(spec: ContainerSpec) -> dict[str, Any]:
     There is nothing about cgroups in it: limits are applied where a machine has cgroups to give.
     """
     namespaces: list[dict[str, str]] = [{"type": "mount"}]
-    if not spec.host_pid:
+    if not spec.host_pid and "pid" not in spec.namespaces:
         namespaces.append({"type": "pid"})
     namespaces += [{"type": kind, "path": path} for kind, path in spec.namespaces.items()]
     access = "rw" if spec.privileged else "ro"

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from clusterip.kernel import namespaces as kernel_namespaces
+from clusterip.kernel import users
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.node.files import write_atomic
@@ -214,7 +215,7 @@ def _tune(own: dict[str, str]) -> None:
     """Set what the calling thread's network is to have: as containerd does, no heed to redirects, and
     the Pod's ``own`` sysctls. Raises OSError for one that cannot be set."""
     wanted = {
-        "net/ipv4/ping_group_range": "0 2147483647",
+        "net/ipv4/ping_group_range": f"0 {min(users.largest('gid'), 2147483647)}",
         "net/ipv4/ip_unprivileged_port_start": "0",
         "net/ipv4/conf/all/accept_redirects": "0",
         "net/ipv4/conf/eth0/accept_redirects": "0",
