@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 @cluster_options
 def command(keep_state: bool, name: str, paths: Paths) -> None:
     """Stop the cluster and remove every process, namespace, rule and route it made."""
+    from clusterip.cluster import places
+
+    if not places.is_isolated(paths):
+        _down(keep_state, paths)
+    elif paths.run.exists() or paths.state.exists():
+        sys.exit(places.stop(paths, lambda: _down(keep_state, paths), keep_state=keep_state))
+    else:
+        click.echo("There is no cluster.")
+
+
+def _down(keep_state: bool, paths: Paths) -> None:
     from clusterip.cluster.down import down
 
     result = down(paths, keep_state=keep_state, report=lambda line: click.echo(f"  {line}"))

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 @cluster_options
 def command(output: str, name: str, paths: Paths) -> None:
     """Say what runs and what is wrong. The exit code is 1 if something is."""
+    from clusterip.cluster import places
+
+    sys.exit(places.visit(paths, lambda: _status(output, name, paths)))
+
+
+def _status(output: str, name: str, paths: Paths) -> None:
     from clusterip.cluster.status import status
 
     result = status(name, paths)

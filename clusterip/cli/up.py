@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import shlex
 import shutil
 import sys
@@ -15,7 +17,7 @@ from clusterip.cli.cluster_options import cluster_options
 
 if TYPE_CHECKING:
     from clusterip.cluster.paths import Paths
-    from clusterip.cluster.up import Result
+    from clusterip.cluster.up import Request, Result
 
 
 class Network(click.ParamType[IPv4Network]):
@@ -40,6 +42,11 @@ class Network(click.ParamType[IPv4Network]):
 @click.option(
     "--proxy-mode", help="How proxies program the kernel, as of `clusterip proxy`.  [default: nftables]"
 )
+@click.option(
+    "--isolated",
+    is_flag=True,
+    help="In a machine within the machine, which nothing outside it is changed by. Always so without root.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="How much the parts log.")
 @cluster_options
 def command(
@@ -48,12 +55,15 @@ def command(
     cluster_cidr: IPv4Network | None,
     service_cluster_ip_range: IPv4Network | None,
     proxy_mode: str | None,
+    isolated: bool,
     verbosity: int,
     name: str,
     paths: Paths,
 ) -> None:
     """Start a cluster on this machine, or see that it runs. Harmless to repeat."""
-    from clusterip.cluster.up import Request, up
+    from clusterip.cluster import places
+    from clusterip.cluster.paths import Paths
+    from clusterip.cluster.up import Request
 
     request = Request(
         name=name,
@@ -64,19 +74,38 @@ def command(
         proxy_mode=proxy_mode,
         verbosity=verbosity,
     )
+    is_usual = not os.environ.get("CLUSTERIP_STATE_DIR") and paths == Paths.of(name)
+    if not isolated and not places.is_isolated(paths):
+        _up(request, paths, is_usual)
+        return
+
+    def work(port: int) -> None:
+        _up(dataclasses.replace(request, isolated=True, api_port=port), paths, is_usual)
+
+    sys.exit(places.start(paths, work))
+
+
+def _up(request: Request, paths: Paths, is_usual: bool) -> None:
+    from clusterip.cluster.up import up
+
     result = up(request, paths, lambda line: click.echo(f"  {line}"))
     verb = "runs already" if result.was_running else "is ready"
     click.echo(f"The cluster {verb} ({result.seconds:.2f} s).\n")
+    if result.config.isolated:
+        from clusterip.cluster import isolation
+
+        click.echo(f"{isolation.NOTE}\n")
     click.echo(f"kubeconfig: {result.paths.admin_kubeconfig}\n")
     click.echo("Try:")
-    for line in _next_steps(result):
+    for line in _next_steps(result, is_usual):
         click.echo(f"  {line}")
 
 
-def _next_steps(result: Result) -> list[str]:
+def _next_steps(result: Result, is_usual: bool) -> list[str]:
+    """What to try; ``is_usual`` if the cluster's files are where they are without being told."""
     program = _program()
     options = [] if result.config.name == "clusterip" else [f"--name={result.config.name}"]
-    if result.paths.base is not None:
+    if result.paths.base is not None and not is_usual:
         options.append(f"--state-dir={result.paths.base}")
     kubectl = "kubectl" if shutil.which("kubectl") else "clusterip"
     return [

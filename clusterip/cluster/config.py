@@ -30,6 +30,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "cluster.local"
     api_port: int = 6443
     proxy_mode: str = "nftables"
+    isolated: bool = False
+    """Whether it runs in a machine within the machine (``isolation.py``)."""
 
     @property
     def link(self) -> str:
@@ -62,6 +64,11 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def api_url(self) -> str:
         return f"https://{self.machine_address}:{self.api_port}"
+
+    @property
+    def outer_api_url(self) -> str:
+        """The API server for who is on the real machine, and inside an isolated one as well."""
+        return f"https://127.0.0.1:{self.api_port}" if self.isolated else self.api_url
 
     @property
     def load_balancer_addresses(self) -> tuple[IPv4Address, IPv4Address]:

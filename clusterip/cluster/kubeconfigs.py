@@ -10,6 +10,8 @@ from clusterip.cluster.certificates import Certificates
 from clusterip.cluster.config import ClusterConfig
 from clusterip.cluster.paths import Paths
 
+_ADMIN = "admin"
+
 _TEMPLATE = """\
 apiVersion: v1
 kind: Config
@@ -34,7 +36,7 @@ current-context: {cluster}
 
 def write_all(config: ClusterConfig, paths: Paths, certificates: Certificates) -> None:
     """Write a kubeconfig for the administrator and for each part."""
-    for user in ("admin", "controllers", "proxy", "dns", "network", *config.node_names):
+    for user in (_ADMIN, "controllers", "proxy", "dns", "network", *config.node_names):
         _write(paths.kubeconfig(user), kubeconfig(config, certificates, user))
 
 
@@ -43,7 +45,8 @@ def kubeconfig(config: ClusterConfig, certificates: Certificates, user: str) -> 
     pair = certificates.pair(user)
     return _TEMPLATE.format(
         cluster=config.name,
-        server=config.api_url,
+        # An isolated cluster's own network is nothing that the administrator can reach.
+        server=config.outer_api_url if user == _ADMIN else config.api_url,
         user=user,
         authority=_encoded(certificates.authority.certificate),
         certificate=_encoded(pair.certificate),

@@ -27,8 +27,9 @@ class Paths:
 
     @classmethod
     def of(cls, name: str = DEFAULT_NAME, state_dir: str | None = None) -> Paths:
-        """A cluster's directories: below ``state_dir`` (or $CLUSTERIP_STATE_DIR), else the system's."""
-        base = state_dir or os.environ.get("CLUSTERIP_STATE_DIR")
+        """A cluster's directories: below ``state_dir`` (or $CLUSTERIP_STATE_DIR), else root's in the system's
+        places, other users' in their own (XDG base directories)."""
+        base = state_dir or os.environ.get("CLUSTERIP_STATE_DIR") or _own_directory(name)
         if base:
             root = Path(base).absolute()
             return cls(root / "lib", root / "run", root / "log", root)
@@ -89,6 +90,11 @@ class Paths:
         """Held by whoever brings the cluster up or down."""
         return self.run / "lock"
 
+    @property
+    def machine_lock(self) -> Path:
+        """Held by whoever makes or ends the machine that an isolated cluster runs in."""
+        return self.run / "machine.lock"
+
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
 
@@ -98,3 +104,11 @@ class Paths:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         for directory in (self.pki, self.state / "kubeconfigs"):
             directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def _own_directory(name: str) -> str | None:
+    """The directory of a user's cluster; None for root."""
+    if os.geteuid() == 0:
+        return None
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return str(Path(data) / "clusterip" / name)

@@ -24,10 +24,14 @@ DNS_METRICS_PORT = 9153
 
 
 class Socket(msgspec.Struct, frozen=True):
-    """A listening socket at ``address`` (``HOST:PORT``) that outlives the process it is for."""
+    """A listening socket at ``address`` (``HOST:PORT``) that outlives the process it is for.
+
+    ``outside``: it is on the real machine, where the cluster is in one of its own.
+    """
 
     kind: Literal["tcp", "udp"]
     address: str
+    outside: bool = False
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,13 +83,17 @@ def plan(config: ClusterConfig, paths: Paths, *, verbosity: int, loopback: bool 
 def _apiserver(config: ClusterConfig, paths: Paths, loopback: bool) -> Program:
     pki = Certificates(paths.pki)
     serving, kubelet = pki.pair("apiserver"), pki.pair("apiserver-kubelet-client")
-    addresses = [str(config.machine_address), *(["127.0.0.1"] if loopback else [])]
+    # An isolated machine's own loopback is among all its addresses; 127.0.0.1 is the real machine's.
+    own = "0.0.0.0" if config.isolated else str(config.machine_address)
+    sockets = [Socket("tcp", f"{own}:{config.api_port}")]
+    if loopback:
+        sockets.append(Socket("tcp", f"127.0.0.1:{config.api_port}", outside=config.isolated))
     return Program(
         name="apiserver",
         arguments=(
             "apiserver",
             f"--store=sqlite://{paths.database}",
-            *(f"--bind-address={address}" for address in addresses),
+            *(f"--bind-address={socket.address.rpartition(':')[0]}" for socket in sockets),
             f"--secure-port={config.api_port}",
             f"--advertise-address={config.machine_address}",
             f"--service-cluster-ip-range={config.service_cidr}",
@@ -103,7 +111,7 @@ def _apiserver(config: ClusterConfig, paths: Paths, loopback: bool) -> Program:
             "--enable-admission-plugins=NodeRestriction",
             "--enable-bootstrap-token-auth=true",
         ),
-        sockets=tuple(Socket("tcp", f"{address}:{config.api_port}") for address in addresses),
+        sockets=tuple(sockets),
         health=f"{config.api_url}/readyz",
         log=str(paths.log("apiserver")),
     )

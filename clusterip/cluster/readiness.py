@@ -97,7 +97,7 @@ async def _work(
 ) -> None:
     with waiting.on("API server"):
         await _api(client)
-        report(f"API server    {config.api_url}")
+        report(f"API server    {config.outer_api_url}")
     tasks = [
         _supervised(paths, waiting),
         _bootstrap(client, config, waiting),

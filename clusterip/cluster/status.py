@@ -84,7 +84,7 @@ def status(name: str, paths: Paths) -> Status:
     result = Status(
         name=config.name,
         state="stopped" if all(not part.pid for part in parts) else "running",
-        api=config.api_url,
+        api=config.outer_api_url,
         kubeconfig=str(paths.admin_kubeconfig),
         parts=parts,
     )

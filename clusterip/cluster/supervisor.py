@@ -22,7 +22,7 @@ from pathlib import Path
 
 import setproctitle
 
-from clusterip.cluster import plan, processes, zygote
+from clusterip.cluster import isolation, plan, processes, zygote
 from clusterip.cluster.plan import COMMANDS, Plan, Program, Socket
 from clusterip.cluster.processes import Part, Process
 from clusterip.cluster.zygote import CommandLine
@@ -225,7 +225,9 @@ class Supervisor:
         found: list[socket.socket] = []
         for wanted in program.sockets:
             key = (program.namespace, wanted)
-            if key not in self._sockets:
+            if key not in self._sockets and wanted.outside:
+                self._sockets[key] = isolation.outside_socket()
+            elif key not in self._sockets:
                 place = namespaces.path_of(program.namespace) if program.namespace else None
                 opener = listen_tcp if wanted.kind == "tcp" else bind_udp
                 with namespaces.enter(place) if place else contextlib.nullcontext():

@@ -36,6 +36,8 @@ class Request:
     pod_cidr: IPv4Network | None = None
     service_cidr: IPv4Network | None = None
     proxy_mode: str | None = None
+    isolated: bool = False
+    api_port: int | None = None
     verbosity: int = 0
 
 
@@ -76,7 +78,7 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     """The cluster's shape: that of the cluster that is there, else the one asked for."""
     asked = {
         key: value
-        for key in ("nodes", "subnet", "pod_cidr", "service_cidr", "proxy_mode")
+        for key in ("nodes", "subnet", "pod_cidr", "service_cidr", "proxy_mode", "api_port")
         if (value := getattr(request, key)) is not None
     }
     try:
@@ -84,6 +86,11 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     except FileNotFoundError:
         existing = None
     if existing is not None:
+        if existing.isolated != request.isolated:
+            raise ClusterError(
+                f"there is a cluster that is {'' if existing.isolated else 'not '}isolated. "
+                "`clusterip down` removes it; then a new one can be otherwise"
+            )
         for key, value in asked.items():
             if getattr(existing, key) != value:
                 raise ClusterError(
@@ -93,7 +100,7 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
         return existing
     taken = machine.networks_in_use()
     asked.setdefault("subnet", configs.free_subnet(taken))
-    config = ClusterConfig(name=request.name, **asked)
+    config = ClusterConfig(name=request.name, isolated=request.isolated, **asked)
     config.check()
     if request.proxy_mode is not None:
         _check_mode(request.proxy_mode)
@@ -141,7 +148,7 @@ def _prepare(config: ClusterConfig, paths: Paths, verbosity: int) -> Plan:
     parts = processes.read(paths.processes).parts.values()
     if any(part.process.is_alive for part in parts):
         return plans.read(paths.plan)  # what runs keeps running as it was started
-    loopback = machine.is_port_free("127.0.0.1", config.api_port)
+    loopback = config.isolated or machine.is_port_free("127.0.0.1", config.api_port)
     plan = plans.plan(config, paths, verbosity=verbosity, loopback=loopback)
     plans.write(paths.plan, plan)
     return plan

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from clusterip.kernel import users
 from clusterip.kernel.bpf import BpfError
 from clusterip.kernel.bpf.filesystem import cgroup_root, is_bpf, mount_bpf
 from clusterip.kernel.bpf.libbpf import library
@@ -48,6 +49,8 @@ def missing() -> str:
         return str(error)
     if not Path("/proc/sys/kernel/unprivileged_bpf_disabled").exists():
         return "this kernel has no eBPF: it takes CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF"
+    if users.is_in_user_namespace():
+        return "eBPF programs need root of the machine, not of a user namespace"
     if cgroup_root() is None:
         return _NO_CGROUPS
     return nftables.missing()
@@ -56,7 +59,8 @@ def missing() -> str:
 def clean_up() -> list[str]:
     """Detach the programs and forget the maps."""
     directory = pins()
-    if not is_bpf(FILE_SYSTEM) or not directory.exists():
+    # Where we may not even look, nothing is ours.
+    if not is_bpf(FILE_SYSTEM) or not os.access(FILE_SYSTEM, os.X_OK) or not directory.exists():
         return []
     shutil.rmtree(directory)
     return [f"eBPF programs and maps in {directory}"]

@@ -1,0 +1,121 @@
+"""Where a cluster runs: on this machine, or in a machine within it (``isolation.py``).
+
+What a person asks for as another user than root, or with ``--isolated``, is done by a process inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Callable
+
+from clusterip.cluster import config as configs
+from clusterip.cluster import isolation, machine
+from clusterip.cluster.config import ClusterConfig
+from clusterip.cluster.errors import ClusterError
+from clusterip.cluster.paths import Paths
+from clusterip.process.sockets import listen_tcp
+
+_PREFERRED_PORT = 6443
+
+Report = Callable[[str], None]
+
+
+def is_isolated(paths: Paths) -> bool:
+    """Whether a cluster is, or can only be, in a machine of its own."""
+    existing = _existing(paths)
+    if existing is not None:
+        return existing.isolated
+    return os.geteuid() != 0 or isolation.find(paths) is not None
+
+
+def start(paths: Paths, work: Callable[[int], None], *, lifeline: int | None = None) -> int:
+    """Do ``work`` in the cluster's machine, which is made if it is not there; the exit code.
+
+    Args:
+        work: gets the port of the API server on the real machine's loopback.
+        lifeline: as of ``isolation.create``.
+    Raises:
+        ClusterError: no machine can be made; the text says what to do.
+    """
+    paths.make()
+    with machine.exclusive(paths.machine_lock):
+        found = isolation.find(paths)
+        if found is None:
+            with _listen(paths) as listener:
+                found = isolation.create(paths, listener, lifeline)
+        port = found.port
+        code = isolation.run_in(found, lambda: work(port))
+        if code != 0 and not paths.config.exists():  # refused, so there is nothing to look into
+            isolation.remove(paths, found)
+            _remove_empty(paths)
+    return code
+
+
+def visit(paths: Paths, work: Callable[[], None]) -> int:
+    """Do ``work`` in the cluster's machine if it has one and that is there, else here; the exit code."""
+    found = isolation.find(paths)
+    if found is not None:
+        return isolation.run_in(found, work)
+    work()
+    return 0
+
+
+def stop(paths: Paths, work: Callable[[], None], *, keep_state: bool) -> int:
+    """Do ``work``, which takes the cluster down, in its machine, and end that; the exit code.
+
+    A machine that has ended is made once more: files of its users are theirs to remove.
+    """
+    with machine.exclusive(paths.machine_lock):
+        found = isolation.find(paths)
+        if found is None:
+            with listen_tcp("127.0.0.1:0") as listener:
+                found = isolation.create(paths, listener)
+        code = isolation.run_in(found, work)
+        if code == 0:
+            isolation.remove(paths, found)
+            shutil.rmtree(paths.run, ignore_errors=True)
+            if not keep_state:
+                _remove_empty(paths)
+    return code
+
+
+def limits(paths: Paths) -> str:
+    """Why there is but one user in the cluster's machine; "" if there are more."""
+    found = isolation.find(paths)
+    return found.limits if found is not None else ""
+
+
+def _existing(paths: Paths) -> ClusterConfig | None:
+    try:
+        return configs.decode(paths.config.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _listen(paths: Paths) -> socket.socket:
+    existing = _existing(paths)
+    if existing is not None:
+        try:
+            return listen_tcp(f"127.0.0.1:{existing.api_port}")
+        except OSError as error:
+            raise ClusterError(
+                f"the API server's port is taken: {error}. End what has it, or remove the cluster with "
+                "`clusterip down`; a new one finds another port"
+            ) from error
+    try:
+        return listen_tcp(f"127.0.0.1:{_PREFERRED_PORT}")
+    except OSError:
+        return listen_tcp("127.0.0.1:0")
+
+
+def _remove_empty(paths: Paths) -> None:
+    for directory in (paths.run, paths.state, paths.logs):
+        shutil.rmtree(directory, ignore_errors=True)
+    if paths.base is not None:
+        with contextlib.suppress(OSError):
+            paths.base.rmdir()
+            if paths == Paths.of(paths.base.name):
+                paths.base.parent.rmdir()
