@@ -13,6 +13,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "up": "Start a cluster on this machine, or see that it runs.",
         "down": "Stop it and remove everything it made.",
         "status": "Say what runs and what is wrong.",
+        "enter": "Run a command where the cluster's Services are reachable.",
         "kubeconfig": "Print the administrator's kubeconfig.",
         "snapshot": "Save and restore all that the cluster's store holds.",
         "env": "Print shell commands that make kubectl and clusterip use the cluster.",
@@ -24,6 +25,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "logs": "Print what a Pod's container wrote.",
         "exec": "Run a command in a Pod's container.",
         "image": "Import, list and remove container images.",
+    },
+    "See it": {
+        "explain": "Say who reaches what through a Service, and why.",
     },
     "Parts, each also a program of its own": {
         "apiserver": "Serve the Kubernetes API.",

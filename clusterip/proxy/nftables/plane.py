@@ -147,8 +147,7 @@ class Plane:
         programmed = self._ports.get(owner) if isinstance(owner, PortKey) else None
         if programmed is None:
             return (0,)
-        port = programmed.port
-        return (1 if key.startswith(port.cluster_ip) else 2, port.created, port.key)
+        return rank(programmed.port, key)
 
     def _program_node(self, addresses: NodeAddresses) -> None:
         old, self._node = self._node, addresses
@@ -259,6 +258,11 @@ class Plane:
             raise
         hairpins = ((self.layout.hairpins, address + address, b"") for address in choice.on_node)
         return tuple(acquired), (*unique.values(), *hairpins)
+
+
+def rank(port: ServicePort, key: bytes) -> tuple[object, ...]:
+    """A Service port's rank for an element of that key: of several that want it, the lowest has it."""
+    return (1 if key.startswith(port.cluster_ip) else 2, port.created, port.key)
 
 
 def _is_same(old: ServicePort, new: ServicePort) -> bool:
