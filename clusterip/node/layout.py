@@ -4,6 +4,8 @@
 
     <root>/pods/<uid>/sandbox.json              network, addresses, host name
     <root>/pods/<uid>/ns/{uts,ipc}              namespaces of the Pod (the network's is in /run/netns)
+    <root>/pods/<uid>/ns/pid                    there if the Pod may have a PID namespace, and its process
+    <root>/pods/<uid>/shm                       /dev/shm of a Pod with several containers
     <root>/pods/<uid>/etc/{hosts,hostname,resolv.conf}
     <root>/pods/<uid>/volumes/<name>/
     <root>/pods/<uid>/logs/<container>/<attempt>.log
@@ -38,6 +40,10 @@ class PodDirectory:
 
     def namespace(self, kind: str) -> Path:
         return self.path / "ns" / kind
+
+    @property
+    def shm(self) -> Path:
+        return self.path / "shm"
 
     def etc(self, name: str) -> Path:
         return self.path / "etc" / name

@@ -85,6 +85,7 @@ def build(
         privileged=privileged,
         no_new_privileges=context.allowPrivilegeEscalation is False and not privileged,
         read_only_root=bool(context.readOnlyRootFilesystem),
+        shm=Path(sandbox.record.shm) if sandbox.record.shm else None,
     )
 
 

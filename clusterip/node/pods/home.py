@@ -42,9 +42,21 @@ class Home:
         """The Pod with what only its node knows of it."""
         return PodFacts(pod, self.addresses, self._context.addresses, self._context.name)
 
-    def find(self) -> None:
+    def find(self, pod: Pod) -> None:
         """Take over the sandbox an earlier agent made, if it is still there."""
         self.sandbox = sandboxes.load(self.directory)
+        if self.sandbox is None and sandboxes.read_record(self.directory) is not None:
+            self._say_changed(pod)
+
+    def drop_lost_sandbox(self, pod: Pod) -> None:
+        """Let there be none if somebody has taken away part of it: it cannot be mended."""
+        if self.sandbox is not None and not self.sandbox.is_whole:
+            self._say_changed(pod)
+            self.release()
+
+    def _say_changed(self, pod: Pod) -> None:
+        message = "Pod sandbox changed, it will be killed and re-created."
+        self._context.event(pod, "Normal", "SandboxChanged", message)
 
     def make_sandbox(self, pod: Pod) -> Sandbox:
         """Have a sandbox.

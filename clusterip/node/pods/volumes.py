@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import ctypes
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusterip.kernel import mounts
 from clusterip.kernel.namespaces import is_mount_point
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods.downward import PodFacts, UnknownField, field_value, resource_value
@@ -26,8 +26,6 @@ from clusterip.objects.core.volumes import (
 
 _DEFAULT_MODE = 0o644
 _DEFAULT_TOKEN_SECONDS = 3600
-_MNT_DETACH = 2
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class VolumeError(Exception):
@@ -40,6 +38,7 @@ async def set_up(facts: PodFacts, volume: Volume, directory: PodDirectory, sourc
     Raises:
         VolumeError: what it should hold is missing, or its kind is unknown here.
         ApiError, Unreachable: that could not be looked up.
+        OSError: the kernel or the disk refused something.
     """
     target = directory.volume(volume.name)
     context = facts.pod.spec.securityContext
@@ -66,7 +65,7 @@ def tear_down(directory: PodDirectory) -> None:
     if volumes.is_dir():
         for path in volumes.iterdir():
             if is_mount_point(path):
-                _libc.umount2(os.fsencode(path), _MNT_DETACH)
+                mounts.unmount(path)
 
 
 def _empty_directory(target: Path, source: EmptyDirVolumeSource, group: int | None) -> Path:
@@ -74,9 +73,7 @@ def _empty_directory(target: Path, source: EmptyDirVolumeSource, group: int | No
     if source.medium == "Memory" and not is_mount_point(target):
         limit = source.sizeLimit
         size = f",size={quantity.whole(limit)}" if limit not in (None, "", "0", 0) else ""
-        options = f"mode=1777{size}".encode()
-        if _libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", 0, options) != 0:
-            raise VolumeError(f"cannot mount a tmpfs: {os.strerror(ctypes.get_errno())}")
+        mounts.mount_tmpfs(target, f"mode=1777{size}")
     if group is not None:
         os.chown(target, -1, group)
     # A tmpfs has the sticky bit, as upstream leaves it.

@@ -102,7 +102,7 @@ class PodWorker:
         """Live the Pod's life; returns once nothing is left of it here."""
         reporting = asyncio.create_task(self._reporter.run())
         try:
-            self._home.find()
+            self._home.find(self.pod)
             await adopt_slots(self.slots, self.directory, self._context.inotify, self.pod)
             for slot in self.slots:
                 self._follow(slot)
@@ -161,6 +161,8 @@ class PodWorker:
 
     async def _prepare(self) -> dict[str, Path]:
         """Have a sandbox and volumes, which containers need. Raises StartFailed."""
+        if any(slot.exit is not None for slot in self.slots):
+            self._home.drop_lost_sandbox(self.pod)  # it may be why they ended
         if self._home.sandbox is None:
             await self._end_strays()
             self._home.make_sandbox(self.pod)

@@ -101,7 +101,7 @@ class ContainerSpec:
 
     ``namespaces`` maps a kind (``network``, ``uts``, ``ipc``, ``pid``) to the path of the one to join; kinds
     that are not in it are the node's own, except ``mount``, which is always new, and ``pid``, which is
-    unless ``host_pid``.
+    unless ``host_pid``. ``shm`` is what others have as /dev/shm too; None: it is the container's own.
     """
 
     args: Sequence[str]
@@ -117,6 +117,7 @@ class ContainerSpec:
     no_new_privileges: bool = False
     read_only_root: bool = False
     oom_score_adjust: int | None = None
+    shm: Path | None = None
 
 
 def process(spec: ContainerSpec) -> dict[str, Any]:
@@ -153,7 +154,9 @@ def configuration(spec: ContainerSpec) -> dict[str, Any]:
         _mount(
             "/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
         ),
-        _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", "size=65536k"),
+        _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", "size=65536k")
+        if spec.shm is None
+        else Mount(spec.shm, "/dev/shm").as_oci(),
         _mount("/dev/mqueue", "mqueue", "nosuid", "noexec", "nodev"),
         # A sysfs shows the network of who mounts it; without an own network it cannot be mounted anew.
         _mount("/sys", "sysfs", "nosuid", "noexec", "nodev", access)

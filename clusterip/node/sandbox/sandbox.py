@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from clusterip.kernel import mounts, users
 from clusterip.kernel import namespaces as kernel_namespaces
-from clusterip.kernel import users
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.node.files import write_atomic
@@ -19,7 +19,7 @@ from clusterip.node.layout import PodDirectory
 from clusterip.node.network.bridge import BRIDGE, link_address
 from clusterip.node.network.hostports import HostPort, host_ports_of
 from clusterip.node.network.ipam import Address, AddressPools, gateway_of
-from clusterip.node.sandbox import namespaces
+from clusterip.node.sandbox import namespaces, pause
 from clusterip.node.sandbox.dns import read_host, resolver_for
 from clusterip.node.sandbox.hosts import hosts_file, kernel_hostname
 from clusterip.node.sandbox.sysctls import is_of_ipc, sysctls_of
@@ -30,8 +30,9 @@ from clusterip.objects.core.pod import Pod
 class Record(msgspec.Struct):
     """``sandbox.json``. ``network`` is the name of the network namespace, "" for the node's own.
 
-    ``host_ports`` are the node's ports that lead here. ``grace_seconds`` is what the Pod's containers get to
-    end, should nobody be left to ask.
+    ``host_ports`` are the node's ports that lead here. ``first_process`` is that of the Pod's PID namespace,
+    0 if each container has its own; ``shm`` what all have as /dev/shm, likewise ``""``. ``grace_seconds`` is
+    what the Pod's containers get to end, should nobody be left to ask.
     """
 
     network: str
@@ -41,6 +42,8 @@ class Record(msgspec.Struct):
     created_at: str
     grace_seconds: int = 30
     host_ports: list[HostPort] = []
+    first_process: int = 0
+    shm: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,30 @@ class Sandbox:
     def addresses(self) -> list[str]:
         return self.record.addresses
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that was made is still there. A reboot takes it away, or who kills a process."""
+        record, directory = self.record, self.directory
+        if record.first_process and not pause.runs(record.first_process, directory.path):
+            return False
+        if record.shm and not kernel_namespaces.is_mount_point(Path(record.shm)):
+            return False
+        return namespaces.exist(record.network, directory.namespace("uts"), directory.namespace("ipc"))
+
     def namespaces(self) -> dict[str, str]:
         """Kind -> path of the namespaces the Pod's containers join."""
-        kinds = {kind: str(self.directory.namespace(kind)) for kind in ("uts", "ipc")}
+        kinds = {"uts": str(self.directory.namespace("uts"))}
+        if self.record.shm != str(_NODES_SHM):
+            kinds["ipc"] = str(self.directory.namespace("ipc"))
+        if self.record.first_process:
+            kinds["pid"] = f"/proc/{self.record.first_process}/ns/pid"
         if self.record.network:
             kinds["network"] = str(kernel_namespaces.path_of(self.record.network))
         return kinds
+
+
+_NODES_SHM = Path("/dev/shm")
+_SHM_BYTES = 64 << 20  # as containerd
 
 
 def network_name(uid: str) -> str:
@@ -99,8 +120,8 @@ def load(directory: PodDirectory) -> Sandbox | None:
     record = read_record(directory)
     if record is None:
         return None
-    exists = namespaces.exist(record.network, directory.namespace("uts"), directory.namespace("ipc"))
-    return Sandbox(directory, record) if exists else None
+    sandbox = Sandbox(directory, record)
+    return sandbox if sandbox.is_whole else None
 
 
 def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Settings) -> Sandbox:
@@ -135,10 +156,35 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
             pools.free(addresses)
             namespaces.delete(record.network, uts, ipc)
             raise
+    _share(pod, directory, record)
     write_etc(pod, directory, record.addresses, record.hostname, settings)
     # Last: an agent that finds this file may rely on all the rest.
     write_atomic(directory.sandbox, msgspec.json.encode(record))
     return Sandbox(directory, record)
+
+
+def _share(pod: Pod, directory: PodDirectory, record: Record) -> None:
+    """Make what only some Pods' containers have in common. What an earlier attempt left is removed."""
+    _unshare(directory)
+    if pod.spec.hostIPC:
+        record.shm = str(_NODES_SHM)
+    elif len(pod.spec.containers) + len(pod.spec.initContainers) > 1:
+        directory.shm.mkdir(parents=True, exist_ok=True)
+        flags = mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
+        mounts.mount_tmpfs(directory.shm, f"mode=1777,size={_SHM_BYTES}", flags)
+        record.shm = str(directory.shm)
+    if pod.spec.shareProcessNamespace:
+        directory.namespace("pid").touch()  # first: an agent that finds it knows that there may be a process
+        record.first_process = pause.start(directory.path)
+
+
+def _unshare(directory: PodDirectory) -> None:
+    if directory.namespace("pid").exists():
+        pause.end(directory.path)
+        directory.namespace("pid").unlink()
+    if directory.shm.exists():
+        mounts.unmount(directory.shm)
+        directory.shm.rmdir()
 
 
 def delete(directory: PodDirectory, pools: AddressPools | None) -> None:
@@ -148,6 +194,7 @@ def delete(directory: PodDirectory, pools: AddressPools | None) -> None:
     """
     with RouteSocket() as route:
         route.delete_link(_link_name(directory.uid))
+    _unshare(directory)
     uts, ipc = directory.namespace("uts"), directory.namespace("ipc")
     namespaces.delete(network_name(directory.uid), uts, ipc)
     record = read_record(directory)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +138,52 @@ def test_kubectl_debug_of_a_node_has_the_nodes_files_and_processes(node: Running
     eventually(lambda: node.kubectl("logs", name).endswith(first))
     assert "172.30.99.10" in node.kubectl("logs", name)
     node.kubectl("delete", "pod", name)  # also what the shell started
+
+
+def test_containers_that_share_processes(node: RunningNode) -> None:
+    def container(name: str, script: str) -> dict[str, Any]:
+        return {"name": name, "image": IMAGE, "command": ["sh", "-c", script]}
+
+    # The first leaves an orphan behind that ends at once; the second says what it sees.
+    orphan = "(sh -c 'sleep 0.2; exit 0' &) ; echo shared > /dev/shm/note; exec sleep 1111"
+    containers = [container("one", orphan), container("two", "exec sleep 2222")]
+    node.apply("shared", {"shareProcessNamespace": True, "containers": containers})
+    before = node.wait_ready("shared")
+
+    def processes() -> list[str]:
+        return node.kubectl("exec", "shared", "-c", "two", "--", "ps", "-eo", "args=").splitlines()
+
+    eventually(lambda: {"sleep 1111", "sleep 2222"} <= set(processes()))
+    eventually(lambda: not any("defunct" in each for each in processes()))
+    assert "pause.sh" in processes()[0]
+    assert node.kubectl("exec", "shared", "-c", "two", "--", "cat", "/dev/shm/note") == "shared\n"
+    # One that ends is run again alone; what it started in the background goes with it.
+    script = "sleep 3333 & kill $(pgrep -x -f 'sleep 1111')"
+    node.kubectl.run("exec", "shared", "-c", "one", "--", "sh", "-c", script)
+    after = node.wait(
+        "shared", lambda pod: container_status(pod, "one")["restartCount"] == 1 and is_ready(pod)
+    )
+    assert "sleep 3333" not in processes()
+    assert container_status(after, "two")["containerID"] == container_status(before, "two")["containerID"]
+    # It outlives the agent, and whoever kills the first process gets a new Pod.
+    node.kill()
+    node.start()
+    again = node.wait_ready("shared")
+    assert container_status(again, "two")["restartCount"] == 0
+    record = json.loads((node.root / "pods" / again["metadata"]["uid"] / "sandbox.json").read_text())
+    os.kill(record["first_process"], signal.SIGKILL)
+    node.wait("shared", lambda pod: container_status(pod, "two")["restartCount"] == 1)
+    assert eventually(lambda: any(reason == "SandboxChanged" for reason, _ in node.events("shared")))
+    node.kubectl("delete", "pod", "shared")
+    assert not (node.root / "pods" / again["metadata"]["uid"]).exists()
+
+
+def test_a_pod_in_the_nodes_ipc_namespace(node: RunningNode) -> None:
+    main = {"name": "main", "image": IMAGE, "command": ["sleep", "1000"]}
+    node.apply("ipc", {"hostIPC": True, "containers": [main]})
+    node.wait_ready("ipc")
+    assert node.kubectl("exec", "ipc", "--", "readlink", "/proc/self/ns/ipc").strip() == os.readlink(
+        "/proc/self/ns/ipc"
+    )
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        assert node.kubectl("exec", "ipc", "--", "ls", file.name).strip() == file.name
