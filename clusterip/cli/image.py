@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from clusterip.cluster.paths import Paths
 
 T = TypeVar("T")
 
 
+def _paths() -> Paths:
+    from clusterip.cluster.paths import Paths
+
+    return Paths.of(os.environ.get("CLUSTERIP_NAME", "clusterip"))
+
+
 def _default_directory() -> str:
-    base = os.environ.get("CLUSTERIP_STATE_DIR")
-    return f"{base}/lib/images" if base else "/var/lib/clusterip/images"
+    return str(_paths().images)
 
 
 _directory = click.option(
@@ -27,6 +37,29 @@ _directory = click.option(
 )
 
 
+def _with_users(command: Callable[..., None]) -> Callable[..., None]:
+    """Run a command where the files of images can belong to whom they say, also without root."""
+
+    @functools.wraps(command)
+    def wrapped(**arguments: Any) -> None:
+        from clusterip.cluster import places
+        from clusterip.cluster.errors import ClusterError
+
+        def work() -> None:
+            try:
+                command(**arguments)
+            except click.ClickException as error:
+                error.show()
+                sys.exit(error.exit_code)
+
+        try:
+            sys.exit(places.with_users(_paths(), work))
+        except ClusterError as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapped
+
+
 @click.group("image")
 def command() -> None:
     """Import, pull, list, alias and remove container images."""
@@ -36,6 +69,7 @@ def command() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|DIR...")
 @click.option("--name", default="", help="The image's name, if the archive gives none or another one.")
 @_directory
+@_with_users
 def import_(files: tuple[Path, ...], name: str, directory: Path) -> None:
     """Import OCI image layouts, OCI archives or archives of `docker save`."""
     from clusterip.node.images import commands
@@ -49,6 +83,7 @@ def import_(files: tuple[Path, ...], name: str, directory: Path) -> None:
 @click.option("--username", default="")
 @click.option("--password", default="", envvar="CLUSTERIP_REGISTRY_PASSWORD", show_envvar=True)
 @_directory
+@_with_users
 def pull(name: str, username: str, password: str, directory: Path) -> None:
     """Pull an image from its registry."""
     import asyncio
@@ -71,6 +106,7 @@ def list_(directory: Path) -> None:
 @command.command("rm")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_directory
+@_with_users
 def remove(names: tuple[str, ...], directory: Path) -> None:
     """Remove images. Containers that run go on."""
     from clusterip.node.images.store import ImageStore

@@ -16,6 +16,7 @@ import click
 from clusterip.cli.cluster_options import cluster_options
 
 if TYPE_CHECKING:
+    from clusterip.cluster.isolation import Machine
     from clusterip.cluster.paths import Paths
     from clusterip.cluster.up import Request, Result
 
@@ -79,22 +80,20 @@ def command(
         _up(request, paths, is_usual)
         return
 
-    def work(port: int) -> None:
-        _up(dataclasses.replace(request, isolated=True, api_port=port), paths, is_usual)
+    def work(machine: Machine) -> None:
+        _up(dataclasses.replace(request, isolated=True, api_port=machine.port), paths, is_usual, machine)
 
     sys.exit(places.start(paths, work))
 
 
-def _up(request: Request, paths: Paths, is_usual: bool) -> None:
+def _up(request: Request, paths: Paths, is_usual: bool, machine: Machine | None = None) -> None:
     from clusterip.cluster.up import up
 
     result = up(request, paths, lambda line: click.echo(f"  {line}"))
     verb = "runs already" if result.was_running else "is ready"
     click.echo(f"The cluster {verb} ({result.seconds:.2f} s).\n")
-    if result.config.isolated:
-        from clusterip.cluster import isolation
-
-        click.echo(f"{isolation.NOTE}\n")
+    if machine is not None:
+        click.echo(f"{machine.describe()}\n")
     click.echo(f"kubeconfig: {result.paths.admin_kubeconfig}\n")
     click.echo("Try:")
     for line in _next_steps(result, is_usual):

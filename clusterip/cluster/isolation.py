@@ -29,12 +29,6 @@ from clusterip.cluster.paths import Paths
 from clusterip.cluster.processes import Process
 from clusterip.kernel import namespaces, users
 
-NOTE = (
-    "It has a network of its own: Services are reachable from Pods, with `kubectl port-forward` and in\n"
-    "`clusterip enter -- COMMAND`, not from this machine; and nothing in it reaches the outside."
-)
-"""What an isolated cluster does not do, for a person."""
-
 _LISTENER = 3  # init's descriptor of the API server's socket
 _LIFELINE = 4
 _PIDFD_GETFD = 438
@@ -56,6 +50,16 @@ class Machine(msgspec.Struct, frozen=True):
     port: int
     owner: int
     limits: str = ""
+
+    def describe(self) -> str:
+        """What a cluster in it does not do, for a person."""
+        note = (
+            "It has a network of its own: Services are reachable from Pods, with `kubectl port-forward` and\n"
+            "in `clusterip enter -- COMMAND`, not from this machine; and nothing in it reaches the outside."
+        )
+        if self.limits:
+            note += f"\nContainers can run only as root, which is this user, because {self.limits}."
+        return note
 
 
 def find(paths: Paths) -> Machine | None:
@@ -107,16 +111,17 @@ def create(paths: Paths, listener: socket.socket, lifeline: int | None = None) -
     return made
 
 
-def run_in(machine: Machine, work: Callable[[], int | None]) -> int:
+def run_in(machine: Machine, work: Callable[[], int | None], *, network: bool = True) -> int:
     """Do ``work`` in a process of a machine, with this one's files and terminal; its exit code.
 
+    Without ``network`` it stays in the network that this process is in.
     Call it while there is only one thread: the process is a fork of this one.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     visitor = os.fork()
     if visitor == 0:
-        os._exit(_visit(machine, work))
+        os._exit(_visit(machine, work, network))
     with _ignoring_interrupts():  # it is interrupted as well, and says with which code it ended
         return os.waitstatus_to_exitcode(os.waitpid(visitor, 0)[1])
 
@@ -151,13 +156,15 @@ def _record(paths: Paths) -> Path:
 # What the processes do
 
 
-def _visit(machine: Machine, work: Callable[[], int | None]) -> int:
+def _visit(machine: Machine, work: Callable[[], int | None], network: bool) -> int:
     here = Path.cwd()
     descriptor = machine.init.open()
     if descriptor is None:
         print("clusterip: the cluster's machine has just ended", file=sys.stderr)
         return 1
-    kinds = users.CLONE_NEWNS | users.CLONE_NEWPID | users.CLONE_NEWIPC | namespaces.CLONE_NEWNET
+    kinds = users.CLONE_NEWNS | users.CLONE_NEWPID | users.CLONE_NEWIPC
+    if network:
+        kinds |= namespaces.CLONE_NEWNET
     if machine.owner != 0:
         kinds |= users.CLONE_NEWUSER
     _check(_libc.setns(descriptor, kinds), "enter the cluster's machine")
@@ -183,6 +190,8 @@ def _finish(work: Callable[[], int | None]) -> None:
         print(f"clusterip: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except BaseException:  # noqa: BLE001 - the outermost frame of a process
         traceback.print_exc()
     finally:
@@ -211,39 +220,50 @@ def _make(peer: socket.socket, listener: int, lifeline: int | None) -> None:
         peer.send(f"pid {init}".encode())
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - it is told to who waits for us
-        with contextlib.suppress(OSError):
-            peer.send(f"failed: {error}".encode())
-        os._exit(1)
+        _tell(peer.fileno(), error)
+
+
+def _tell(peer: int, error: BaseException) -> None:
+    """Tell who waits for us what went wrong, and end. Never returns."""
+    try:
+        if isinstance(error, PermissionError):
+            _complain_of_guards()
+    except ClusterError as better:
+        error = better
+    with contextlib.suppress(OSError):
+        os.write(peer, f"failed: {error}".encode())
+    os._exit(1)
 
 
 def _unshare(kinds: int, what: str) -> None:
     if _libc.unshare(kinds) == 0:
         return
     reason = os.strerror(ctypes.get_errno())
-    for name, allowed, remedy in _GUARDS:
-        with contextlib.suppress(OSError):
-            if Path("/proc/sys", name).read_text().strip() not in allowed:
-                raise ClusterError(f"this machine lets only root make user namespaces: {remedy}")
+    _complain_of_guards()
     raise ClusterError(
         f"the kernel refuses to make {what} namespaces ({reason}). In a container, allow it to make them "
         "(Docker: --privileged, or a seccomp profile that has unshare); else run `clusterip up` as root"
     )
 
 
+def _complain_of_guards() -> None:
+    """Raise ClusterError if a setting keeps users from making namespaces."""
+    for name, forbidding, remedy in _GUARDS:
+        with contextlib.suppress(OSError):
+            if Path("/proc/sys", name).read_text().strip() == forbidding:
+                setting = name.replace("/", ".")
+                raise ClusterError(
+                    f"this machine lets only root make namespaces ({setting}={forbidding}): as root, allow "
+                    f"it with `sysctl {setting}={remedy}`, or run `clusterip up` as root"
+                )
+
+
 _GUARDS = (
-    (
-        "kernel/unprivileged_userns_clone",
-        ("1",),
-        "sysctl kernel.unprivileged_userns_clone=1 as root allows it; else run `clusterip up` as root",
-    ),
-    (
-        "kernel/apparmor_restrict_unprivileged_userns",
-        ("0",),
-        "AppArmor forbids it; sysctl kernel.apparmor_restrict_unprivileged_userns=0 as root allows it; "
-        "else run `clusterip up` as root",
-    ),
+    ("kernel/unprivileged_userns_clone", "0", "1"),
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+    ("user/max_user_namespaces", "0", "15000"),
 )
-"""Settings, the values that allow user namespaces, and what to do about others."""
+"""Settings, the values that forbid user namespaces, and such as allow them."""
 
 
 def _be_init(peer: socket.socket, listener: int, lifeline: int | None) -> None:
@@ -260,9 +280,7 @@ def _be_init(peer: socket.socket, listener: int, lifeline: int | None) -> None:
         os.write(_PEER, b"ready")
         os.close(_PEER)
     except BaseException as error:  # noqa: BLE001 - it is told to who waits for us
-        with contextlib.suppress(OSError):
-            os.write(descriptors[1], f"failed: {error}".encode())
-        os._exit(1)
+        _tell(descriptors[1], error)
     _reap(_LIFELINE if lifeline is not None else None)
 
 

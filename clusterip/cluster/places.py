@@ -6,6 +6,7 @@ What a person asks for as another user than root, or with ``--isolated``, is don
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ from clusterip.cluster import config as configs
 from clusterip.cluster import isolation, machine
 from clusterip.cluster.config import ClusterConfig
 from clusterip.cluster.errors import ClusterError
+from clusterip.cluster.isolation import Machine
 from clusterip.cluster.paths import Paths
 from clusterip.process.sockets import listen_tcp
 
@@ -31,11 +33,11 @@ def is_isolated(paths: Paths) -> bool:
     return os.geteuid() != 0 or isolation.find(paths) is not None
 
 
-def start(paths: Paths, work: Callable[[int], None], *, lifeline: int | None = None) -> int:
+def start(paths: Paths, work: Callable[[Machine], None], *, lifeline: int | None = None) -> int:
     """Do ``work`` in the cluster's machine, which is made if it is not there; the exit code.
 
     Args:
-        work: gets the port of the API server on the real machine's loopback.
+        work: gets the machine.
         lifeline: as of ``isolation.create``.
     Raises:
         ClusterError: no machine can be made; the text says what to do.
@@ -43,15 +45,16 @@ def start(paths: Paths, work: Callable[[int], None], *, lifeline: int | None = N
     paths.make()
     with machine.exclusive(paths.machine_lock):
         found = isolation.find(paths)
-        if found is None:
-            with _listen(paths) as listener:
-                found = isolation.create(paths, listener, lifeline)
-        port = found.port
-        code = isolation.run_in(found, lambda: work(port))
-        if code != 0 and not paths.config.exists():  # refused, so there is nothing to look into
-            isolation.remove(paths, found)
-            _remove_empty(paths)
-    return code
+        try:
+            if found is None:
+                with _listen(paths) as listener:
+                    found = isolation.create(paths, listener, lifeline)
+            return isolation.run_in(found, functools.partial(work, found))
+        finally:
+            if not paths.config.exists():  # refused, so there is nothing to look into
+                if found is not None:
+                    isolation.remove(paths, found)
+                _remove_all(paths)
 
 
 def visit(paths: Paths, work: Callable[[], None]) -> int:
@@ -61,6 +64,28 @@ def visit(paths: Paths, work: Callable[[], None]) -> int:
         return isolation.run_in(found, work)
     work()
     return 0
+
+
+def with_users(paths: Paths, work: Callable[[], None]) -> int:
+    """Do ``work`` as root of the users that files of images belong to, on this machine's network.
+
+    Returns the exit code. Raises ClusterError: there can be no such users; the text says what to do.
+    """
+    if os.geteuid() == 0:
+        work()
+        return 0
+    paths.make()
+    with machine.exclusive(paths.machine_lock):
+        found = isolation.find(paths)
+        made = None
+        if found is None:
+            with listen_tcp("127.0.0.1:0") as listener:
+                found = made = isolation.create(paths, listener)
+        try:
+            return isolation.run_in(found, work, network=False)
+        finally:
+            if made is not None:
+                isolation.remove(paths, made)
 
 
 def stop(paths: Paths, work: Callable[[], None], *, keep_state: bool) -> int:
@@ -78,14 +103,8 @@ def stop(paths: Paths, work: Callable[[], None], *, keep_state: bool) -> int:
             isolation.remove(paths, found)
             shutil.rmtree(paths.run, ignore_errors=True)
             if not keep_state:
-                _remove_empty(paths)
+                _remove_all(paths)
     return code
-
-
-def limits(paths: Paths) -> str:
-    """Why there is but one user in the cluster's machine; "" if there are more."""
-    found = isolation.find(paths)
-    return found.limits if found is not None else ""
 
 
 def _existing(paths: Paths) -> ClusterConfig | None:
@@ -111,11 +130,11 @@ def _listen(paths: Paths) -> socket.socket:
         return listen_tcp("127.0.0.1:0")
 
 
-def _remove_empty(paths: Paths) -> None:
+def _remove_all(paths: Paths) -> None:
     for directory in (paths.run, paths.state, paths.logs):
         shutil.rmtree(directory, ignore_errors=True)
     if paths.base is not None:
-        with contextlib.suppress(OSError):
-            paths.base.rmdir()
-            if paths == Paths.of(paths.base.name):
-                paths.base.parent.rmdir()
+        is_own = paths == Paths.of(paths.base.name)
+        for directory in (paths.base, *([paths.base.parent] if is_own else [])):
+            with contextlib.suppress(OSError):
+                directory.rmdir()
