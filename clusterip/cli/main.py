@@ -28,6 +28,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "See it": {
         "explain": "Say who reaches what through a Service, and why.",
+        "doctor": "Look for what is wrong, and say what to do about it.",
     },
     "Parts, each also a program of its own": {
         "apiserver": "Serve the Kubernetes API.",
