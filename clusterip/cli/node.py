@@ -126,6 +126,12 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 )
 @click.option("--vxlan-vni", type=click.IntRange(1, (1 << 24) - 1), default=4097, show_default=True)
 @click.option("--vxlan-port", type=click.IntRange(1, 65535), default=4789, show_default=True)
+@click.option(
+    "--pod-manifest-path",
+    type=click.Path(path_type=Path, resolve_path=True),
+    metavar="DIR",
+    help="Run the Pods of the files in this directory (static Pods), whether or not there is an API server.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, metavar="N", help="4 shows debug lines.")
 def command(verbosity: int, **settings: Any) -> None:
     """Register this machine as a node and run the Pods that are assigned to it."""

@@ -2,6 +2,7 @@
 
 ::
 
+    <root>/podcidrs.json                        the node's podCIDRs as they were last
     <root>/pods/<uid>/sandbox.json              network, addresses, host name
     <root>/pods/<uid>/ns/{uts,ipc}              namespaces of the Pod (the network's is in /run/netns)
     <root>/pods/<uid>/ns/pid                    there if the Pod may have a PID namespace, and its process

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 from clusterip.client import config
@@ -24,17 +25,20 @@ from clusterip.node.network.ipam import AddressPools, Network
 from clusterip.node.network.peers import Peer
 from clusterip.node.network.podnetwork import PodNetwork
 from clusterip.node.network.podnetwork import Settings as NetworkSettings
+from clusterip.node.network.remembered import remember, remembered
 from clusterip.node.options import Options
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.manager import PodManager
 from clusterip.node.pods.puller import ImagePuller
 from clusterip.node.pods.sources import SlimService, Sources
+from clusterip.node.pods.static.directory import StaticDirectory
 from clusterip.node.register import Registration, find_addresses
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.sandbox.sandbox import Settings
 from clusterip.objects.core.node import NODES
 from clusterip.objects.core.pod import PODS, Pod
+from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.core.service import SERVICES
 from clusterip.process import log
 from clusterip.process.health import HealthServer
@@ -117,6 +121,8 @@ class _Agent:
             hidden=options.hidden_dirs,
         )
         self._manager = PodManager(self._context, self._pods)
+        path = options.pod_manifest_path
+        self._static = StaticDirectory(path, name, self._bad_manifest) if path else None
 
     async def run(self) -> None:
         health = self._health()
@@ -125,6 +131,11 @@ class _Agent:
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._serve(tasks, health)
+                self._manager.prepare(self._static)
+                if self._static is not None:
+                    if cidrs := remembered(self._options.root_dir):
+                        self._open_network(cidrs)
+                    tasks.create_task(self._manager.run_static(self._static))
                 node = await self._registration.register()
                 for work in (
                     renew_for_ever(self._client, node),
@@ -168,18 +179,32 @@ class _Agent:
 
         self._nodes.on_change(look)
         cidrs: list[str] = await found
-        networks = [ip_network(cidr) for cidr in cidrs]
-        try:
-            ensure_bridge(networks, mtu=self._options.mtu)
-        except NetlinkError as error:
-            raise Fatal(f"cannot make the Pods' bridge: {error.message}") from error
-        self._context.pools = AddressPools(networks)
+        networks = self._open_network(cidrs)
         if self._options.pod_network_mode != "none":
             await self._nodes.synced.wait()  # or the routes that are there would go, to come back at once
             network = self._network(networks)
             network.sync()
             tasks.create_task(network.run())
+        remember(self._options.root_dir, cidrs)
         _log.info("network ready", podCIDRs=",".join(cidrs))
+
+    def _open_network(self, cidrs: list[str]) -> list[Network]:
+        """Let Pods have addresses of these podCIDRs. Raises Fatal."""
+        networks = [ip_network(cidr) for cidr in cidrs]
+        if networks == [pool.network for pool in self._context.pools.pools]:
+            return networks
+        try:
+            ensure_bridge(networks, mtu=self._options.mtu)
+        except NetlinkError as error:
+            raise Fatal(f"cannot make the Pods' bridge: {error.message}") from error
+        self._context.pools = AddressPools(networks)
+        self._manager.reserve_addresses()
+        return networks
+
+    def _bad_manifest(self, path: Path, problem: str) -> None:
+        _log.error("no static pod made of a file", file=str(path), problem=problem)
+        node = ObjectReference(kind="Node", name=self._context.name, uid=self._context.name)
+        self._events.event(node, "Warning", "InvalidStaticPod", f"{path}: {problem}")
 
     def _network(self, networks: list[Network]) -> PodNetwork:
         options, context = self._options, self._context

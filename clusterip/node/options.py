@@ -42,6 +42,7 @@ class Options:
     ip_masq: bool = True
     vxlan_vni: int = DEFAULT_VNI
     vxlan_port: int = DEFAULT_PORT
+    pod_manifest_path: Path | None = None
 
     @property
     def runtime_root(self) -> Path:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,15 @@ READY_SECONDS = 10.0
 
 
 class RunningNode:
-    """A node agent process with its API server. Killing and starting it again keeps its files."""
+    """A node agent process with its API server. Killing and starting it again keeps its files.
 
-    def __init__(self, directory: Path, api: RunningApiServer, authority: Authority) -> None:
+    ``options`` are further ones of the command line.
+    """
+
+    def __init__(
+        self, directory: Path, api: RunningApiServer, authority: Authority, options: Sequence[str] = ()
+    ) -> None:
+        self.options = list(options)
         self.directory = directory
         self.api = api
         self.kubectl = Kubectl(api.kubeconfig, directory)
@@ -48,6 +54,13 @@ class RunningNode:
 
     def start(self) -> None:
         """Start the agent and wait until the node is ready."""
+        self.launch()
+        self._assign_network()
+        eventually(self._is_ready, READY_SECONDS)
+        eventually(_listens, READY_SECONDS)  # the node may be ready from before
+
+    def launch(self) -> None:
+        """Start the agent and wait for nothing."""
         certificate, key = self._authority.directory / "node.crt", self._authority.directory / "node.key"
         command = [
             *(sys.executable, "-m", "clusterip.cli.node"),
@@ -61,12 +74,10 @@ class RunningNode:
             f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}",
             "--v=4",
+            *self.options,
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
-        self._assign_network()
-        eventually(self._is_ready, READY_SECONDS)
-        eventually(_listens, READY_SECONDS)  # the node may be ready from before
 
     def kill(self) -> None:
         """kill -9, as a crash would."""
@@ -185,7 +196,7 @@ def eventually(
 
 
 @contextlib.contextmanager
-def running_node(directory: Path) -> Iterator[RunningNode]:
+def running_node(directory: Path, *options: str) -> Iterator[RunningNode]:
     """A node, with nothing of it left afterwards. The calling thread is on its machine meanwhile."""
     name = f"ct-node-{os.getpid()}"
     path = namespaces.create_named(name)
@@ -207,7 +218,7 @@ def running_node(directory: Path) -> Iterator[RunningNode]:
                 f"--kubelet-certificate-authority={authority.certificate}",
             ) as api,
         ):
-            node = RunningNode(directory, api, authority)
+            node = RunningNode(directory, api, authority, options)
             try:
                 node.start()
                 yield node

@@ -65,6 +65,10 @@ class Home:
             StartFailed: it cannot be made now.
         """
         if self.sandbox is None:
+            if not pod.spec.hostNetwork and not self._context.pools.pools:
+                message = "network is not ready: container network not ready: no podCIDR yet"
+                self._context.event(pod, "Warning", "NetworkNotReady", message)
+                raise starter.StartFailed("ContainerCreating", message)
             try:
                 self.sandbox = sandboxes.create(
                     pod, self.directory, self._context.pools, self._context.sandboxes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from clusterip.kernel.nftables import NftablesError
 from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods.context import NodeContext
-from clusterip.node.pods.removal import remove_files
+from clusterip.node.pods.removal import delete_object, remove_files
+from clusterip.node.pods.static.directory import StaticDirectory
+from clusterip.node.pods.static.mirror import mirrored
 from clusterip.node.pods.status import TERMINAL
 from clusterip.node.pods.termination import Deadline
 from clusterip.node.pods.worker import PodWorker
@@ -31,6 +33,7 @@ from clusterip.process import log
 _log = log.get("node")
 
 _RESTART_SECONDS = 5.0
+_POLL_SECONDS = 0.1
 
 
 class _CrunStatus(msgspec.Struct):
@@ -38,36 +41,120 @@ class _CrunStatus(msgspec.Struct):
     bundle: str
 
 
+def _name(pod: Pod) -> tuple[str, str]:
+    return pod.metadata.namespace, pod.metadata.name
+
+
 class PodManager:
-    """Runs the Pods that ``pods`` (an informer of this node's) says are here."""
+    """Runs the Pods that ``pods`` (an informer of this node's) says are here, and the static ones."""
 
     def __init__(self, context: NodeContext, pods: Informer[Pod]) -> None:
         self.workers: dict[str, PodWorker] = {}
         self._context = context
         self._pods = pods
         self._tasks: set[asyncio.Task[None]] = set()
+        self._static: Mapping[str, Pod] = {}
+        self._withdrawn: set[str] = set()
 
-    async def run(self) -> None:
-        """Look after the node's Pods for ever. Cancelled, it leaves them running."""
-        self._reserve_addresses()
+    def prepare(self, static: StaticDirectory | None = None) -> None:
+        """Find out what is here, once, before any Pod is looked after."""
         self._restore_host_ports()
         self._remove_runtime_leftovers()
+        if static is not None:
+            self._static = static.read()
+
+    async def run_static(self, static: StaticDirectory) -> None:
+        """Look after the static Pods for ever; no API server is needed. Cancelled, it leaves them running."""
+        try:
+            await static.follow(self._context.inotify, self._take_static)
+        finally:
+            await self._leave()
+
+    async def run(self) -> None:
+        """Look after the node's other Pods for ever. Cancelled, it leaves them running."""
         await self._pods.synced.wait()
         try:
             self._spawn(self._remove_orphans())
             self._pods.on_change(self._change)
             await asyncio.Event().wait()
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of a Pod by name."""
-        pod = self._pods.get(namespace, name)
-        return self.workers.get(pod.metadata.uid) if pod else None
+        for uid, pod in self._static.items():
+            if (pod.metadata.namespace, pod.metadata.name) == (namespace, name):
+                return self.workers.get(uid)
+        found = self._pods.get(namespace, name)
+        return self.workers.get(found.metadata.uid) if found else None
+
+    def reserve_addresses(self) -> None:
+        """Before any Pod gets one: those that Pods on disk have."""
+        for directory in self._context.directory.pods():
+            record = sandboxes.read_record(directory)
+            if record is None:
+                continue
+            self._context.pools.reserve(ip_address(address) for address in record.addresses)
+
+    # Static Pods
+
+    def _take_static(self, pods: Mapping[str, Pod]) -> None:
+        gone = [self.workers[uid] for uid in self._static if uid not in pods and uid in self.workers]
+        self._static = pods
+        for worker in gone:
+            worker.remove()
+        for uid, pod in pods.items():
+            if uid not in self.workers:
+                self._spawn(self._begin_static(pod))
+
+    async def _begin_static(self, pod: Pod) -> None:
+        """Run a static Pod, once the one that had its name, by an older file, has ended."""
+        meta = pod.metadata
+        while any(_name(worker.pod) == _name(pod) for worker in self.workers.values()):
+            await asyncio.sleep(_POLL_SECONDS)
+            if meta.uid not in self._static:
+                return
+        worker = PodWorker(self._context, pod, self._context.directory.pod(meta.uid))
+        self.workers[meta.uid] = worker
+        mirror = self._pods.get(meta.namespace, meta.name)
+        if mirror is not None and mirrored(mirror) == meta.uid:
+            worker.mirror_changed(mirror)
+        await self._live(meta.uid, worker)
+        mirror = self._pods.get(meta.namespace, meta.name)
+        if mirror is not None and mirrored(mirror) == meta.uid:
+            await self._withdraw(mirror)
+
+    def _mirror_changed(self, old: Pod | None, new: Pod | None) -> None:
+        mirror = new or old
+        assert mirror is not None
+        worker = self.workers.get(mirrored(mirror))
+        if worker is not None:
+            worker.mirror_changed(new)
+        elif new is not None and mirrored(new) not in self._static:
+            self._spawn(self._withdraw(new))
+
+    async def _withdraw(self, mirror: Pod) -> None:
+        """Delete the mirror of a static Pod that is no more."""
+        meta = mirror.metadata
+        if meta.uid in self._withdrawn:
+            return
+        self._withdrawn.add(meta.uid)
+        try:
+            await delete_object(self._context, mirror, lambda: False)
+        finally:
+            self._withdrawn.discard(meta.uid)
+
+    # Pods of the API server
 
     def _change(self, old: Pod | None, new: Pod | None) -> None:
+        if any(each is not None and mirrored(each) for each in (old, new)):
+            self._mirror_changed(old, new)
+            return
         if new is None:
             if old is not None and (worker := self.workers.get(old.metadata.uid)):
                 worker.remove()
@@ -98,19 +185,11 @@ class PodManager:
                     _log.exception("pod not handled, trying again", pod=f"{meta.namespace}/{meta.name}")
                     await asyncio.sleep(_RESTART_SECONDS)
                     worker = self.workers[uid] = PodWorker(self._context, worker.pod, worker.directory)
-                    if self._pods.get(meta.namespace, meta.name) is None:
+                    if uid not in self._static and self._pods.get(meta.namespace, meta.name) is None:
                         worker.remove()
         finally:
             if self.workers.get(uid) is worker:
                 del self.workers[uid]
-
-    def _reserve_addresses(self) -> None:
-        """Before any Pod gets one: those that Pods on disk have."""
-        for directory in self._context.directory.pods():
-            record = sandboxes.read_record(directory)
-            if record is None:
-                continue
-            self._context.pools.reserve(ip_address(address) for address in record.addresses)
 
     def _restore_host_ports(self) -> None:
         found = {}
@@ -126,6 +205,7 @@ class PodManager:
     async def _remove_orphans(self) -> None:
         """Remove Pods that were deleted while no agent ran."""
         known = {pod.metadata.uid for pod in self._pods.objects.values()}
+        known |= self._static.keys() | self.workers.keys()
         for directory in self._context.directory.pods():
             if directory.uid not in known:
                 self._spawn(self._remove_orphan(directory))

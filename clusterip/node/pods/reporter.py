@@ -36,7 +36,7 @@ class Reporter:
 
     def observe(self, pod: Pod) -> None:
         """Take in a newer object from the API server."""
-        if _version(pod) >= _version(self.pod):
+        if version_of(pod) >= version_of(self.pod):
             self.pod = pod
 
     def report(self) -> None:
@@ -110,7 +110,9 @@ class Reporter:
             self._wanted.set()
 
 
-def _version(pod: Pod) -> int:
-    # Opaque by contract, but always a number; only here must two be put in order.
+def version_of(pod: Pod | None) -> int:
+    """A Pod's resource version, to put two in order: opaque by contract, but always a number. 0 for none."""
+    if pod is None:
+        return 0
     version = pod.metadata.resourceVersion
     return int(version) if version.isdigit() else 0

@@ -28,6 +28,8 @@ from clusterip.node.pods.probing import Probing
 from clusterip.node.pods.removal import delete_object, remove_files, stop_all
 from clusterip.node.pods.reporter import Reporter
 from clusterip.node.pods.slot import Slot
+from clusterip.node.pods.static.manifest import is_static
+from clusterip.node.pods.static.mirror import MirrorReporter
 from clusterip.node.pods.status import TERMINAL, Situation, pod_status
 from clusterip.node.pods.storage import StorageWatch
 from clusterip.node.pods.termination import Deadline, stop
@@ -53,7 +55,8 @@ class PodWorker:
         self._context = context
         self._storage = StorageWatch(directory)
         self._home = Home(context, pod, directory)
-        self._reporter = Reporter(context.client, pod, self._status)
+        kind = MirrorReporter if is_static(pod) else Reporter
+        self._reporter = kind(context.client, pod, self._status)
         self._wake = asyncio.Event()
         self._removed = False
         self._finished = False
@@ -89,6 +92,11 @@ class PodWorker:
         if pod.metadata.deletionTimestamp and self._deadline is not None:
             self._deadline.shorten(self._grace())
         self._wake.set()
+
+    def mirror_changed(self, mirror: Pod | None) -> None:
+        """What the API server shows of this static Pod has changed, or is gone."""
+        if isinstance(self._reporter, MirrorReporter):
+            self._reporter.seen(mirror)
 
     def remove(self) -> None:
         """The object is gone: end everything."""

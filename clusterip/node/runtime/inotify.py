@@ -1,4 +1,4 @@
-"""Being told when a file appears in a directory: inotify(7) in an asyncio event loop."""
+"""Being told when a file appears in a directory, or goes: inotify(7) in an asyncio event loop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+IN_MOVED_FROM = 0x40
 IN_MOVED_TO = 0x80
 IN_CREATE = 0x100
+IN_DELETE = 0x200
 IN_CLOSE_WRITE = 0x08
 IN_IGNORED = 0x8000
 _IN_ONLYDIR = 0x01000000
@@ -35,13 +37,17 @@ class Inotify:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(descriptor, self._read)
 
-    def watch(self, directory: Path, callback: Callback) -> Callable[[], None]:
+    def watch(self, directory: Path, callback: Callback, *, removals: bool = False) -> Callable[[], None]:
         """Call back for every file completed in or moved into ``directory``; returns how to stop that.
+
+        With ``removals`` also for every file that is deleted or moved out of it.
 
         Raises:
             OSError: there is no such directory, or the user's limit of watches is reached.
         """
         flags = IN_MOVED_TO | IN_CLOSE_WRITE | _IN_ONLYDIR
+        if removals:
+            flags |= IN_DELETE | IN_MOVED_FROM
         watch = _libc.inotify_add_watch(self._descriptor, os.fsencode(directory), flags)
         if watch < 0:
             _raise("inotify_add_watch", str(directory))
