@@ -18,6 +18,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "snapshot": "Save and restore all that the cluster's store holds.",
         "env": "Print shell commands that make kubectl and clusterip use the cluster.",
     },
+    "A cluster of several machines": {
+        "server": "Run the control plane on this machine.",
+        "agent": "Join this machine to a cluster and run its Pods.",
+        "token": "Make, list and delete the tokens that let machines join.",
+    },
     "Objects": {
         "get": "List objects as tables, or print them as YAML or JSON.",
         "apply": "Create or change objects as a manifest says.",
@@ -43,7 +48,10 @@ COMMANDS: dict[str, dict[str, str]] = {
 }
 """Every command with its one line of help, so that ``--help`` imports none of them."""
 
-HIDDEN = {"supervise": "Run and watch a cluster's processes (what `up` starts)."}
+HIDDEN = {
+    "supervise": "Run and watch a cluster's processes (what `up` starts).",
+    "member": "Keep a machine a member of its cluster (what `agent` starts).",
+}
 
 
 def load(name: str) -> click.Command:

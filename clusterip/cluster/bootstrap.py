@@ -18,7 +18,7 @@ from clusterip.objects.meta import Object, ObjectMeta
 
 NAMESPACE = "kube-system"
 DNS_NAME = "kube-dns"  # what clients of any cluster look for, whatever serves it
-_LABELS = {
+DNS_LABELS = {
     "k8s-app": "kube-dns",
     "kubernetes.io/cluster-service": "true",
     "kubernetes.io/name": "CoreDNS",
@@ -28,7 +28,7 @@ _LABELS = {
 def dns_service(config: ClusterConfig) -> Service:
     """``kube-system/kube-dns``. It has no selector: the DNS servers are no Pods but parts of the nodes."""
     return Service(
-        metadata=ObjectMeta(name=DNS_NAME, namespace=NAMESPACE, labels=_LABELS),
+        metadata=ObjectMeta(name=DNS_NAME, namespace=NAMESPACE, labels=DNS_LABELS),
         spec=ServiceSpec(
             clusterIP=str(config.dns_address),
             ports=[

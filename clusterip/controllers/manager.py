@@ -22,6 +22,7 @@ from clusterip.controllers.endpointslicemirroring.controller import EndpointSlic
 from clusterip.controllers.garbagecollector.controller import GarbageCollector
 from clusterip.controllers.loadbalancer.controller import LoadBalancerController
 from clusterip.controllers.namespaces import NamespaceController
+from clusterip.controllers.nodedns import NodeDnsController
 from clusterip.controllers.nodeipam import NodeIpamController
 from clusterip.controllers.nodelifecycle.controller import NodeLifecycleController
 from clusterip.controllers.options import Options
@@ -76,6 +77,7 @@ FACTORIES: dict[str, Factory] = {
     ReplicationManager.name: lambda c, o: ReplicationManager(c),
     Scheduler.name: lambda c, o: Scheduler(c),
     NodeIpamController.name: _node_ipam,
+    NodeDnsController.name: lambda c, o: NodeDnsController(c),
     ServiceCIDRController.name: lambda c, o: ServiceCIDRController(c),
     LoadBalancerController.name: lambda c, o: LoadBalancerController(c),
     DisruptionController.name: lambda c, o: DisruptionController(c),

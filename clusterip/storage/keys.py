@@ -10,3 +10,6 @@ SERVERS = PREFIX + "masterleases/"
 
 STATE = PREFIX + "clusterip.store"
 """What is to be known of an etcd as a whole: see ``snapshot/etcd.py``."""
+
+CLUSTER = PREFIX + "clusterip.cluster"
+"""Whose a store is that several servers share: the hash of their CA's key. See ``cluster/machines/server.py``."""

@@ -11,7 +11,7 @@ from clusterip.client.errors import ApiError
 from clusterip.controllers.certificates.recognizers import RECOGNIZERS
 from clusterip.controllers.context import Context
 from clusterip.controllers.controller import Controller, ObjectKey
-from clusterip.objects import codec
+from clusterip.objects import codec, times
 from clusterip.objects.authorization.reviews import (
     SUBJECTACCESSREVIEWS,
     ResourceAttributes,
@@ -26,6 +26,9 @@ from clusterip.objects.certificates import (
 )
 from clusterip.objects.certificates.types import APPROVED, DENIED, GROUP, has_condition
 from clusterip.objects.core.node import NODES, Node
+
+_RETRY_SECONDS = 0.2
+_LONGEST_RETRY_SECONDS = 600.0
 
 
 class CertificateApprover(Controller[ObjectKey]):
@@ -50,17 +53,24 @@ class CertificateApprover(Controller[ObjectKey]):
             self.log.warning("cannot read a request", request=request.metadata.name, error=str(error))
             return
         nodes = list(self._nodes.objects.values())
+        refused = ""
         for recognizer in RECOGNIZERS:
             if not recognizer.recognize(request, parsed, nodes):
                 continue
             if await self._may(request, recognizer.subresource):
                 await self._approve(request, recognizer.message)
                 return
+            refused = recognizer.subresource
+        if refused:
+            # Roles may be given to it later, or have just been.
+            seconds = _retry_seconds(request)
+            self.queue.add_after(key, seconds)
             self.log.info(
                 "not approved: its requestor may not ask for such",
                 request=request.metadata.name,
                 requestor=request.spec.username,
-                subresource=recognizer.subresource,
+                subresource=refused,
+                retry_seconds=seconds,
             )
 
     async def _may(self, request: CertificateSigningRequest, subresource: str) -> bool:
@@ -106,6 +116,12 @@ class CertificateApprover(Controller[ObjectKey]):
             return
         for request in self._requests.objects.values():
             self._changed(None, request)
+
+
+def _retry_seconds(request: CertificateSigningRequest) -> float:
+    """As long again as it has been waiting."""
+    created = request.metadata.creationTimestamp
+    return min(max(times.seconds_since(created) if created else 0.0, _RETRY_SECONDS), _LONGEST_RETRY_SECONDS)
 
 
 def _is_decided(request: CertificateSigningRequest) -> bool:

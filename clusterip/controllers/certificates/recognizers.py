@@ -16,6 +16,8 @@ from clusterip.objects.core.node import Node
 if TYPE_CHECKING:
     from cryptography.x509 import CertificateSigningRequest as Parsed
 
+SELF_NODE_SERVER, NODE_PARTS_RIGHT = "selfnodeserver", "nodeparts"
+
 NODE_PARTS = ("system:kube-proxy", "system:serviceaccount:kube-system:coredns", "clusterip:network")
 """Whom the parts of a node are beside the node agent itself."""
 
@@ -82,12 +84,12 @@ RECOGNIZERS = (
         lambda request, parsed, _nodes: _is_node_client(request, parsed),
     ),
     Recognizer(
-        "selfnodeserver",
+        SELF_NODE_SERVER,
         "Auto approving kubelet serving certificate for the node's own addresses after SubjectAccessReview.",
         _is_node_server,
     ),
     Recognizer(
-        "nodeparts",
+        NODE_PARTS_RIGHT,
         "Auto approving client certificate of a node's part after SubjectAccessReview.",
         _is_node_part,
     ),

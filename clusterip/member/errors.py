@@ -1,0 +1,5 @@
+"""Why a machine cannot join."""
+
+
+class JoinError(Exception):
+    """The message says what happened and what to do."""

@@ -1,0 +1,186 @@
+"""Machines that join: one server and two nodes, from the printed command to the deletion of a node."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clusterip.cluster import processes
+from tests.support.cluster import EXAMPLE, PROGRAM
+from tests.support.joined import SECONDS, Machine, machines
+
+Cluster = dict[str, Machine]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    prefix = f"j{os.getpid()}"
+    with machines(prefix, ["server", "a", "b"], tmp_path_factory.mktemp("join")) as made:
+        made["server"].start("server")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(network: Cluster) -> Cluster:
+    """Server and both nodes, with the example's Deployment on both."""
+    server = network["server"]
+    for name in ("a", "b"):
+        network[name].start("agent", *server.join_options, f"--node-name={name}")
+    for name in ("a", "b"):
+        assert f"is the node {name} of the cluster" in network[name].until_printed("program=dns")
+    _until_nodes(server, {"a": "True", "b": "True"})
+    server.kubectl("apply", "-f", str(EXAMPLE))
+    server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    return network
+
+
+def _until_nodes(server: Machine, wanted: dict[str, str]) -> None:
+    """Wait until the nodes are these, with these states of Ready."""
+    path = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}'
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = dict(
+            each.split("=") for each in server.kubectl("get", "nodes", "-o", f"jsonpath={path}").split()
+        )
+        if found == wanted:
+            return
+        assert time.monotonic() < deadline, f"{found}{server.logs()}"
+        time.sleep(0.1)
+
+
+def _pods(server: Machine) -> dict[str, tuple[str, str, int]]:
+    """The Pods of the example: the node of each, its container's ID and its restarts."""
+    found = json.loads(server.kubectl("get", "pods", "-l", "app=my-app", "-o", "json"))["items"]
+    return {
+        pod["metadata"]["name"]: (
+            pod["spec"]["nodeName"],
+            pod["status"]["containerStatuses"][0]["containerID"],
+            pod["status"]["containerStatuses"][0]["restartCount"],
+        )
+        for pod in found
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+
+
+def _address(server: Machine) -> str:
+    return server.kubectl("get", "service", "my-service", "-o", "jsonpath={.spec.clusterIP}")
+
+
+def _answers(machine: Machine, url: str, wanted: set[str]) -> None:
+    """Ask from a machine until all of these have answered; every question must be answered."""
+    seen: set[str] = set()
+    deadline = time.monotonic() + SECONDS
+    while not wanted <= seen:
+        done = machine.run("curl", "-sS", "--max-time", "5", url)
+        assert done.returncode == 0, f"{machine.name}: {done.stderr}{machine.logs()}"
+        seen.add(done.stdout.strip())
+        assert time.monotonic() < deadline, f"{seen} of {wanted}"
+
+
+def test_a_wrong_ca_or_token_is_refused(network: Cluster) -> None:
+    join, url, token, secret, ca, digest = network["server"].join_options
+    assert (join, token, ca) == ("--join", "--token", "--ca-hash")
+    stranger = network["a"]
+
+    def refused(*options: str) -> str:
+        done = stranger.run(
+            *(str(PROGRAM), "agent"),
+            *(*options, "--node-name=a", f"--data-dir={stranger.directory / 'refused'}"),
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert not (stranger.directory / "refused" / "agent.json").exists()
+        return done.stderr
+
+    wrong = digest[:-4] + ("0000" if digest[-4:] != "0000" else "1111")
+    assert "is not of the cluster you mean" in refused(join, url, token, secret, ca, wrong)
+    assert "64 hexadecimal digits" in refused(join, url, token, secret, ca, "sha256:1")
+    unknown = refused(join, url, token, "abcdef.0123456789abcdef", ca, digest)
+    assert "does not know this token" in unknown
+    assert "clusterip token create" in unknown
+    assert "needs --join, --token and --ca-hash" in refused()
+    assert "cannot reach the server" in refused(join, url.replace("6443", "6444"), token, secret, ca, digest)
+
+
+def test_one_service_on_both(cluster: Cluster) -> None:
+    """Pods on both machines behind one Service, reached across by its address and by its name."""
+    server = cluster["server"]
+    pods = _pods(server)
+    assert {node for node, _, _ in pods.values()} == {"a", "b"}
+    address = _address(server)
+    for machine in (cluster["a"], cluster["b"]):
+        _answers(machine, f"http://{address}", {*pods})
+    for node in ("a", "b"):
+        pod = next(name for name, (where, _, _) in pods.items() if where == node)
+        # Through the kubelet API, whose certificate the API server checks.
+        assert server.kubectl("exec", pod, "--", "curl", "-sS", "http://my-service").strip() in pods
+    slices = server.kubectl("get", "endpointslices", "-n", "kube-system", "-o", "name").split()
+    assert [name.rpartition("/")[2] for name in slices] == ["kube-dns-a", "kube-dns-b"]
+    requests = json.loads(server.kubectl("get", "csr", "-o", "json"))["items"]
+    assert len(requests) == 10
+    assert all(request["status"].get("certificate") for request in requests)
+
+
+def test_a_killed_agent_comes_back(cluster: Cluster) -> None:
+    """Its Pods go on without it, and it takes them over; it needs no token for that."""
+    server, agent = cluster["server"], cluster["a"]
+    before, address = _pods(server), _address(server)
+    agent.kill_all()
+    _answers(cluster["b"], f"http://{address}", {*before})
+    agent.start("agent")
+    agent.until_printed("program=dns")
+    _until_nodes(server, {"a": "True", "b": "True"})
+    _answers(agent, f"http://{address}", {*before})
+    assert _pods(server) == before
+    # What watches the parts may go too: the next one takes them over.
+    parts = processes.read(agent.paths.processes).parts
+    agent.kill()
+    agent.start("agent")
+    agent.kill_part("proxy")
+    deadline = time.monotonic() + SECONDS
+    while processes.read(agent.paths.processes).parts["proxy"].process == parts["proxy"].process:
+        assert time.monotonic() < deadline, agent.output
+        time.sleep(0.02)
+    assert processes.read(agent.paths.processes).parts["node"].process == parts["node"].process
+
+
+def test_services_work_while_the_server_is_away(cluster: Cluster) -> None:
+    server, agent = cluster["server"], cluster["a"]
+    before, address = _pods(server), _address(server)
+    server.kill_all()
+    for machine in (agent, cluster["b"]):
+        _answers(machine, f"http://{address}", {*before})
+    agent.stop()
+    agent.start("agent")  # a node comes up without its server
+    _answers(agent, f"http://{address}", {*before})
+    server.start("server")
+    server.until_printed("The server is ready")
+    _until_nodes(server, {"a": "True", "b": "True"})
+    assert _pods(server) == before
+    assert "clusterip agent --join" not in server.output
+    server.kubectl("scale", "deployment/my-app", "--replicas=4")
+    server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    _answers(cluster["b"], f"http://{address}", {*_pods(server)})
+
+
+def test_drained_deleted_and_joined_again(cluster: Cluster) -> None:
+    server, agent = cluster["server"], cluster["a"]
+    server.kubectl("drain", "a", "--ignore-daemonsets", "--timeout=60s", timeout=70)
+    server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    assert {node for node, _, _ in _pods(server).values()} == {"b"}
+    assert "SchedulingDisabled" in server.kubectl("get", "node", "a")
+    agent.stop()
+    assert agent.wait() == 0
+    assert not processes.read(agent.paths.processes).alive
+    server.kubectl("delete", "node", "a")
+    _until_nodes(server, {"b": "True"})
+    agent.start("agent")
+    _until_nodes(server, {"a": "True", "b": "True"})
+    server.kubectl("scale", "deployment/my-app", "--replicas=8")
+    server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    pods = _pods(server)
+    assert {node for node, _, _ in pods.values()} == {"a", "b"}
+    _answers(cluster["b"], f"http://{_address(server)}", {*pods})
