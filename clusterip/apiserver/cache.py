@@ -30,6 +30,7 @@ from clusterip.storage.store import Closed, Compacted, Event, KeyValue, Put, Sto
 PREFIX = keys.PREFIX
 MARKER = PREFIX + "apiserver-started"
 BOOKMARK_SECONDS = 60.0
+BOOKMARKS_AT_ONCE = 50
 FRESH_SECONDS = 3.0
 """How long a read waits for a resource version that has not been seen yet (as upstream)."""
 RETRY_SECONDS = 1.0
@@ -177,7 +178,7 @@ class WatchCache:
             self.revision = events[-1].revision
         self._reached()
         for cache, changed in changes.items():
-            for watcher in tuple(cache.watchers):
+            for watcher in cache.watchers.concerned(changed):
                 watcher.deliver(changed)
             for change in changed:
                 change.frames.clear()  # only worth keeping while many watchers are told the same
@@ -290,7 +291,7 @@ class WatchCache:
 
     def _drop_watchers(self) -> None:
         for cache in self._caches.values():
-            for watcher in tuple(cache.watchers):
+            for watcher in cache.watchers:
                 watcher.close()
             cache.watchers.clear()
 
@@ -298,7 +299,9 @@ class WatchCache:
         """Tell watchers who asked for it, once a minute, how far they have got."""
         while True:
             await asyncio.sleep(BOOKMARK_SECONDS)
-            for cache in self._caches.values():
-                for watcher in tuple(cache.watchers):
-                    if watcher.bookmarks and watcher.pending is None:
+            for cache in tuple(self._caches.values()):
+                for number, watcher in enumerate(cache.watchers):
+                    if number % BOOKMARKS_AT_ONCE == 0:
+                        await asyncio.sleep(0)  # thousands are no reason to keep others waiting
+                    if watcher.bookmarks and watcher.pending is None and watcher in cache.watchers:
                         watcher.bookmark(self.revision)

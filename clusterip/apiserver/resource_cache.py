@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterip.apiserver.entry import Entry
-from clusterip.apiserver.watching import Change, Watcher
+from clusterip.apiserver.watchers import Watchers
+from clusterip.apiserver.watching import Change
 from clusterip.objects.registry import Resource
 from clusterip.storage.store import Event
 
@@ -25,7 +26,7 @@ class ResourceCache:
         self.resource = resource
         self.namespaces: dict[str, dict[str, Entry]] = {}
         self.history: deque[Change] = deque(maxlen=HISTORY)
-        self.watchers: set[Watcher] = set()
+        self.watchers = Watchers()
         self.forgotten = 0
         self._sorted: dict[str, list[Entry]] = {}
 

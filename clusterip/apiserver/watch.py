@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import HttpVersion11, web
@@ -51,11 +52,13 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
     watching = call.server.metrics.long_running(call.info)
     watching.inc()
     try:
-        await _begin(call, resource, watcher, after, initial, version)
         async with asyncio.timeout(timeout):
+            await _begin(call, resource, watcher, after, initial, version, stream.drain)
             await stream.ended
     except TimeoutError:
         pass  # as asked for
+    except ConnectionError:
+        pass  # it left before it had everything
     except status.StatusError as error:
         error.status.kind = error.status.kind or "Status"
         stream.send([b'{"type":"ERROR","object":%b}\n' % encode(error.status)])
@@ -69,7 +72,13 @@ async def watch(call: Call, resource: Resource[Any]) -> web.StreamResponse:
 
 
 async def _begin(
-    call: Call, resource: Resource[Any], watcher: Watcher, after: int, initial: bool | None, version: str
+    call: Call,
+    resource: Resource[Any],
+    watcher: Watcher,
+    after: int,
+    initial: bool | None,
+    version: str,
+    taken: Callable[[], Awaitable[None]],
 ) -> None:
     """Send what the watcher is to start with, and let it be told of the rest.
 
@@ -81,10 +90,12 @@ async def _begin(
         selection = watcher.selection
         entries = [e for e in of.entries(selection.namespace) if selection.matches_content(e)]
         revision = cache.revision
-        watcher.start(entries, revision)
+        watcher.hold()
+        of.watchers.add(watcher)
+        await watcher.start(entries, revision, taken)
         if initial and watcher.bookmarks:
             watcher.bookmark(revision, initial_events_end=True)
-        of.watchers.add(watcher)
+        watcher.release()
         return
     if initial is False and version in ("", "0"):
         after = cache.revision

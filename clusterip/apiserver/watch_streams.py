@@ -9,12 +9,16 @@ from contextlib import suppress
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from clusterip.apiserver.call import Call, header_of
 
 SLOW_BYTES = 16 * 1024 * 1024
 """How much may wait to be sent to a watcher before it is dropped. It comes back where it was."""
+
+BUFFERED_BYTES = 64 * 1024
+"""How much may wait before the beginning of a watch is no longer added to."""
 
 Count = Callable[[list[bytes]], None]
 
@@ -25,6 +29,10 @@ class WatchStream(Protocol):
     ended: asyncio.Future[None]
 
     def send(self, frames: list[bytes]) -> None: ...
+
+    async def drain(self) -> None:
+        """Wait until most of what was sent is on its way. Raises ConnectionError: the client has left."""
+        ...
 
     def end(self) -> None: ...
 
@@ -46,13 +54,14 @@ async def open_stream(call: Call, content_type: str, count: Count) -> tuple[Watc
     transport = call.request.transport
     if transport is None:
         raise ConnectionResetError("the client has left")
+    transport.set_write_buffer_limits(high=BUFFERED_BYTES)
     headers = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-cache, private"})
     for warning in call.told:
         headers.add("Warning", header_of(warning))
     response = web.StreamResponse(headers=headers)
     response.enable_chunked_encoding()
     await response.prepare(call.request)
-    return _ChunkedStream(transport, count), response
+    return _ChunkedStream(transport, call.request.protocol, count), response
 
 
 class _ChunkedStream:
@@ -61,10 +70,11 @@ class _ChunkedStream:
     An event is encoded once, and writing it costs no task switch for any of its watchers.
     """
 
-    __slots__ = ("_count", "_transport", "ended")
+    __slots__ = ("_count", "_protocol", "_transport", "ended")
 
-    def __init__(self, transport: asyncio.WriteTransport, count: Count) -> None:
+    def __init__(self, transport: asyncio.WriteTransport, protocol: BaseProtocol, count: Count) -> None:
         self._transport = transport
+        self._protocol = protocol
         self._count = count
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -79,6 +89,9 @@ class _ChunkedStream:
         if transport.get_write_buffer_size() > SLOW_BYTES:
             transport.abort()
             self.end()
+
+    async def drain(self) -> None:
+        await self._protocol._drain_helper()  # the HTTP server's own, as we write past it
 
     def end(self) -> None:
         if not self.ended.done():
@@ -97,6 +110,7 @@ class _SocketStream:
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._more = asyncio.Event()
+        self._sent = asyncio.Event()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks = [asyncio.create_task(each) for each in (self._write(), self._read())]
 
@@ -109,7 +123,13 @@ class _SocketStream:
             self._waiting.clear()
             self.end()
 
+    async def drain(self) -> None:
+        while self._size > BUFFERED_BYTES and not self.ended.done():
+            self._sent.clear()
+            await self._sent.wait()
+
     def end(self) -> None:
+        self._sent.set()
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -134,6 +154,7 @@ class _SocketStream:
             frame = self._waiting.popleft()
             self._size -= len(frame)
             await self._socket.send_str(frame.decode())
+            self._sent.set()
 
     async def _read(self) -> None:
         """Nothing is expected from the client but that it leaves."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.selection import Selection
 
 ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
+
+PIECE_BYTES = 64 * 1024
+"""How much of what is there at the beginning is sent at once."""
+
+MOST_HELD = 10_000
+"""How many changes wait for a watcher that does not take its beginning; then it is dropped."""
 
 
 class Change:
@@ -88,6 +94,8 @@ class Watcher:
         """Send what of ``changes`` concerns this watcher (holding it back while it catches up)."""
         if self.pending is not None:
             self.pending.extend(changes)
+            if len(self.pending) > MOST_HELD:
+                self.close()
             return
         frames = []
         for change in changes:
@@ -112,12 +120,36 @@ class Watcher:
             frame = change.frames[key] = self.encoder.event(kind, entry)
         return frame
 
-    def start(self, entries: Sequence[Entry], revision: int) -> None:
-        """Begin with the objects as they are at ``revision``."""
-        if entries:
-            event = self.encoder.event
-            self.sink([event(ADDED, entry) for entry in entries])
+    def hold(self) -> None:
+        """Hold back what comes from now on."""
+        self.pending = []
+
+    def release(self) -> None:
+        """Tell what was held back, and from now on everything at once."""
+        pending, self.pending = self.pending, None
+        self.deliver(pending or [])
+
+    async def start(
+        self, entries: Sequence[Entry], revision: int, taken: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Begin with the objects as they are at ``revision``: in pieces, each once the last is ``taken``.
+
+        A buffer that once held a whole collection would stay as large, a thousand times for a thousand
+        watchers.
+        """
         self.revision = revision
+        event = self.encoder.event
+        frames: list[bytes] = []
+        size = 0
+        for entry in entries:
+            frames.append(event(ADDED, entry))
+            size += len(frames[-1])
+            if size >= PIECE_BYTES:
+                self.sink(frames)
+                frames, size = [], 0
+                await taken()
+        if frames:
+            self.sink(frames)
 
     def bookmark(self, revision: int, *, initial_events_end: bool = False) -> None:
         """Say up to which revision everything was told."""

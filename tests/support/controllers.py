@@ -53,6 +53,11 @@ class RunningControllers:
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Return once it runs and can be told to stop."""
         with self.log.open("ab") as log:

@@ -6,7 +6,7 @@ import pytest
 from clusterip.apiserver.encoding import ObjectEncoder
 from clusterip.apiserver.entry import Entry
 from clusterip.apiserver.selection import Selection
-from clusterip.apiserver.watching import Change, Watcher
+from clusterip.apiserver.watching import MOST_HELD, PIECE_BYTES, Change, Watcher
 from clusterip.objects.codec import encode
 from clusterip.objects.core.configmap import CONFIGMAPS, ConfigMap
 from clusterip.objects.meta import ObjectMeta
@@ -75,10 +75,14 @@ def test_what_left_the_selection_is_told_as_it_last_was_at_the_revision_of_leavi
     assert b'"tier":"front"' in heard.frames[0]
 
 
-def test_nothing_is_told_twice() -> None:
+async def taken() -> None:
+    """The client has taken what it was sent."""
+
+
+async def test_nothing_is_told_twice() -> None:
     heard = Heard(Selection())
     change = Change(entry(5), None, deleted=False)
-    heard.watcher.start([entry(5)], 5)
+    await heard.watcher.start([entry(5)], 5, taken)
     heard.watcher.deliver([change])
     assert heard.events == [("ADDED", "5")]
 
@@ -93,9 +97,33 @@ def test_an_event_is_encoded_once_for_all() -> None:
 
 def test_while_it_catches_up_changes_wait() -> None:
     heard = Heard(Selection())
-    heard.watcher.pending = []
+    heard.watcher.hold()
     heard.watcher.deliver([Change(entry(5), None, deleted=False)])
     assert heard.frames == []
-    pending, heard.watcher.pending = heard.watcher.pending, None
-    heard.watcher.deliver(pending)
+    heard.watcher.release()
     assert heard.events == [("ADDED", "5")]
+
+
+async def test_the_beginning_comes_in_pieces_that_are_taken_one_by_one() -> None:
+    heard = Heard(Selection())
+    seen: list[int] = []
+
+    async def wait() -> None:
+        seen.append(len(heard.frames))
+        heard.watcher.deliver([Change(entry(6), entry(5), deleted=False)])
+
+    heard.watcher.hold()
+    size = len(ObjectEncoder(CONFIGMAPS).event("ADDED", entry(5)))
+    piece = -(-PIECE_BYTES // size)
+    await heard.watcher.start([entry(5)] * (piece + 1), 5, wait)
+    assert seen == [piece]
+    heard.watcher.release()
+    assert heard.events[-2:] == [("ADDED", "5"), ("MODIFIED", "6")]
+
+
+def test_who_does_not_take_the_beginning_is_dropped() -> None:
+    heard = Heard(Selection())
+    heard.watcher.hold()
+    for _ in range(MOST_HELD + 1):
+        heard.watcher.deliver([Change(entry(6), entry(5), deleted=False)])
+    assert heard.watcher.closed
