@@ -33,6 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "See it": {
         "explain": "Say who reaches what through a Service, and why.",
+        "top": "Show live which Services, nodes and DNS servers are busy.",
         "doctor": "Look for what is wrong, and say what to do about it.",
     },
     "Parts, each also a program of its own": {
