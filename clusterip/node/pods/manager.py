@@ -46,10 +46,14 @@ def _name(pod: Pod) -> tuple[str, str]:
 
 
 class PodManager:
-    """Runs the Pods that ``pods`` (an informer of this node's) says are here, and the static ones."""
+    """Runs the Pods that ``pods`` (an informer of this node's) says are here, and the static ones.
+
+    ``complete`` is set once ``workers`` has all of those that the API server knows.
+    """
 
     def __init__(self, context: NodeContext, pods: Informer[Pod]) -> None:
         self.workers: dict[str, PodWorker] = {}
+        self.complete = asyncio.Event()
         self._context = context
         self._pods = pods
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,6 +80,7 @@ class PodManager:
         try:
             self._spawn(self._remove_orphans())
             self._pods.on_change(self._change)
+            self.complete.set()
             await asyncio.Event().wait()
         finally:
             await self._leave()

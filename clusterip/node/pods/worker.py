@@ -47,11 +47,15 @@ _OVER_DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
 class PodWorker:
-    """Runs one Pod. ``update`` and ``remove`` tell it what has become of the Pod's object."""
+    """Runs one Pod. ``update`` and ``remove`` tell it what has become of the Pod's object.
+
+    ``adopted`` is set once what an earlier agent left has been found.
+    """
 
     def __init__(self, context: NodeContext, pod: Pod, directory: PodDirectory) -> None:
         self.slots: list[Slot] = make_slots(pod)
         self.directory = directory
+        self.adopted = asyncio.Event()
         self._context = context
         self._storage = StorageWatch(directory)
         self._home = Home(context, pod, directory)
@@ -112,6 +116,7 @@ class PodWorker:
         try:
             self._home.find(self.pod)
             await adopt_slots(self.slots, self.directory, self._context.inotify, self.pod)
+            self.adopted.set()
             for slot in self.slots:
                 self._follow(slot)
                 if slot.running:

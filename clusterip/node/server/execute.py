@@ -90,7 +90,7 @@ class Execute:
         if not command:
             raise web.HTTPBadRequest(text="you must specify the command to run")
         streams = Streams.of(request)
-        _slot, container = find_running(request, self._manager)
+        _slot, container = await find_running(request, self._manager)
         return await _connected(request, streams, partial(self._exec, container, command, streams))
 
     async def _exec(
@@ -148,7 +148,7 @@ class Execute:
 
     async def attach(self, request: web.Request) -> web.StreamResponse:
         streams = Streams.of(request)
-        slot, container = find_running(request, self._manager)
+        slot, container = await find_running(request, self._manager)
         return await _connected(request, streams, partial(self._attach, slot, container, streams))
 
     async def _attach(self, slot: Slot, container: Container, streams: Streams, channels: Channels) -> None:

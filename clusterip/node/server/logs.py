@@ -27,7 +27,7 @@ class Logs:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         query = _query(request)
-        worker, slot = find_slot(request, self._manager)
+        worker, slot = await find_slot(request, self._manager)
         previous = request.query.get("previous", "").lower() in _TRUE
         path, live = _log_of(request, worker.directory.log, slot, previous)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})

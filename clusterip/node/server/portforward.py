@@ -37,7 +37,7 @@ class PortForward:
         self._manager = manager
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        worker = find_pod(request, self._manager)
+        worker = await find_pod(request, self._manager)
         if worker.sandbox is None:
             pod = request.match_info["pod"]
             raise web.HTTPBadRequest(text=f'unable to forward port because pod "{pod}" is not running')

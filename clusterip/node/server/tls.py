@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from clusterip.node.options import Options
+from clusterip.process.certfiles import serve_with
 from clusterip.process.run import Fatal
 
 ADMINISTRATORS = "system:masters"
@@ -27,7 +28,7 @@ def server_context(options: Options, name: str, addresses: list[str]) -> ssl.SSL
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key or None)
+        serve_with(context, certificate, key)
         if options.client_ca_file:
             context.load_verify_locations(options.client_ca_file)
             # Asked for, not required: health checks come without one.
