@@ -20,6 +20,7 @@ NEW_ELEMENT, GET_ELEMENT, DEL_ELEMENT = 12, 13, 14
 _HEADER = struct.Struct("!BBH")
 _ELEMENTS_BYTES = 60_000  # a netlink attribute holds less than 64 KiB
 _UDATA_COMMENT = 0
+_TABLE_OWNER = 2
 
 
 class Verdict(NamedTuple):
@@ -69,8 +70,10 @@ class Batch:
         self.requests.append(netlink.Request(SUBSYSTEM | kind, flags, payload))
         self.subjects.append(subject)
 
-    def add_table(self, table: Table) -> None:
-        attributes = [netlink.string(1, table.name), netlink.be32(2, 0)]
+    def add_table(self, table: Table, *, owned: bool = False) -> None:
+        """Add a table. ``owned``: only the socket that the batch is committed by may change it, and the
+        kernel removes it with that socket, however its process ends (Linux 5.12 and later)."""
+        attributes = [netlink.string(1, table.name), netlink.be32(2, _TABLE_OWNER if owned else 0)]
         if table.comment:
             comment = table.comment.encode() + b"\0"
             attributes.append(netlink.attribute(6, bytes((_UDATA_COMMENT, len(comment))) + comment))

@@ -77,6 +77,40 @@ def destination_port(word: int) -> Expression:
     return _payload(word, 2, 2, 2)
 
 
+def source_port(word: int) -> Expression:
+    """Load the source port of TCP, UDP or SCTP; no match for a packet without a transport header."""
+    return _payload(word, 2, 0, 2)
+
+
+def has_dscp(family: Family, word: int, value: int) -> list[Expression]:
+    """Go on only if the packet's differentiated services field (RFC 2474) is ``value`` (0 to 63)."""
+    if family is Family.IPV4:
+        offset, length, mask, bits = 1, 1, 0xFC, value << 2
+    else:
+        offset, length, mask, bits = 0, 2, 0x0FC0, value << 6
+    return [
+        _payload(word, 1, offset, length),
+        bitwise(word, mask.to_bytes(length, "big"), bytes(length)),
+        equals(word, bits.to_bytes(length, "big")),
+    ]
+
+
+def trace() -> Expression:
+    """Let the kernel tell of every rule that the packet matches from here on, in this network namespace."""
+    one = _expression("immediate", netlink.be32(1, _register(0)), _value(2, b"\1"))
+    return one + _expression("meta", netlink.be32(2, 12), netlink.be32(3, _register(0)))
+
+
+def add_element(set_name: str, key: int) -> Expression:
+    """Put the register into a dynamic set; goes on either way."""
+    return _expression(
+        "dynset",
+        netlink.string(1, set_name),
+        netlink.be32(3, _DYNSET_ADD),
+        netlink.be32(4, _register(key)),
+    )
+
+
 def layer4_protocol(word: int) -> Expression:
     """Load the number of the transport protocol."""
     return _expression("meta", netlink.be32(1, _register(word)), netlink.be32(2, 16))
