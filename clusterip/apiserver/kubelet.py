@@ -10,6 +10,7 @@ from clusterip.apiserver.backend import Address
 from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.options import Options
 from clusterip.objects.core.node import NODES, Node
+from clusterip.process.certfiles import CertificateFiles
 from clusterip.process.run import Fatal
 
 PORT = 10250
@@ -29,8 +30,8 @@ class Kubelets:
 
     def __init__(self, options: Options, cache: WatchCache) -> None:
         self._cache = cache
-        self._tls = _client_context(options, check=bool(options.kubelet_certificate_authority))
-        self._unchecked = _client_context(options, check=False)
+        self._tls, self._files = _client_context(options, check=bool(options.kubelet_certificate_authority))
+        self._unchecked, self._unchecked_files = _client_context(options, check=False)
 
     def of(self, node_name: str) -> Kubelet | None:
         """The kubelet of a node; None if there is no such node.
@@ -38,6 +39,9 @@ class Kubelets:
         Raises:
             StatusError: 500 if it has no address.
         """
+        for files in (self._files, self._unchecked_files):
+            if files is not None:
+                files.refresh()
         entry = self._cache.of(NODES).get("", node_name)
         if entry is None:
             return None
@@ -51,7 +55,7 @@ class Kubelets:
         raise status.failure(500, "", f"no preferred addresses found; known addresses: [{known}]")
 
 
-def _client_context(options: Options, *, check: bool) -> ssl.SSLContext:
+def _client_context(options: Options, *, check: bool) -> tuple[ssl.SSLContext, CertificateFiles | None]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if check:
         try:
@@ -61,9 +65,10 @@ def _client_context(options: Options, *, check: bool) -> ssl.SSLContext:
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    files = None
     if options.kubelet_client_certificate:
         try:
-            context.load_cert_chain(options.kubelet_client_certificate, options.kubelet_client_key or None)
+            files = CertificateFiles(context, options.kubelet_client_certificate, options.kubelet_client_key)
         except (OSError, ssl.SSLError) as error:
             raise Fatal(f"cannot use --kubelet-client-certificate: {error}") from None
-    return context
+    return context, files

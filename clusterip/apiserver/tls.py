@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from clusterip.apiserver.options import Options
+from clusterip.process.certfiles import serve_with
 from clusterip.process.run import Fatal
 
 _NAMES = (
@@ -42,7 +43,7 @@ def server_context(options: Options, addresses: Iterable[str]) -> ssl.SSLContext
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(certificate, key)
+        serve_with(context, certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise Fatal(f"cannot use the server certificate {certificate} with key {key}: {error}") from None
     if options.client_ca_file:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "server": "Run the control plane on this machine.",
         "agent": "Join this machine to a cluster and run its Pods.",
         "token": "Make, list and delete the tokens that let machines join.",
+        "install": "Have systemd run a server or an agent.",
     },
     "Objects": {
         "get": "List objects as tables, or print them as YAML or JSON.",

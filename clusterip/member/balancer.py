@@ -28,13 +28,17 @@ class Balancer:
     """Passes connections on. ``servers`` may change at any time; those that are open stay."""
 
     def __init__(self, servers: Iterable[Address]) -> None:
-        self._servers = list(servers)
+        self._servers = list(dict.fromkeys(servers))
         self._links: set[asyncio.Task[None]] = set()
 
     @property
     def servers(self) -> list[Address]:
         """In the order in which they are tried."""
         return list(self._servers)
+
+    def __str__(self) -> str:
+        shown = ((f"[{host}]" if ":" in host else host, port) for host, port in self._servers)
+        return ",".join(f"{host}:{port}" for host, port in shown)
 
     def follow(self, servers: Iterable[Address]) -> None:
         """Take over a new list. An empty one is none: something must be tried."""
@@ -43,7 +47,7 @@ class Balancer:
             return
         kept = [server for server in self._servers if server in wanted]
         self._servers = kept + [server for server in wanted if server not in kept]
-        _log.info("servers changed", servers=",".join(f"{host}:{port}" for host, port in self._servers))
+        _log.info("servers changed", servers=str(self))
 
     async def serve(self, listener: socket.socket) -> None:
         """Take connections until cancelled."""

@@ -51,7 +51,7 @@ async def main(options: Options) -> None:
         health.ready_check("certificates", rotation.problem)
         if options.healthz_bind_address:
             await health.start(options.healthz_bind_address)
-        _log.info("serving", address=options.bind_address, servers=",".join(map(str, balancer.servers)))
+        _log.info("serving", address=options.bind_address, servers=str(balancer))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(balancer.serve(listener))

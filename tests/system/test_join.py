@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from clusterip.cluster import processes
+from clusterip.controllers.certificates.authority import Authority
+from clusterip.kernel import namespaces
+from clusterip.member.files import Files
+from clusterip.member.identities import Identity, all_of
+from clusterip.member.requests import alternative_names, subject
 from tests.support.cluster import EXAMPLE, PROGRAM
 from tests.support.joined import SECONDS, Machine, machines
 
@@ -164,6 +174,40 @@ def test_services_work_while_the_server_is_away(cluster: Cluster) -> None:
     server.kubectl("scale", "deployment/my-app", "--replicas=4")
     server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
     _answers(cluster["b"], f"http://{address}", {*_pods(server)})
+
+
+def test_certificates_are_renewed_in_time(cluster: Cluster) -> None:
+    """Those that will expire soon are replaced, and served with, while everything goes on."""
+    server, agent = cluster["server"], cluster["a"]
+    files, wanted = Files(agent.paths.pki), all_of("a", (agent.address,))
+    pki = server.paths.pki
+    authority = Authority.read(str(pki / "ca.crt"), str(pki / "ca.key"), timedelta(seconds=30))
+    for identity in wanted:
+        files.write(identity, _signed_by(authority, identity))
+    agent.kill_part("member")
+    limit = datetime.now(UTC) + timedelta(days=200)
+    deadline = time.monotonic() + SECONDS
+    while not all(files.renewal(identity) > limit for identity in wanted):
+        assert time.monotonic() < deadline, agent.logs()
+        time.sleep(0.05)
+    pod = next(name for name, (node, _, _) in _pods(server).items() if node == "a")
+    own = x509.load_pem_x509_certificate(files.path(wanted[1]).read_bytes())
+    for _ in range(2):  # the first to come only brings the new one in
+        assert server.kubectl("exec", pod, "--", "true") == ""
+    with namespaces.enter(server.path):
+        served = ssl.get_server_certificate((agent.address, 10250))
+    assert x509.load_pem_x509_certificate(served.encode()).serial_number == own.serial_number
+
+
+def _signed_by(authority: Authority, identity: Identity) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject(identity))
+    if identity.names:
+        request = request.add_extension(alternative_names(identity), critical=False)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private + authority.sign(request.sign(key, hashes.SHA256()), identity.usages, None)
 
 
 def test_drained_deleted_and_joined_again(cluster: Cluster) -> None:
