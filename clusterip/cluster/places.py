@@ -33,12 +33,15 @@ def is_isolated(paths: Paths) -> bool:
     return os.geteuid() != 0 or isolation.find(paths) is not None
 
 
-def start(paths: Paths, work: Callable[[Machine], None], *, lifeline: int | None = None) -> int:
+def start(
+    paths: Paths, work: Callable[[Machine], None], *, lifeline: int | None = None, usual_port: bool = True
+) -> int:
     """Do ``work`` in the cluster's machine, which is made if it is not there; the exit code.
 
     Args:
         work: gets the machine.
         lifeline: as of ``isolation.create``.
+        usual_port: whether the API server may be at the port where people expect one.
     Raises:
         ClusterError: no machine can be made; the text says what to do.
     """
@@ -47,7 +50,7 @@ def start(paths: Paths, work: Callable[[Machine], None], *, lifeline: int | None
         found = isolation.find(paths)
         try:
             if found is None:
-                with _listen(paths) as listener:
+                with _listen(paths, usual_port) as listener:
                     found = isolation.create(paths, listener, lifeline)
             return isolation.run_in(found, functools.partial(work, found))
         finally:
@@ -114,7 +117,7 @@ def _existing(paths: Paths) -> ClusterConfig | None:
         return None
 
 
-def _listen(paths: Paths) -> socket.socket:
+def _listen(paths: Paths, usual_port: bool) -> socket.socket:
     existing = _existing(paths)
     if existing is not None:
         try:
@@ -124,10 +127,10 @@ def _listen(paths: Paths) -> socket.socket:
                 f"the API server's port is taken: {error}. End what has it, or remove the cluster with "
                 "`clusterip down`; a new one finds another port"
             ) from error
-    try:
-        return listen_tcp(f"127.0.0.1:{_PREFERRED_PORT}")
-    except OSError:
-        return listen_tcp("127.0.0.1:0")
+    if usual_port:
+        with contextlib.suppress(OSError):
+            return listen_tcp(f"127.0.0.1:{_PREFERRED_PORT}")
+    return listen_tcp("127.0.0.1:0")
 
 
 def _remove_all(paths: Paths) -> None:

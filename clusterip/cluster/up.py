@@ -102,6 +102,10 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     asked.setdefault("subnet", configs.free_subnet(taken))
     config = ClusterConfig(name=request.name, isolated=request.isolated, **asked)
     config.check()
+    if request.isolated and request.proxy_mode == "ebpf":
+        raise ClusterError(
+            "eBPF programs at sockets are the whole machine's: an isolated cluster takes another --proxy-mode"
+        )
     if request.proxy_mode is not None:
         _check_mode(request.proxy_mode)
     for network, option in (

@@ -18,7 +18,7 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
 _FORBID = "--no-namespaces"
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,7 +39,7 @@ def main() -> None:
     if _libc.unshare(_CLONE_NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     _mount("", "/", "", _MS_REC | _MS_PRIVATE)
-    _open_ways([Path(sys.base_prefix), Path(sys.prefix), _ROOT, *_programs(words)])
+    _open_ways([Path(sys.base_prefix), Path(sys.prefix), ROOT, *_programs(words)])
     if _FORBID in options:
         options.remove(_FORBID)
         _forbid_namespaces()
