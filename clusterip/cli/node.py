@@ -132,6 +132,19 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     metavar="DIR",
     help="Run the Pods of the files in this directory (static Pods), whether or not there is an API server.",
 )
+@click.option(
+    "--cgroups-per-qos/--no-cgroups-per-qos",
+    default=True,
+    show_default=True,
+    help="Hold Pods to what they ask for and may have, in cgroups, as far as the machine has controllers.",
+)
+@click.option(
+    "--cgroup-root",
+    default="",
+    metavar="CGROUP",
+    help="Below which cgroup Pods get theirs. Default: that in which this command runs.",
+)
+@click.option("--pod-max-pids", type=int, default=-1, show_default=True, help="Processes of a Pod. -1: any.")
 @click.option("-v", "--v", "verbosity", type=int, default=0, metavar="N", help="4 shows debug lines.")
 def command(verbosity: int, **settings: Any) -> None:
     """Register this machine as a node and run the Pods that are assigned to it."""

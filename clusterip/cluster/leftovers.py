@@ -11,6 +11,7 @@ from pathlib import Path
 from clusterip.cluster.paths import Paths
 from clusterip.cluster.processes import Process, end, identify
 from clusterip.kernel import namespaces
+from clusterip.node.cgroups import tree as cgroups
 from clusterip.node.layout import NodeDirectory, PodDirectory
 from clusterip.node.sandbox.sandbox import network_name
 
@@ -23,6 +24,10 @@ def remove_pods(paths: Paths) -> int:
     end(_processes(paths.nodes, pods), grace_seconds=0.5)
     for pod in pods:
         namespaces.delete_named(network_name(pod.uid))
+        for name in pod.containers():
+            for attempt in pod.attempts(name):
+                cgroups.remove_container(pod.container(name, attempt))
+        cgroups.remove_pod(pod.path)
     _unmount_below(paths.nodes)
     shutil.rmtree(paths.nodes, ignore_errors=True)
     return len(pods)

@@ -156,6 +156,7 @@ def _node(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--cluster-domain={config.domain}",
             f"--root-dir={paths.node(node)}",
             f"--image-dir={paths.images}",
+            *([f"--cgroup-root={cgroup}"] if (cgroup := config.cgroup_of(node)) else []),
             "--no-ip-masq",  # the machine itself does that for all of them
             f"--client-ca-file={pki.authority.certificate}",
             f"--tls-cert-file={serving.certificate}",

@@ -6,6 +6,7 @@
     <root>/pods/<uid>/sandbox.json              network, addresses, host name
     <root>/pods/<uid>/ns/{uts,ipc}              namespaces of the Pod (the network's is in /run/netns)
     <root>/pods/<uid>/ns/pid                    there if the Pod may have a PID namespace, and its process
+    <root>/pods/<uid>/cgroups                   its cgroups, one a line
     <root>/pods/<uid>/shm                       /dev/shm of a Pod with several containers
     <root>/pods/<uid>/etc/{hosts,hostname,resolv.conf}
     <root>/pods/<uid>/volumes/<name>/
@@ -16,6 +17,7 @@
         rootfs/, scratch/                       mount point and writable layer
         stdin, stdout, stderr                   FIFOs
         monitor, pid, exitcode, crun.log        what its monitor writes
+        cgroups, oomkilled                      its cgroups, and whether it ran out of its memory
         mountns                                 its mount namespace, if it shares others' processes
 """
 

@@ -15,6 +15,7 @@ from clusterip.client.events import EventRecorder
 from clusterip.client.informer import Informer
 from clusterip.client.rest import Client
 from clusterip.kernel.netlink import NetlinkError
+from clusterip.node.cgroups.tree import WANTED, PodCgroups
 from clusterip.node.images.store import ImageStore
 from clusterip.node.layout import NodeDirectory
 from clusterip.node.lease import renew_for_ever
@@ -36,7 +37,7 @@ from clusterip.node.pods.static.directory import StaticDirectory
 from clusterip.node.register import Registration, find_addresses
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.sandbox.sandbox import Settings
-from clusterip.objects.core.node import NODES
+from clusterip.objects.core.node import NODES, Node
 from clusterip.objects.core.pod import PODS, Pod
 from clusterip.objects.core.references import ObjectReference
 from clusterip.objects.core.service import SERVICES
@@ -119,6 +120,8 @@ class _Agent:
             ),
             host_ports=HostPorts(),
             hidden=options.hidden_dirs,
+            cgroups=PodCgroups(options.cgroup_root, enabled=options.cgroups_per_qos),
+            max_processes=options.pod_max_pids if options.pod_max_pids > 0 else None,
         )
         self._manager = PodManager(self._context, self._pods)
         path = options.pod_manifest_path
@@ -137,6 +140,7 @@ class _Agent:
                         self._open_network(cidrs)
                     tasks.create_task(self._manager.run_static(self._static))
                 node = await self._registration.register()
+                self._say_what_is_not_enforced(node)
                 for work in (
                     renew_for_ever(self._client, node),
                     self._events.run(),
@@ -200,6 +204,14 @@ class _Agent:
         self._context.pools = AddressPools(networks)
         self._manager.reserve_addresses()
         return networks
+
+    def _say_what_is_not_enforced(self, node: Node) -> None:
+        if not self._options.cgroups_per_qos:
+            return
+        for name, why in self._context.cgroups.missing.items():
+            message = f"{WANTED.get(name, name)} of Pods are not enforced: {why}"
+            _log.warning("no cgroup controller", controller=name, problem=message)
+            self._events.event(node, "Warning", "CgroupControllerMissing", message)
 
     def _bad_manifest(self, path: Path, problem: str) -> None:
         _log.error("no static pod made of a file", file=str(path), problem=problem)

@@ -43,6 +43,9 @@ class Options:
     vxlan_vni: int = DEFAULT_VNI
     vxlan_port: int = DEFAULT_PORT
     pod_manifest_path: Path | None = None
+    cgroups_per_qos: bool = True
+    cgroup_root: str = ""
+    pod_max_pids: int = -1
 
     @property
     def runtime_root(self) -> Path:

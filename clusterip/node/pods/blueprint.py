@@ -7,6 +7,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from clusterip.kernel.users import is_in_user_namespace
+from clusterip.node.cgroups.limits import oom_score
 from clusterip.node.files import UnsafePath, follow_beneath
 from clusterip.node.images.store import Image
 from clusterip.node.pods.environment import ConfigurationError
@@ -85,6 +87,7 @@ def build(
         privileged=privileged,
         no_new_privileges=context.allowPrivilegeEscalation is False and not privileged,
         read_only_root=bool(context.readOnlyRootFilesystem),
+        oom_score_adjust=_oom_score(pod, container),
         shm=Path(sandbox.record.shm) if sandbox.record.shm else None,
     )
 
@@ -132,6 +135,13 @@ def _user(pod: Pod, context: SecurityContext, image: Image) -> User:
         if shared.fsGroup is not None:
             groups.add(shared.fsGroup)
     return User(user.uid, user.gid if gid is None else gid, tuple(sorted(groups)))
+
+
+def _oom_score(pod: Pod, container: Container) -> int:
+    score = oom_score(pod.spec, container)
+    if _held(["SYS_RESOURCE"]) and not is_in_user_namespace():
+        return score
+    return max(score, int(Path("/proc/self/oom_score_adj").read_text()))  # we may not set a lower one
 
 
 def _capabilities(context: SecurityContext) -> Sequence[str]:

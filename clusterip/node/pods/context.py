@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clusterip.client.events import EventRecorder, reference
 from clusterip.client.rest import Client
+from clusterip.node.cgroups.tree import PodCgroups
 from clusterip.node.images.store import ImageStore
 from clusterip.node.layout import NodeDirectory
 from clusterip.node.network.hostports import HostPorts
@@ -24,7 +25,8 @@ from clusterip.objects.core.pod import Pod
 class NodeContext:
     """The node's name, addresses and directories, and everything Pods are made with.
 
-    ``hidden`` are the directories that no view of the host's files may show.
+    ``hidden`` are the directories that no view of the host's files may show, ``max_processes`` is what each
+    Pod may have; None: as many as the machine can.
     """
 
     name: str
@@ -41,6 +43,8 @@ class NodeContext:
     sandboxes: Settings
     host_ports: HostPorts
     hidden: list[Path]
+    cgroups: PodCgroups
+    max_processes: int | None = None
 
     def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None:
         """Tell people what happens to a Pod, or to one of its containers."""

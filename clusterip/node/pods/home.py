@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import NftablesError
+from clusterip.node.cgroups.limits import of_pod
 from clusterip.node.layout import PodDirectory
 from clusterip.node.network.ipam import Exhausted
 from clusterip.node.pods import starter, volumes
@@ -15,6 +16,7 @@ from clusterip.node.pods.downward import PodFacts
 from clusterip.node.sandbox import sandbox as sandboxes
 from clusterip.node.sandbox.sandbox import Sandbox
 from clusterip.objects.core.pod import Pod
+from clusterip.objects.core.pod.quality import quality_of_service
 
 _REFRESH_SECONDS = 60.0  # how old what volumes hold of ConfigMaps, Secrets and tokens may be
 
@@ -70,6 +72,7 @@ class Home:
                 self._context.event(pod, "Warning", "NetworkNotReady", message)
                 raise starter.StartFailed("ContainerCreating", message)
             try:
+                self._make_cgroups(pod)
                 self.sandbox = sandboxes.create(
                     pod, self.directory, self._context.pools, self._context.sandboxes
                 )
@@ -79,6 +82,11 @@ class Home:
                 self._context.event(pod, "Warning", "FailedCreatePodSandBox", message)
                 raise starter.StartFailed("ContainerCreating", message) from error
         return self.sandbox
+
+    def _make_cgroups(self, pod: Pod) -> None:
+        limits = of_pod(pod.spec, self._context.max_processes)
+        quality = pod.status.qosClass or quality_of_service(pod.spec)
+        self._context.cgroups.make_pod(self.directory.uid, quality, limits, self.directory.path)
 
     def _open_host_ports(self, sandbox: Sandbox) -> None:
         record = sandbox.record
@@ -116,4 +124,5 @@ class Home:
         self._last_addresses = self.addresses
         self._context.host_ports.remove(self.directory.uid)
         sandboxes.delete(self.directory, self._context.pools)
+        self._context.cgroups.remove_pod(self.directory.path)
         self.sandbox = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from clusterip.client.errors import ApiError, Unreachable
+from clusterip.node.cgroups import tree as cgroups
 from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods import volumes
@@ -36,6 +37,7 @@ async def stop_all(
 
 def remove_files(directory: PodDirectory) -> None:
     """Remove everything a Pod has on disk. Raises OSError if something of it is still in use."""
+    cgroups.remove_pod(directory.path)
     volumes.tear_down(directory)
     remove_tree(directory.path)
 

@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 
 from clusterip.client.errors import ApiError, Unreachable
+from clusterip.node.cgroups.limits import of_container
+from clusterip.node.cgroups.tree import noted
 from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods import blueprint, volumes
@@ -120,9 +122,10 @@ async def start(
             record,
             directory.log(spec.name, attempt),
             context.inotify,
-            configuration=configuration(described),
+            configuration=configuration(described, place if noted(directory.path) else None),
             mount_script=mount_script(image),
         )
+        context.cgroups.make_container(record.id, of_container(spec), directory.path, place)
         (place / "termination-log").touch(mode=0o666)
         (place / "termination-log").chmod(0o666)
     except OSError as error:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from clusterip.node.cgroups import tree as cgroups
+from clusterip.node.cgroups.files import oom_kills
 from clusterip.node.files import remove_tree, write_atomic
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.runtime.logs import LogFile, OutputReader, Sink
@@ -204,7 +206,18 @@ class Container:
             self.log_path,
             fall_back=self.record.message_from_log and code != 0,
         )
-        return Exit(code, started, finished, "Completed" if code == 0 else "Error", message)
+        reason = "Completed" if code == 0 else "Error"
+        if self._ran_out_of_memory() and code != 0:
+            reason = "OOMKilled"
+        return Exit(code, started, finished, reason, message)
+
+    def _ran_out_of_memory(self) -> bool:
+        """Whether the kernel ended a process at the container's limit; its cgroups, which tell, go now."""
+        mark = self.directory / "oomkilled"
+        if oom_kills(cgroups.noted(self.directory)):
+            mark.touch()
+        cgroups.remove_container(self.directory)
+        return mark.exists()
 
     def _remove_scratch(self) -> None:
         # What it was is kept for `kubectl logs --previous`; what it wrote to its own files is not.

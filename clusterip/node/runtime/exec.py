@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from clusterip.node.cgroups import tree as cgroups
 from clusterip.node.files import remove_tree
 from clusterip.node.runtime.container import Container
 from clusterip.node.runtime.terminal import set_terminal_size
@@ -23,6 +24,7 @@ _CHUNK = 32 * 1024
 
 
 _PREFIX = "clusterip-exec-"
+_ENTER = Path(__file__).with_name("enter.sh")
 
 
 class ExecFailed(Exception):
@@ -134,6 +136,8 @@ async def start(
         *(crun, "--root", str(state), "--log", str(directory / "crun.log"), "--cgroup-manager=disabled"),
         *("exec", "--process", str(directory / "process.json"), "--pid-file", str(directory / "pid")),
     ]
+    if cgroups.noted(container.directory):
+        arguments = ["/bin/sh", str(_ENTER), str(container.directory), *arguments]
     try:
         if terminal:
             return await _start_with_terminal(arguments, container.record.id, directory)

@@ -50,6 +50,8 @@ _MASKED = (
 )
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
+_JOIN = Path(__file__).with_name("join.sh")
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -137,10 +139,10 @@ def process(spec: ContainerSpec) -> dict[str, Any]:
     return result
 
 
-def configuration(spec: ContainerSpec) -> dict[str, Any]:
+def configuration(spec: ContainerSpec, directory: Path | None = None) -> dict[str, Any]:
     """The whole ``config.json``. The root file system is expected in ``rootfs`` beside it.
 
-    There is nothing about cgroups in it: limits are applied where a machine has cgroups to give.
+    The first process joins the cgroups that are noted in ``directory``; None: it stays where we are.
     """
     namespaces: list[dict[str, str]] = [{"type": "mount"}]
     if not spec.host_pid and "pid" not in spec.namespaces:
@@ -168,13 +170,18 @@ def configuration(spec: ContainerSpec) -> dict[str, Any]:
     if not spec.privileged:
         linux["maskedPaths"] = list(_MASKED)
         linux["readonlyPaths"] = list(_READ_ONLY)
-    return {
+    found: dict[str, Any] = {
         "ociVersion": "1.0.2",
         "process": process(spec),
         "root": {"path": "rootfs", "readonly": spec.read_only_root},
         "mounts": mounts,
         "linux": linux,
     }
+    if directory is not None:
+        # crun itself would manage cgroups only on some machines, and none of both versions.
+        hook = {"path": "/bin/sh", "args": ["sh", str(_JOIN), str(directory)]}
+        found["hooks"] = {"createRuntime": [hook]}
+    return found
 
 
 def _mount(target: str, kind: str, *options: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from clusterip.node.pods.slot import Slot
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.runtime.container import Container
 
-
 _START_SECONDS = 5.0  # what an agent that has just begun gets to find out what is here
 
 
