@@ -125,7 +125,8 @@ def _program() -> str:
 
 
 def _example() -> str:
-    path = Path(__file__).parents[2] / "examples" / "my-service.yaml"
-    if not path.exists():
-        return "my-service.yaml"
+    """Where the example is: in the package if that is installed, else beside it."""
+    package = Path(__file__).parents[1]
+    found = [parent / "examples" / "my-service.yaml" for parent in (package, package.parent)]
+    path = found[0] if found[0].exists() else found[1]
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
