@@ -95,9 +95,14 @@ class Machine:
         part = processes.read(self.paths.processes).parts[name]
         os.kill(part.process.pid, signal.SIGKILL)
 
-    def stop(self) -> None:
+    def tell_to_stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        self.tell_to_stop()
+        if self._process is not None:
             self._process.wait(SECONDS)
 
     def until_printed(self, text: str) -> str:
@@ -143,6 +148,14 @@ class Machine:
             return
         processes.end(processes.read(self.paths.processes).alive)
         leftovers.remove_pods(self.paths)
+
+
+def stop_all(machines: Sequence[Machine]) -> None:
+    """Stop what runs on these machines, all at once."""
+    for machine in machines:
+        machine.tell_to_stop()
+    for machine in machines:
+        machine.stop()
 
 
 @contextlib.contextmanager
