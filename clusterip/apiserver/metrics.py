@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -13,6 +13,8 @@ from clusterip.apiserver.cache import WatchCache
 from clusterip.apiserver.router import RequestInfo
 from clusterip.apiserver.version import VERSION
 from clusterip.objects.registry import Resource
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # kube-apiserver has no such series
 
 _VERBS = {
     "get": "GET",

@@ -32,6 +32,7 @@ from clusterip.controllers.replicationcontroller import ReplicationManager
 from clusterip.controllers.scheduler.controller import Scheduler
 from clusterip.controllers.serviceaccounts import RootCaPublisher, ServiceAccountController
 from clusterip.controllers.serviceaccounttokens import ServiceAccountTokenController
+from clusterip.controllers.serviceaddresses import ServiceAddressController
 from clusterip.controllers.servicecidrs import ServiceCIDRController
 from clusterip.controllers.statefulset.controller import StatefulSetController
 from clusterip.controllers.tainteviction import TaintEvictionController
@@ -79,6 +80,7 @@ FACTORIES: dict[str, Factory] = {
     NodeIpamController.name: _node_ipam,
     NodeDnsController.name: lambda c, o: NodeDnsController(c),
     ServiceCIDRController.name: lambda c, o: ServiceCIDRController(c),
+    ServiceAddressController.name: lambda c, o: ServiceAddressController(c),
     LoadBalancerController.name: lambda c, o: LoadBalancerController(c),
     DisruptionController.name: lambda c, o: DisruptionController(c),
     NodeLifecycleController.name: lambda c, o: NodeLifecycleController(c, o.node_monitor_grace_period),

@@ -137,6 +137,7 @@ class _Process:
             translates=mode != "ipvs",
         )
         sync.on_written(lambda _: traffic.changed())
+        sync.on_trouble(lambda reason, message: self._node_event("Warning", reason, message))
         self._serving.show(health, sync, ServicesPage(mode, sync, Programming(sync), traffic))
         try:
             await Component(self._config, sync, health, self._check_failed).run(self._client, nodes)

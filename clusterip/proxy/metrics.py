@@ -132,6 +132,7 @@ change_seconds = Histogram(
 longest_batch_seconds = Gauge(
     "clusterip_proxy_longest_batch_seconds", "The longest that one batch has kept the kernel's rules locked"
 )
+repairs = Counter("clusterip_proxy_repairs", "Times that another program's changes of the rules were undone")
 refusals = Counter("clusterip_proxy_refusals", "Parts of the rules that the kernel refused")
 refused = Gauge("clusterip_proxy_refused_parts", "Parts that the kernel refuses now, and has all the rest")
 

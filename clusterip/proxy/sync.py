@@ -57,6 +57,8 @@ class Sync:
         self._triggers: list[str] = []
         self._arrived: float | None = None
         self._listeners: list[Callable[[Iterable[ServiceKey]], None]] = []
+        self._troubled: list[Callable[[str, str], None]] = []
+        self._restoring = False
         self._conntrack = Conntrack()
         self._failure_backoff = Backoff()
         self._refusal_backoff = Backoff(first=1.0, limit=60.0)
@@ -69,6 +71,10 @@ class Sync:
         """Let go of the backend too; the rules stay."""
         self._conntrack.close()
         self.backend.close()
+
+    def on_trouble(self, listener: Callable[[str, str], None]) -> None:
+        """Call ``listener`` with a reason (one word) and a message when people should know of something."""
+        self._troubled.append(listener)
 
     def on_written(self, listener: Callable[[Iterable[ServiceKey]], None]) -> None:
         """Call ``listener`` with the Services that were touched, once the kernel has their changes."""
@@ -186,6 +192,9 @@ class Sync:
             metrics.programming_seconds.observe(max(self.last_written - _seconds(trigger), 0.0))
         if everything:
             _log.info("rules are in place", seconds=round(seconds, 3), ports=self.tracker.ports)
+            if self._restoring:
+                self._restoring = False
+                self._tell("RulesRestored", "another program changed the proxy's rules; they are restored")
             metrics.full_sync_seconds.observe(seconds)
             self._forget_all_flows()
             self.synced.set()
@@ -228,6 +237,7 @@ class Sync:
         for refusal in refused:
             if refusal.subject not in known:
                 metrics.refusals.inc()
+                self._tell("RulesRefused", f"the kernel refused {refusal.subject}: {refusal.reason}")
                 _log.error(
                     "the kernel refused a part; all the rest is in place, and this will be tried again",
                     part=refusal.subject,
@@ -251,11 +261,16 @@ class Sync:
     def _fail(self, why: str) -> None:
         if why != self.failing:
             _log.error("the kernel does not have the wanted rules; comparing and trying again", reason=why)
+            self._tell("CannotWriteRules", f"the kernel does not have the wanted rules: {why}")
         self.failing = why
         if self.pending_since is None:
             self.pending_since = time.monotonic()
         self._settled.clear()
         metrics.sync_failures.inc()
+
+    def _tell(self, reason: str, message: str) -> None:
+        for listener in self._troubled:
+            listener(reason, message)
 
     def touched(self) -> None:
         """For the backend: what the kernel has may not be what it was told."""
@@ -265,6 +280,8 @@ class Sync:
             return
         _log.warning("another program changed our rules; restoring them")
         self.repairs += 1
+        self._restoring = True
+        metrics.repairs.inc()
         now = time.monotonic()
         if now - self._last_repair > _QUIET_SECONDS:
             self._repair_backoff.reset()

@@ -7,6 +7,7 @@ import json
 import threading
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +87,21 @@ def test_top_of_dns(cluster: TestCluster) -> None:
     servers = top(cluster, "dns")
     assert {server["state"] for server in servers.values()} == {"ok"}
     assert sum(server["total"] for server in servers.values()) > 0
+
+
+@pytest.mark.usefixtures("address")
+def test_every_metric_of_every_part_is_in_the_table(cluster: TestCluster) -> None:
+    table = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+    pages = [cluster.kubectl("get", "--raw", "/metrics")]
+    for port in (10248, 10249, 9153):
+        pages.append(cluster.kubectl("get", "--raw", f"/api/v1/nodes/node-1:{port}/proxy/metrics"))
+    with urllib.request.urlopen(f"http://{cluster.config.machine_address}:10257/metrics") as answer:
+        pages.append(answer.read().decode())
+    for page in pages:
+        names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE")}
+        assert names
+        own = {name for name in names if not name.startswith(("process_", "python_"))}
+        assert {name for name in own if f"`{name}`" not in table} == set()
 
 
 @pytest.mark.usefixtures("address")

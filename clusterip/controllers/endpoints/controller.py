@@ -7,7 +7,7 @@ from clusterip.controllers import services
 from clusterip.controllers.context import BY_NAMESPACE, Context
 from clusterip.controllers.controller import Controller, ObjectKey, key_of
 from clusterip.controllers.copying import deep_copy
-from clusterip.controllers.endpoints.subsets import subsets_of, truncate
+from clusterip.controllers.endpoints.subsets import CAPACITY, subsets_of, truncate
 from clusterip.controllers.selection import ServicesOfPods
 from clusterip.controllers.triggertime import TriggerTimes
 from clusterip.objects.core.endpoints import ENDPOINTS, Endpoints
@@ -18,6 +18,10 @@ from clusterip.objects.meta import ObjectMeta
 _MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 _MANAGER = "endpoint-controller"
 _OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+_OVER_CAPACITY_MESSAGE = (
+    f"there are more than {CAPACITY} endpoints; its Endpoints object lists {CAPACITY} of them, its"
+    " EndpointSlices list all"
+)
 _LEADER = "control-plane.alpha.kubernetes.io/leader"
 
 
@@ -79,6 +83,10 @@ class EndpointsController(Controller[ObjectKey]):
         wanted.subsets = subsets
         wanted.metadata.labels = labels
         _annotate(wanted.metadata, services.LAST_CHANGE_TRIGGER_TIME, trigger)
+        if over and _OVER_CAPACITY not in wanted.metadata.annotations:
+            self.events.event(service, "Warning", "EndpointsOverCapacity", _OVER_CAPACITY_MESSAGE)
+        if over and _OVER_CAPACITY not in wanted.metadata.annotations:
+            self.events.event(service, "Warning", "EndpointsOverCapacity", _OVER_CAPACITY_MESSAGE)
         _annotate(wanted.metadata, _OVER_CAPACITY, "truncated" if over else None)
         await self._write(key, service, wanted, create=current is None)
 

@@ -175,6 +175,14 @@ async def test_health_check_port_that_is_taken_is_told(serving: Node) -> None:
         await until(lambda: any(e["reason"] == "FailedToStartServiceHealthcheck" for e in events(serving)))
 
 
+async def test_what_others_do_to_the_rules_is_told(serving: Node) -> None:
+    serving.run("nft", "delete", "table", "ip", "clusterip")
+    await until(lambda: any(event["reason"] == "RulesRestored" for event in events(serving)))
+    (event,) = (event for event in events(serving) if event["reason"] == "RulesRestored")
+    assert (event["type"], event["involvedObject"]["name"]) == ("Warning", NODE)
+    assert "clusterip_proxy_repairs_total 0.0" not in serving.page(10249, "/metrics")[1]
+
+
 async def test_settings_of_connection_tracking(node: Node) -> None:
     """In this namespace of its own: what the whole machine shares cannot be written from here."""
     node.add_node()
