@@ -22,7 +22,7 @@ EBPF := clusterip/proxy/ebpf/sockets.bpf.o
 PYTEST := $(BIN)/pytest
 PYTEST_FLAGS ?=
 
-.PHONY: help up down install ebpf test check clean
+.PHONY: help up down install ebpf test check docs clean
 
 help:
 	@echo 'make up      install what is missing and start a cluster on this machine (as root)'
@@ -30,6 +30,7 @@ help:
 	@echo 'make ebpf    compile the programs for --proxy-mode=ebpf (with clang and libbpf-dev)'
 	@echo 'make test    install what the tests need and run them all (as root)'
 	@echo 'make check   only the linters and type checks'
+	@echo 'make docs    make a site of docs/ in build/docs'
 	@echo 'make clean   remove the Python environment'
 
 up: install
@@ -59,8 +60,12 @@ check: $(STAMPS)/dev
 	@echo '== imports'
 	$(BIN)/lint-imports
 
+docs: $(STAMPS)/dev
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
+	@echo 'build/docs/index.html'
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build
 
 # $(call packages,LIST): install the Debian packages of LIST that are missing. No service of theirs is started
 # (policy-rc.d): the tests start what they need themselves, on ports of their own.
