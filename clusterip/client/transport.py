@@ -15,6 +15,7 @@ from yarl import URL
 
 from clusterip.client.config import Config
 from clusterip.client.errors import ApiError, Unreachable, error_of
+from clusterip.client.sessions import Session
 
 Query = Mapping[str, str | list[str]]
 
@@ -41,8 +42,8 @@ class Transport:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._requests: aiohttp.ClientSession | None = None
-        self._streams: aiohttp.ClientSession | None = None
+        self._requests: Session | None = None
+        self._streams: Session | None = None
         self._context = config.ssl_context
         self.answered: Callable[[str, str], None] = lambda method, code: None
         """Called with each request's method and the code of its answer, ``<error>`` if there was none."""
@@ -56,31 +57,36 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
-        for session in (self._requests, self._streams):
-            if session is not None:
-                await session.close()
-        self._requests = self._streams = None
+        for session in self._give_up():
+            await session.close()
 
-    def _for_requests(self) -> aiohttp.ClientSession:
+    def _give_up(self) -> list[Session]:
+        """The sessions there are. Whoever asks from now on gets new ones."""
+        given_up = [session for session in (self._requests, self._streams) if session is not None]
+        self._requests = self._streams = None
+        return given_up
+
+    def _for_requests(self) -> Session:
         # A handshake costs more than a request: many requests at once share a few connections.
         if self._requests is None:
             self._requests = self._session(_CONNECTIONS)
         return self._requests
 
-    def _for_streams(self) -> aiohttp.ClientSession:
+    def _for_streams(self) -> Session:
         # Every watch holds a connection, so there is no limit to them.
         if self._streams is None:
             self._streams = self._session(0)
         return self._streams
 
-    def _session(self, limit: int) -> aiohttp.ClientSession:
+    def _session(self, limit: int) -> Session:
         connector = aiohttp.TCPConnector(
             limit=limit, ssl=self._context or True, socket_factory=_socket, keepalive_timeout=60
         )
         headers = {"User-Agent": self.config.user_agent}
         if not self.config.compress:
             headers["Accept-Encoding"] = "identity"
-        return aiohttp.ClientSession(connector=connector, headers=headers, response_class=_Response)
+        session = aiohttp.ClientSession(connector=connector, headers=headers, response_class=_Response)
+        return Session(session, endless=not limit)
 
     async def request(
         self,
@@ -145,9 +151,16 @@ class Transport:
         """A WebSocket, as ``exec``, ``attach`` and ``portforward`` want it. Raises as ``request``."""
         headers = await self._identify({})
         try:
-            async with self._for_streams().ws_connect(
-                self._url(path, query), protocols=protocols, headers=headers, max_msg_size=0, autoping=True
-            ) as connection:
+            async with (
+                self._for_streams().use() as session,
+                session.ws_connect(
+                    self._url(path, query),
+                    protocols=protocols,
+                    headers=headers,
+                    max_msg_size=0,
+                    autoping=True,
+                ) as connection,
+            ):
                 yield connection
         except ApiError as error:
             self._note_refusal(error.code)
@@ -160,7 +173,7 @@ class Transport:
     @asynccontextmanager
     async def _send(
         self,
-        session: Callable[[], aiohttp.ClientSession],
+        session: Callable[[], Session],
         method: str,
         path: str,
         query: Query | None,
@@ -201,9 +214,10 @@ class Transport:
         if self.config.tls is not None:
             context = self.config.tls.context(credentials.certificate)
             if context is not self._context:
-                # As client-go: who we are has changed, so nobody shall go on as who we were.
+                # As client-go: who we are has changed, so no watch shall go on as who we were.
                 self._context = context
-                await self.close()
+                for session in self._give_up():
+                    await session.retire()
         return {**headers, "Authorization": authorization} if authorization else headers
 
     def _note_refusal(self, code: int) -> None:

@@ -32,12 +32,13 @@ class Mirror:
         self.authority = Authority(directory)
         self.refused: set[str] = set()
         self.port = 0
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         application = web.Application()
         application.router.add_get("/{path:.*}", self._answer)
-        self._runner = web.AppRunner(application)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         certificate, key = self.authority.issue("server", "server", addresses=["127.0.0.1"])
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.authority.certificate))
@@ -51,7 +52,15 @@ class Mirror:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/endless":
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await answer.write(b"begun")
+            await asyncio.Event().wait()
+        if request.path == "/slow":
+            self.asked.set()
+            await self.go_on.wait()
         authorization = request.headers.get("Authorization", "")
         if authorization in self.refused:
             return web.json_response({"code": 401, "reason": "Unauthorized", "message": "no"}, status=401)
@@ -106,6 +115,32 @@ async def test_a_certificate_that_is_replaced_is_used_from_then_on(mirror: Mirro
         assert (await seen(client))["connection"] == before["connection"]
         mirror.authority.issue("me", "second")
         assert (await seen(client))["name"] == "second"
+
+
+async def test_a_replaced_certificate_breaks_watches_alone(mirror: Mirror) -> None:
+    """A watch ends, so that its client comes again as who it is now; a request comes to its end."""
+    mirror.authority.issue("me", "first")
+    user = {"client-certificate": "me.crt", "client-key": "me.key"}
+    async with Client(config(mirror, user)) as client, asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+
+        async def watch() -> None:
+            async with client.stream("/endless") as content:
+                assert await content.read(5) == b"begun"
+                watching.set()
+                await content.read(1)
+
+        watching = asyncio.Event()
+        watched = asyncio.ensure_future(watch())
+        slow = tasks.create_task(client.request("GET", "/slow"))
+        await watching.wait()
+        await mirror.asked.wait()
+        mirror.authority.issue("me", "second")
+        together = await asyncio.gather(*(seen(client) for _ in range(20)))  # more than there are connections
+        assert {each["name"] for each in together} == {"second"}
+        with pytest.raises(Unreachable, match="Connection closed"):
+            await watched
+        mirror.go_on.set()
+        assert json.loads(await slow)["name"] == "first"
 
 
 async def test_a_certificate_being_replaced_does_no_harm(
