@@ -22,10 +22,10 @@ def command(dry_run: bool, role: Literal["server", "agent"], options: tuple[str,
     from clusterip.cli.main import load
     from clusterip.cluster.machines import units
 
-    load(role).make_context(role, list(options))  # tells now what systemd would be told later
+    parsed = load(role).make_context(role, list(options))  # tells now what systemd would be told later
     words, token = units.without_token(options)
     secrets = units.secrets_of(role) if role == "agent" else None
-    text = units.unit(role, units.program(), words, secrets=secrets)
+    text = units.unit(role, units.program(), words, parsed.params["data_dir"], secrets=secrets)
     if dry_run:
         click.echo(text, nl=False)
         return

@@ -23,6 +23,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "agent": "Join this machine to a cluster and run its Pods.",
         "token": "Make, list and delete the tokens that let machines join.",
         "install": "Have systemd run a server or an agent.",
+        "leave": "Remove all that a server or an agent made of this machine.",
     },
     "Objects": {
         "get": "List objects as tables, or print them as YAML or JSON.",

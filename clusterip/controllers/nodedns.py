@@ -23,7 +23,7 @@ from clusterip.objects.discovery.endpointslice import (
 )
 from clusterip.objects.meta import ObjectMeta, OwnerReference
 
-LABEL = "clusterip.io/dns"
+LABEL = "clusterip.local/dns"
 """On nodes: that there is a DNS server for the cluster at their first address, port 53."""
 
 SERVICE, NAMESPACE = "kube-dns", "kube-system"

@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from clusterip.cluster import processes
 from clusterip.controllers.certificates.authority import Authority
 from clusterip.kernel import namespaces
+from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.member.files import Files
 from clusterip.member.identities import Identity, all_of
 from clusterip.member.requests import alternative_names, subject
+from clusterip.node.network.podnetwork import ROUTE_PROTOCOL
 from tests.support.cluster import EXAMPLE, PROGRAM
 from tests.support.joined import SECONDS, Machine, machines
 
@@ -228,3 +230,24 @@ def test_drained_deleted_and_joined_again(cluster: Cluster) -> None:
     pods = _pods(server)
     assert {node for node, _, _ in pods.values()} == {"a", "b"}
     _answers(cluster["b"], f"http://{_address(server)}", {*pods})
+
+
+def test_a_machine_leaves(cluster: Cluster) -> None:
+    """Nothing of it is left: no process, link, route, rule or file."""
+    server, agent = cluster["server"], cluster["a"]
+    program = str(PROGRAM)
+    refused = agent.run(program, "leave", f"--data-dir={agent.data}")
+    assert refused.returncode == 1
+    assert "`clusterip agent` runs" in refused.stderr
+    agent.stop()
+    done = agent.run(program, "leave", f"--data-dir={agent.data}")
+    assert done.returncode == 0, done.stderr
+    assert "kubectl delete node a" in done.stdout
+    server.kubectl("delete", "node", "a")
+    assert not agent.data.exists()
+    assert agent.run("nft", "list", "ruleset").stdout == ""
+    with RouteSocket(agent.path) as routes:
+        assert sorted(link.name for link in routes.links()) == ["eth0", "lo"]
+        assert not [route for route in routes.routes() if route.protocol == ROUTE_PROTOCOL]
+    again = agent.run(program, "leave", f"--data-dir={agent.data}")
+    assert again.stdout == f"there is nothing in {agent.data}\n"

@@ -15,6 +15,7 @@ from typing import Literal
 from clusterip.cluster.errors import ClusterError
 
 Role = Literal["server", "agent"]
+ROLES: tuple[Role, ...] = ("server", "agent")
 
 DIRECTORY = Path("/etc/systemd/system")
 SECRETS = Path("/etc/clusterip")
@@ -25,12 +26,15 @@ _UNIT = """\
 Description=clusterip {role} ({about})
 Wants=network-online.target
 After=network-online.target
+RequiresMountsFor={directory}
+# A server that is not there yet may come at any time.
+StartLimitIntervalSec=0
 
 [Service]
 Type=exec
 ExecStart={command}
-{environment}Restart=on-failure
-RestartSec=1
+{environment}Restart=always
+RestartSec=2
 # It ends its parts itself; Pods and their monitors go on while it is started again.
 KillMode=process
 Delegate=yes
@@ -46,18 +50,27 @@ def name_of(role: Role) -> str:
     return f"clusterip-{role}.service"
 
 
-def unit(role: Role, program: str, options: Sequence[str], *, secrets: Path | None = None) -> str:
+def unit(
+    role: Role, program: str, options: Sequence[str], directory: Path, *, secrets: Path | None = None
+) -> str:
     """The text of a unit file.
 
     Args:
         role: which command it runs.
         program: the absolute path of ``clusterip``.
         options: the command's options; none of them may be a secret, as everybody may read the file.
+        directory: the command's ``--data-dir``.
         secrets: a file of environment variables that only root may read.
     """
     command = " ".join(_quoted(word) for word in (program, role, *options))
     environment = f"EnvironmentFile=-{secrets}\n" if secrets is not None else ""
-    return _UNIT.format(role=role, about=_ABOUT[role], command=command, environment=environment)
+    return _UNIT.format(
+        role=role,
+        about=_ABOUT[role],
+        directory=_quoted(str(directory)),
+        command=command,
+        environment=environment,
+    )
 
 
 def without_token(options: Sequence[str]) -> tuple[list[str], str]:
@@ -108,14 +121,43 @@ def install(role: Role, text: str, token: str) -> list[str]:
     target.write_text(text)
     done.append(f"wrote {target}")
     steps = (["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", name_of(role)])
-    if not Path("/run/systemd/system").is_dir():
+    if not _systemctl(*steps):
         commands = " && ".join(" ".join(step) for step in steps)
         return [*done, f"systemd does not run here. Where it does, start it with: {commands}"]
+    return [*done, f"started {name_of(role)}; its journal: journalctl -u {name_of(role)}"]
+
+
+def uninstall(directory: Path) -> list[str]:
+    """Stop the services that have their files in a directory, and remove what ``install`` wrote for them.
+
+    Returns what was done.
+
+    Raises:
+        ClusterError: systemd refuses.
+    """
+    done: list[str] = []
+    mark = f"RequiresMountsFor={_quoted(str(directory))}"
+    for role in ROLES:
+        target = DIRECTORY / name_of(role)
+        if not target.exists() or mark not in target.read_text().splitlines():
+            continue
+        _systemctl(["systemctl", "disable", "--now", name_of(role)])
+        target.unlink()
+        secrets_of(role).unlink(missing_ok=True)
+        _systemctl(["systemctl", "daemon-reload"])
+        done.append(f"removed {target}")
+    return done
+
+
+def _systemctl(*steps: list[str]) -> bool:
+    """Whether systemd runs here, and has done these. Raises ClusterError if it refuses one."""
+    if not Path("/run/systemd/system").is_dir():
+        return False
     for step in steps:
         ended = subprocess.run(step, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             raise ClusterError(f"{' '.join(step)}: {ended.stderr.strip()}")
-    return [*done, f"started {name_of(role)}; its journal: journalctl -u {name_of(role)}"]
+    return True
 
 
 def _quoted(word: str) -> str:

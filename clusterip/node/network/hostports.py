@@ -135,6 +135,19 @@ class _Wanted:
                     self.addressed[address.packed + key] = value
 
 
+def remove(family: Family) -> None:
+    """Remove what an agent left of a family, if anything."""
+    if not _Plane.exists(family):
+        return
+    nftables = Nftables()
+    try:
+        batch = Batch()
+        batch.delete_table(Table(family, _TABLE))
+        nftables.commit(batch)
+    finally:
+        nftables.close()
+
+
 class _Plane:
     """One family's table."""
 

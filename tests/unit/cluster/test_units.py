@@ -55,5 +55,22 @@ def test_a_token_is_taken_out() -> None:
     assert units.without_token(["--join", "u", "--token", "a.b"]) == (["--join", "u"], "a.b")
     assert units.without_token(["--token=a.b", "--join=u"]) == (["--join=u"], "a.b")
     assert units.without_token(["--join=u"]) == (["--join=u"], "")
-    text = units.unit("server", "/usr/bin/clusterip", ["--a=$x %n"])
+    text = units.unit("server", "/usr/bin/clusterip", ["--a=$x %n"], Path("/x y"))
     assert 'ExecStart=/usr/bin/clusterip server "--a=$$x %%n"' in text
+    assert 'RequiresMountsFor="/x y"' in text
+
+
+def test_what_was_installed_is_uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "DIRECTORY", tmp_path / "system")
+    monkeypatch.setattr(units, "SECRETS", tmp_path / "secrets")
+    monkeypatch.setattr(units, "_systemctl", lambda *_steps: False)  # not that of this machine
+    text = units.unit("agent", "/usr/bin/clusterip", [], tmp_path / "data")
+    units.install("agent", text, "abcdef.0123")
+    secret = tmp_path / "secrets" / "agent.env"
+    assert secret.read_text() == "CLUSTERIP_TOKEN=abcdef.0123\n"
+    assert secret.stat().st_mode & 0o77 == 0
+    assert units.uninstall(tmp_path) == []
+    unit = tmp_path / "system" / "clusterip-agent.service"
+    assert units.uninstall(tmp_path / "data") == [f"removed {unit}"]
+    assert not unit.exists()
+    assert not secret.exists()
