@@ -84,7 +84,7 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     "--client-ca-file",
     default="",
     metavar="FILE",
-    help="Clients of the kubelet API must show a certificate of this CA. Without it nobody may use it.",
+    help="Clients of the kubelet API show a certificate of this CA, or a token that the API server knows.",
 )
 @click.option("--tls-cert-file", default="", metavar="FILE", help="Default: a self-signed certificate.")
 @click.option("--tls-private-key-file", default="", metavar="FILE")

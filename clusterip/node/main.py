@@ -166,7 +166,7 @@ class _Agent:
             return
         from clusterip.node.server.main import KubeletServer
 
-        server = KubeletServer(self._options, self._context, self._manager, self._pods, health)
+        server = KubeletServer(self._options, self._context, self._manager, health)
         await server.start()
         tasks.create_task(server.run())
 

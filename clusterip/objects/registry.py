@@ -176,6 +176,7 @@ def register(resource: Resource[O]) -> Resource[O]:
 def register_virtual(resource: Resource[O]) -> Resource[O]:
     """Make a kind known that can be created but is answered instead of stored."""
     _virtual[resource.group, resource.version, resource.plural] = resource
+    _by_type[resource.type] = resource
     return resource
 
 

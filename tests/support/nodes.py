@@ -49,7 +49,7 @@ class RunningNode:
         self.root = directory / "state" / "nodes" / NODE
         self.images = directory / "state" / "images"
         self.log = directory / "node.log"
-        self._authority = authority
+        self.authority = authority
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -61,7 +61,7 @@ class RunningNode:
 
     def launch(self) -> None:
         """Start the agent and wait for nothing."""
-        certificate, key = self._authority.directory / "node.crt", self._authority.directory / "node.key"
+        certificate, key = self.authority.directory / "node.crt", self.authority.directory / "node.key"
         command = [
             *(sys.executable, "-m", "clusterip.cli.node"),
             f"--kubeconfig={self.api.kubeconfig}",
@@ -70,7 +70,7 @@ class RunningNode:
             f"--root-dir={self.root}",
             f"--image-dir={self.images}",
             "--cluster-dns=10.96.0.10",
-            f"--client-ca-file={self._authority.certificate}",
+            f"--client-ca-file={self.authority.certificate}",
             f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}",
             "--v=4",
@@ -196,8 +196,11 @@ def eventually(
 
 
 @contextlib.contextmanager
-def running_node(directory: Path, *options: str) -> Iterator[RunningNode]:
-    """A node, with nothing of it left afterwards. The calling thread is on its machine meanwhile."""
+def running_node(directory: Path, *options: str, api_options: Sequence[str] = ()) -> Iterator[RunningNode]:
+    """A node, with nothing of it left afterwards. The calling thread is on its machine meanwhile.
+
+    ``options`` are the agent's, ``api_options`` the API server's.
+    """
     name = f"ct-node-{os.getpid()}"
     path = namespaces.create_named(name)
     authority = Authority(directory)
@@ -216,6 +219,7 @@ def running_node(directory: Path, *options: str) -> Iterator[RunningNode]:
                 f"--kubelet-client-certificate={client}",
                 f"--kubelet-client-key={key}",
                 f"--kubelet-certificate-authority={authority.certificate}",
+                *api_options,
             ) as api,
         ):
             node = RunningNode(directory, api, authority, options)

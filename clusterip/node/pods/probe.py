@@ -26,8 +26,8 @@ class Prober:
     """One probe of one running container.
 
     ``check`` does one check (raising CheckFailed), ``on_failure`` hears of every failed one with its
-    message, ``on_result`` of each change of what the probe says. ``run`` ends after a startup probe's
-    success and after a failure that restarts the container.
+    message, ``on_check`` of every one, ``on_result`` of each change of what the probe says. ``run`` ends
+    after a startup probe's success and after a failure that restarts the container.
     """
 
     def __init__(
@@ -38,12 +38,14 @@ class Prober:
         *,
         on_result: Callable[[Kind, bool], None],
         on_failure: Callable[[Kind, str], None],
+        on_check: Callable[[Kind, bool], None] = lambda _kind, _success: None,
     ) -> None:
         self._kind = kind
         self._probe = probe
         self._check = check
         self._on_result = on_result
         self._on_failure = on_failure
+        self._on_check = on_check
         self._hurry = asyncio.Event()
         self.result: bool | None = None
 
@@ -102,5 +104,7 @@ class Prober:
         try:
             await self._check(float(self._probe.timeoutSeconds or 1))
         except CheckFailed as error:
+            self._on_check(self._kind, False)
             return False, str(error)
+        self._on_check(self._kind, True)
         return True, ""

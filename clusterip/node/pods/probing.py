@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Callable
 
 from clusterip.node.pods import checks
@@ -17,10 +18,13 @@ from clusterip.process import log
 
 _log = log.get("node")
 
+ProbeCounts = Counter[tuple[str, str]]
+"""How many checks were done, by kind and result."""
+
 
 class Probing:
     """The probes of one Pod. ``changed`` is called when a container's readiness or start changes,
-    ``failed`` when one must be restarted."""
+    ``failed`` when one must be restarted. ``counts`` are the checks of each container."""
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Probing:
         self._host = host
         self._changed = changed
         self._failed = failed
+        self.counts: dict[str, ProbeCounts] = {}
 
     def begin(self, slot: Slot, *, adopted: bool = False) -> None:
         """Start what a container that has just begun to run, or was found running, is probed with.
@@ -69,6 +74,7 @@ class Probing:
             functools.partial(self._check, slot, probe),
             on_result=lambda kind, success: self._result(slot, kind, success),
             on_failure=lambda kind, message: self._failure(slot, kind, message),
+            on_check=lambda kind, success: self._count(slot, kind, success),
         )
         since = container.started_at.timestamp()
         slot.probers.append(prober)
@@ -95,6 +101,9 @@ class Probing:
             from clusterip.node.pods import grpccheck  # HTTP/2 is for few Pods
 
             await grpccheck.check(probe.grpc, self._host(), seconds)
+
+    def _count(self, slot: Slot, kind: Kind, success: bool) -> None:
+        self.counts.setdefault(slot.name, Counter())[kind, "successful" if success else "failed"] += 1
 
     def _failure(self, slot: Slot, kind: Kind, message: str) -> None:
         if slot.running:

@@ -15,6 +15,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods import starter
 from clusterip.node.pods.adoption import adopt_slots, ephemeral_slot, make_slots
@@ -24,7 +26,7 @@ from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.home import Home
 from clusterip.node.pods.plan import could_start, due, is_done
 from clusterip.node.pods.probe import Kind
-from clusterip.node.pods.probing import Probing
+from clusterip.node.pods.probing import ProbeCounts, Probing
 from clusterip.node.pods.removal import delete_object, remove_files, stop_all
 from clusterip.node.pods.reporter import Reporter
 from clusterip.node.pods.slot import Slot
@@ -81,6 +83,11 @@ class PodWorker:
         """The Pod's sandbox, if it has one now."""
         return self._home.sandbox
 
+    @property
+    def probe_counts(self) -> dict[str, ProbeCounts]:
+        """How many checks the probes of each container have done."""
+        return self._probing.counts
+
     def update(self, pod: Pod) -> None:
         """The object has changed."""
         before, after = self.pod.metadata, pod.metadata
@@ -96,6 +103,10 @@ class PodWorker:
         if pod.metadata.deletionTimestamp and self._deadline is not None:
             self._deadline.shorten(self._grace())
         self._wake.set()
+
+    def shown(self) -> Pod:
+        """The Pod as this node knows it, which may be more than the API server does yet."""
+        return msgspec.structs.replace(self.pod, status=self._status(self.pod))
 
     def mirror_changed(self, mirror: Pod | None) -> None:
         """What the API server shows of this static Pod has changed, or is gone."""

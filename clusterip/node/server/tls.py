@@ -1,19 +1,13 @@
-"""The kubelet API's TLS: its own certificate, and who may come in."""
+"""The kubelet API's TLS: its own certificate, and whose certificates it takes."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any
-
-from aiohttp import web
 
 from clusterip.node.options import Options
 from clusterip.process.certfiles import serve_with
 from clusterip.process.run import Fatal
-
-ADMINISTRATORS = "system:masters"
-"""The group that may do everything; the API server's kubelet client certificate is of it."""
 
 
 def server_context(options: Options, name: str, addresses: list[str]) -> ssl.SSLContext:
@@ -36,24 +30,6 @@ def server_context(options: Options, name: str, addresses: list[str]) -> ssl.SSL
     except (OSError, ssl.SSLError) as error:
         raise Fatal(f"cannot serve the kubelet API with {certificate}: {error}") from error
     return context
-
-
-@web.middleware
-async def authorize(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Let in only administrators, known by their certificate, except to health checks."""
-    if request.path not in ("/healthz", "/livez", "/readyz"):
-        certificate = request.get_extra_info("peercert")
-        if not certificate:
-            raise web.HTTPUnauthorized(text="Unauthorized")
-        subject = [pair for part in certificate.get("subject", ()) for pair in part]
-        if ("organizationName", ADMINISTRATORS) not in subject:
-            user = next((value for key, value in subject if key == "commonName"), "")
-            resource = "resource=nodes, subresource=proxy"
-            raise web.HTTPForbidden(
-                text=f"Forbidden (user={user}, verb={request.method.lower()}, {resource})"
-            )
-    response: web.StreamResponse = await handler(request)
-    return response
 
 
 def _self_signed(directory: Path, name: str, addresses: list[str]) -> tuple[str, str]:

@@ -449,23 +449,6 @@ def _answers(port: int) -> bool:
         return False
 
 
-def test_the_kubelet_api_lets_in_only_administrators(node: RunningNode) -> None:
-    import ssl
-    import urllib.error
-
-    context = ssl.create_default_context(cafile=str(node.directory / "ca.crt"))
-    for path, wanted in (("/healthz", 200), ("/pods", 401)):
-        try:
-            with urllib.request.urlopen(f"https://172.30.99.10:10250{path}", context=context) as response:
-                code = response.status
-        except urllib.error.HTTPError as error:
-            code = error.code
-        assert code == wanted
-    context.load_cert_chain(node.directory / "node.crt", node.directory / "node.key")
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen("https://172.30.99.10:10250/pods", context=context)
-
-
 def test_pods_reach_each_other_without_translation(node: RunningNode) -> None:
     node.apply("server", {"containers": [{"name": "main", "image": "clusterip.local/echo"}]})
     node.run("client", "sleep", "1000")
