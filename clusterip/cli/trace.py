@@ -1,0 +1,90 @@
+"""``clusterip trace``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterip.cli.connection import connected
+
+if TYPE_CHECKING:
+    from clusterip.cli.connection import Session
+
+
+@click.command("trace")
+@click.argument("target")
+@click.option(
+    "--from",
+    "client",
+    metavar="CLIENT",
+    default="external",
+    show_default=True,
+    help="Who connects: pod/NAME, pod/NAMESPACE/NAME, node/NAME, or external: this machine.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to print it.",
+)
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(0.1, 60),
+    default=3.0,
+    help="Seconds to wait for an answer.  [default: 3]",
+)
+@connected
+async def command(target: str, client: str, output: str, seconds: float, session: Session) -> None:
+    """Connect to a Service and tell the way of the packet, step by step.
+
+    One real connection is made by a process in the client's network namespace. What is told was either
+    observed on its packets (rules, map elements, routes, connection tracking) or computed from the objects;
+    the two are marked apart. Traffic of others is neither touched nor looked at. If the connection fails, the
+    first thing that is wrong is named, and what would mend it.
+
+    It needs root on the machine that has the client's node, and works in every Kubernetes cluster.
+
+    TARGET is a name or an address, with a port where the Service has several: http://NAME, NAME.NAMESPACE,
+    NAME:PORT, NAME:PORTNAME, ADDRESS:PORT/udp.
+
+    \b
+    Examples:
+      clusterip trace --from pod/client http://my-service
+      clusterip trace --from pod/shop/cart-0 db.shop:5432
+      clusterip trace --from node/node-1 10.96.0.10:53/udp
+      clusterip trace http://172.30.0.11:30080
+      clusterip trace --from pod/client http://my-service -o json | jq .outcome
+
+    \b
+    Exit codes: 0 reached; 1 the trace could not be done; 2 called wrongly;
+    10 no such Service, 11 no such port, 12 no Pod matches the selector, 13 Pods not ready, 14 no endpoints,
+    15 no such target port, 16 nobody listens, 17 dropped, 18 refused, 19 the proxy's rules are stale,
+    20 DNS, 21 wrong address, 22 no route, 23 no answer.
+    """
+    from clusterip.cli.connection import CommandError
+    from clusterip.cli.tracing import node_namespaces
+    from clusterip.trace.follow import follow
+    from clusterip.trace.objects import TraceError
+    from clusterip.trace.request import BadRequest, Request, parse_client, parse_target
+
+    try:
+        request = Request(parse_client(client, session.namespace), parse_target(target), seconds)
+    except BadRequest as error:
+        raise CommandError(f"error: {error}", 2) from error
+    try:
+        story = await follow(request, session.client, session.namespace, node_namespaces())
+    except TraceError as error:
+        raise CommandError(f"error: {error}") from error
+    if output == "json":
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(story), indent=2).decode())
+    else:
+        from clusterip.trace.text import show
+
+        click.echo(show(story))
+    sys.exit(story.exit_code)

@@ -1,0 +1,263 @@
+"""Follows one connection: asks, computes what should happen, makes it happen, and tells what did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from clusterip.client.rest import Client as ApiClient
+from clusterip.kernel import tracked
+from clusterip.kernel.namespaces import run_in
+from clusterip.kernel.netlink import NetlinkError
+from clusterip.kernel.tracked import Tracked
+from clusterip.proxy.explain.service import Row
+from clusterip.trace import resolving
+from clusterip.trace.diagnosis import is_ready, unmended
+from clusterip.trace.expectation import Expectation, node_of
+from clusterip.trace.listeners import Listener, listeners
+from clusterip.trace.machine import Found, Machine, resolv_conf
+from clusterip.trace.objects import Objects, TraceError, events_of, gather, selects
+from clusterip.trace.payload import payload
+from clusterip.trace.places import Spot, Spots, spots
+from clusterip.trace.recorder import WATCHED_MARKS
+from clusterip.trace.request import Request
+from clusterip.trace.running import Asked, ProbeError, Running
+from clusterip.trace.story import Story, join
+from clusterip.trace.telling import Evidence, tell
+from clusterip.trace.watching import Watched, watch
+
+_PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
+_DNS_SECONDS = 2.0
+_UNREADY_PODS = 8
+"""Of how many Pods that are not ready the events are asked for."""
+
+
+async def follow(
+    request: Request, client: ApiClient, namespace: str, nodes: Mapping[str, Path] | None = None
+) -> Story:
+    """Trace a request from this machine.
+
+    Args:
+        namespace: that of names without one, for clients that are no Pods.
+        nodes: network namespaces of nodes, where they are known better than by their addresses.
+    Raises:
+        TraceError, ApiError, Unreachable.
+    """
+    objects = await gather(request, client, namespace)
+    try:
+        evidence = await asyncio.to_thread(_observe, request, objects, nodes or {})
+    except PermissionError as error:
+        raise TraceError(f"a trace needs the rights of root on this machine: {error}") from error
+    except ProbeError as error:
+        raise TraceError(str(error)) from error
+    if evidence.connection is None or not evidence.connection.is_reached:
+        service = objects.aim.service
+        pods = [p for p in objects.pods if service is not None and selects(service, p) and not is_ready(p)]
+        for pod in pods[:_UNREADY_PODS]:
+            evidence.events[pod.metadata.name] = await events_of(client, pod)
+    return tell(request, objects, evidence)
+
+
+def _observe(request: Request, objects: Objects, nodes: Mapping[str, Path]) -> Evidence:
+    expectation = Expectation(objects)
+    machine = Machine(nodes)
+    where = spots(objects, request.client, expectation.known, machine)
+    evidence = Evidence(expectation, where, time.monotonic())
+    assert where.client.found is not None
+    with Running(where.client.found) as running:
+        aim = objects.aim
+        evidence.address, evidence.number = aim.address, aim.number
+        if aim.is_name:
+            _resolve(request, objects, running, where, evidence)
+        if unmended(objects) or not evidence.address:
+            return evidence
+        _connect(request, objects, running, where, evidence)
+    return evidence
+
+
+def _resolve(request: Request, objects: Objects, running: Running, where: Spots, evidence: Evidence) -> None:
+    assert where.client.found is not None
+    pod = objects.client_pod
+    text = resolv_conf(where.client.found, pod.metadata.uid if pod else "")
+    if text is None:
+        evidence.notes.append("the client's /etc/resolv.conf cannot be seen: none of its processes is here")
+        text = _assumed_resolv_conf(objects)
+    resolver = resolving.read_resolv_conf(text)
+    evidence.resolver = resolver
+    service = objects.aim.service
+    version = 6 if service is not None and service.spec.ipFamilies[:1] == ["IPv6"] else 4
+    evidence.version = version
+    seen_at = where.node or where.client
+
+    def lookup(name: str, version: int, servers: list[str]) -> list[Asked]:
+        tried = running.lookup(name, version, servers, _DNS_SECONDS)
+        for each in tried:
+            evidence.servers[id(each)] = _server_behind(each, seen_at.found)
+        return tried
+
+    evidence.asked, evidence.address = resolving.ask(resolver, request.target, version, lookup)
+
+
+def _assumed_resolv_conf(objects: Objects) -> str:
+    """What a kubelet writes for ``dnsPolicy: ClusterFirst`` where the domain is ``cluster.local``."""
+    namespace = objects.client_pod.metadata.namespace if objects.client_pod else "default"
+    names = ("kube-dns", "coredns", "rke2-coredns-rke2-coredns")
+    servers = [
+        each.spec.clusterIP
+        for each in objects.services
+        if each.metadata.namespace == "kube-system" and each.metadata.name in names
+    ]
+    lines = [f"nameserver {each}" for each in servers]
+    lines += [f"search {namespace}.svc.cluster.local svc.cluster.local cluster.local", "options ndots:5"]
+    return "\n".join(lines)
+
+
+def _server_behind(asked: Asked, found: Found | None) -> str:
+    """``address:port`` of the server that a question went to in the end, as far as it can be seen."""
+    if asked.remote is not None and asked.remote != (asked.server, 53):
+        return f"{asked.remote[0]}:{asked.remote[1]}"
+    if found is None or not asked.local[1]:
+        return ""
+    question = tracked.Tuple(17, asked.local[0], asked.local[1], asked.server, 53)
+    entry = _entry(found, question)
+    return f"{entry.reply.source}:{entry.reply.source_port}" if entry else ""
+
+
+def _entry(found: Found, original: tracked.Tuple) -> Tracked | None:
+    with contextlib.suppress(NetlinkError, OSError):
+        return run_in(found.path, lambda: tracked.find(original))
+    return None
+
+
+def _connect(request: Request, objects: Objects, running: Running, where: Spots, evidence: Evidence) -> None:
+    aim, expectation = objects.aim, evidence.expectation
+    evidence.version = version = ipaddress.ip_address(evidence.address).version
+    protocol = _PROTOCOLS[aim.protocol]
+    mark = random.Random(os.getpid()).choice(WATCHED_MARKS)
+    ports = {evidence.number, *(int(address.rpartition(":")[2]) for address in expectation.known)}
+    with contextlib.ExitStack() as cleanup:
+        for spot in _to_watch(where):
+            assert spot.found is not None
+            made = watch(spot.place, spot.found, version, protocol, ports, mark)
+            evidence.watched[spot.place.id] = made
+            if made.recorder is not None:
+                cleanup.callback(made.recorder.close)
+        running.open(version, aim.protocol, mark)
+        recorders = [each.recorder for each in evidence.watched.values() if each.recorder]
+
+        def read() -> None:
+            for recorder in recorders:
+                recorder.read()
+
+        evidence.connection = running.connect(
+            evidence.address,
+            evidence.number,
+            payload(request.target, aim.protocol, evidence.number),
+            request.seconds,
+            [each.socket for each in recorders],
+            read,
+        )
+        read()
+        _entries(evidence, protocol)
+        evidence.entry = _entry_node(evidence)
+        evidence.chosen = _chosen(evidence)
+        evidence.listening = _listening(evidence, aim.protocol)
+    evidence.row = _row(request, objects, evidence)
+
+
+def _to_watch(where: Spots) -> Iterator[Spot]:
+    """Each namespace once, in the order of a packet's way."""
+    seen: set[int] = set()
+    for spot in (where.client, *where.nodes.values(), *where.endpoints.values()):
+        if spot.found is not None and id(spot.found) not in seen:
+            seen.add(id(spot.found))
+            yield spot
+
+
+def _entries(evidence: Evidence, protocol: int) -> None:
+    """Connection tracking's entries, asked for as the packet came to each place."""
+    connection = evidence.connection
+    assert connection is not None
+    for name, watched in evidence.watched.items():
+        passages = watched.there()
+        if passages:
+            headers = passages[0].headers
+            original = tracked.Tuple(
+                protocol, headers.source, headers.source_port, headers.destination, headers.destination_port
+            )
+        elif evidence.spots.node is not None and name == evidence.spots.node.place.id and connection.local[1]:
+            # No trace events (there may be no nftables), but connection tracking may know it.
+            original = tracked.Tuple(protocol, *connection.local, evidence.address, evidence.number)
+        else:
+            continue
+        if (entry := watched.entry_of(original)) is not None:
+            evidence.entries[name] = entry
+
+
+def _chosen(evidence: Evidence) -> str:
+    """The ``address:port`` that the connection went to in the end, as far as it was seen."""
+    dialled = (evidence.address, evidence.number)
+    connection = evidence.connection
+    assert connection is not None
+    if connection.remote not in (None, dialled, ("0.0.0.0", 0), ("::", 0)):  # rewritten at the socket
+        assert connection.remote is not None
+        return join(*connection.remote)
+    for spot in (evidence.entry, evidence.spots.node, evidence.spots.client):
+        if spot is None:
+            continue
+        watched = evidence.watched.get(spot.place.id)
+        for passage in reversed(watched.there() if watched else []):
+            to = passage.headers.destination, passage.headers.destination_port
+            if to != dialled:
+                return join(*to)
+        entry = evidence.entries.get(spot.place.id)
+        if entry is not None and entry.destination_translated:
+            return join(entry.reply.source, entry.reply.source_port)
+    direct = join(*dialled)
+    return direct if direct in evidence.expectation.known else ""
+
+
+def _listening(evidence: Evidence, protocol: str) -> list[Listener] | None:
+    spot = evidence.spots.endpoints.get(evidence.chosen)
+    if spot is None or spot.found is None:
+        return None
+    with contextlib.suppress(OSError):
+        return listeners(spot.found.path, protocol)
+    return None
+
+
+def _entry_node(evidence: Evidence) -> Spot | None:
+    """The node that decides on the packet: the client's own, or the one that it came to from outside."""
+    where = evidence.spots
+    for spot in where.nodes.values():
+        if evidence.address in spot.place.addresses:
+            return spot
+    if where.node is not None:
+        return where.node
+    reached = [spot for spot in where.nodes.values() if _first_seen(evidence.watched.get(spot.place.id))]
+    return min(reached, key=lambda spot: _first_seen(evidence.watched[spot.place.id]) or 0.0, default=None)
+
+
+def _first_seen(watched: Watched | None) -> float | None:
+    passages = watched.there() if watched is not None else []
+    return passages[0].events[0].at if passages else None
+
+
+def _row(request: Request, objects: Objects, evidence: Evidence) -> Row | None:
+    entry = evidence.entry
+    name = node_of(evidence.address, objects.nodes) if entry is None else entry.place.name
+    where = evidence.spots
+    own = where.node is not None and name == where.node.place.name
+    if not own:
+        who = "outside"
+    elif request.client.kind == "pod" and where.client is not where.node:
+        who = "pod"
+    else:
+        who = "node"
+    return evidence.expectation.row(who, name, evidence.address, evidence.number)
