@@ -29,16 +29,20 @@ class Balancer:
 
     def __init__(self, servers: Iterable[Address]) -> None:
         self._servers = list(dict.fromkeys(servers))
-        self._links: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.Task[None], Address | None] = {}
 
     @property
     def servers(self) -> list[Address]:
         """In the order in which they are tried."""
         return list(self._servers)
 
+    @property
+    def used(self) -> list[Address]:
+        """Those that connections lead to now."""
+        return list(dict.fromkeys(server for server in self._links.values() if server is not None))
+
     def __str__(self) -> str:
-        shown = ((f"[{host}]" if ":" in host else host, port) for host, port in self._servers)
-        return ",".join(f"{host}:{port}" for host, port in shown)
+        return ",".join(map(shown, self._servers))
 
     def follow(self, servers: Iterable[Address]) -> None:
         """Take over a new list. An empty one is none: something must be tried."""
@@ -48,6 +52,14 @@ class Balancer:
         kept = [server for server in self._servers if server in wanted]
         self._servers = kept + [server for server in wanted if server not in kept]
         _log.info("servers changed", servers=str(self))
+
+    def leave(self, server: Address, other: Address) -> None:
+        """Break the connections to a server, which come again to another one."""
+        rest = [each for each in self._servers if each not in (server, other)]
+        self._servers = [other, *rest, server]
+        for link, leads_to in self._links.items():
+            if leads_to == server:
+                link.cancel()
 
     async def serve(self, listener: socket.socket) -> None:
         """Take connections until cancelled."""
@@ -61,30 +73,40 @@ class Balancer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.create_task(self._link(reader, writer))
-        self._links.add(link)
-        link.add_done_callback(self._links.discard)
+        self._links[link] = None
+        link.add_done_callback(self._links.pop)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            upstream = await self._connect()
-            if upstream is not None:
+            found = await self._connect()
+            if found is not None:
+                server, upstream = found
+                link = asyncio.current_task()
+                assert link is not None
+                self._links[link] = server
                 await _join(reader, writer, *upstream)
         finally:
             writer.transport.abort()
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _connect(self) -> tuple[Address, tuple[asyncio.StreamReader, asyncio.StreamWriter]] | None:
         for server in list(self._servers):
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     opened = await asyncio.open_connection(*server)
             except (OSError, TimeoutError) as error:
-                _log.debug("server does not answer", server=f"{server[0]}:{server[1]}", error=str(error))
+                _log.debug("server does not answer", server=shown(server), error=str(error))
                 if self._servers and self._servers[0] == server:  # others need not find that out again
                     self._servers.append(self._servers.pop(0))
                 continue
             _watch_over(opened[1].get_extra_info("socket"))
-            return opened
+            return server, opened
         return None
+
+
+def shown(server: Address) -> str:
+    """``HOST:PORT``."""
+    host, port = server
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _watch_over(connection: socket.socket) -> None:

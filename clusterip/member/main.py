@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from urllib.parse import urlsplit
 
 from clusterip.client import config
 from clusterip.client.rest import Client
 from clusterip.member import state
-from clusterip.member.balancer import Address, Balancer
+from clusterip.member.balancer import Address, Balancer, shown
+from clusterip.member.checks import Checks
 from clusterip.member.files import Files
 from clusterip.member.identities import all_of
 from clusterip.member.options import Options
@@ -38,11 +40,20 @@ async def main(options: Options) -> None:
     except (OSError, ValueError, config.ConfigError) as error:
         raise Fatal(str(error)) from error
     given = [address_of(url) for url in membership.servers]
-    balancer = Balancer([*state.read_servers(options.servers_file), *given])
+
+    def all_of_them(servers: list[Address]) -> list[Address]:
+        """In this node's own order, so that nodes spread over the servers. Those that it joined by come last:
+        there may be a way to them when there is none to what servers say of themselves."""
+        ranked = [
+            sorted(each, key=lambda server: _rank(membership.node, server)) for each in (servers, given)
+        ]
+        return [*ranked[0], *ranked[1]]
 
     def follow(servers: list[Address]) -> None:
         state.save_servers(options.servers_file, servers)
-        balancer.follow(servers)
+        balancer.follow(all_of_them(servers))
+
+    balancer = Balancer(all_of_them(state.read_servers(options.servers_file)))
 
     health = HealthServer("member")
     async with Client(node) as client, Client(reader) as watching:
@@ -57,8 +68,14 @@ async def main(options: Options) -> None:
                 tasks.create_task(balancer.serve(listener))
                 tasks.create_task(Servers(watching, follow).run())
                 tasks.create_task(rotation.run())
+                tasks.create_task(Checks(balancer, node).run())
         finally:
             await health.close()
+
+
+def _rank(node: str, server: Address) -> bytes:
+    """Rendezvous hashing: when a server comes or goes, the others keep their places."""
+    return hashlib.sha256(f"{node} {shown(server)}".encode()).digest()
 
 
 def address_of(url: str) -> Address:

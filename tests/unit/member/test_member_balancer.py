@@ -80,3 +80,26 @@ async def test_nobody_answers() -> None:
         pass
     async with _running(gone) as (_, address):
         assert await _who(address) == b""
+
+
+async def test_a_server_is_left() -> None:
+    """Its connections break, and come again to another; those to others stay."""
+    async with (
+        _server(b"1") as (_, first),
+        _server(b"2") as (_, second),
+        _server(b"3") as (_, third),
+        _running(first, second, third) as (balancer, address),
+    ):
+        reader, writer = await asyncio.open_connection(*address)
+        assert await reader.read(1) == b"1"
+        assert balancer.used == [first]
+        balancer.leave(second, third)
+        assert balancer.servers == [third, first, second]
+        writer.write(b"x")
+        assert await reader.read(1) == b"x"
+        balancer.leave(first, third)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read(1) == b""
+        writer.close()
+        assert await _who(address) == b"3"
+        assert first not in balancer.used
