@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -37,8 +37,20 @@ if TYPE_CHECKING:
     default=3.0,
     help="Seconds to wait for an answer.  [default: 3]",
 )
+@click.option("--pods-kubeconfig", hidden=True, help="A node's own, which reads the Pods of --on-node.")
+@click.option("--on-node", default="", hidden=True)
+@click.option("--given", type=click.File("rb"), hidden=True, help="Pods and Events as JSON.")
 @connected
-async def command(target: str, client: str, output: str, seconds: float, session: Session) -> None:
+async def command(
+    target: str,
+    client: str,
+    output: str,
+    seconds: float,
+    pods_kubeconfig: str | None,
+    on_node: str,
+    given: IO[bytes] | None,
+    session: Session,
+) -> None:
     """Connect to a Service and tell the way of the packet, step by step.
 
     One real connection is made by a process in the client's network namespace. What is told was either
@@ -66,7 +78,7 @@ async def command(target: str, client: str, output: str, seconds: float, session
     20 DNS, 21 wrong address, 22 no route, 23 no answer.
     """
     from clusterip.cli.connection import CommandError
-    from clusterip.cli.tracing import node_namespaces
+    from clusterip.cli.tracing import node_namespaces, sources
     from clusterip.trace.follow import follow
     from clusterip.trace.objects import TraceError
     from clusterip.trace.request import BadRequest, Request, parse_client, parse_target
@@ -76,7 +88,8 @@ async def command(target: str, client: str, output: str, seconds: float, session
     except BadRequest as error:
         raise CommandError(f"error: {error}", 2) from error
     try:
-        story = await follow(request, session.client, session.namespace, node_namespaces())
+        async with sources(session.client, pods_kubeconfig, on_node, given) as asked:
+            story = await follow(request, asked, session.namespace, node_namespaces())
     except TraceError as error:
         raise CommandError(f"error: {error}") from error
     if output == "json":

@@ -8,10 +8,11 @@ import ipaddress
 import os
 import random
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from clusterip.client.rest import Client as ApiClient
 from clusterip.kernel import tracked
 from clusterip.kernel.namespaces import run_in
 from clusterip.kernel.netlink import NetlinkError
@@ -22,11 +23,20 @@ from clusterip.trace.diagnosis import is_ready, unmended
 from clusterip.trace.expectation import Expectation, node_of
 from clusterip.trace.listeners import Listener, listeners
 from clusterip.trace.machine import Found, Machine, resolv_conf
-from clusterip.trace.objects import Objects, TraceError, events_of, gather, selects
+from clusterip.trace.objects import (
+    Objects,
+    Sources,
+    TraceError,
+    addresses_of,
+    as_configuration,
+    events_of,
+    gather,
+    selects,
+)
 from clusterip.trace.payload import payload
 from clusterip.trace.places import Spot, Spots, spots
 from clusterip.trace.recorder import WATCHED_MARKS
-from clusterip.trace.request import Request
+from clusterip.trace.request import Client, Request
 from clusterip.trace.running import Asked, ProbeError, Running
 from clusterip.trace.story import Story, join
 from clusterip.trace.telling import Evidence, tell
@@ -34,12 +44,14 @@ from clusterip.trace.watching import Watched, watch
 
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 _DNS_SECONDS = 2.0
+_PAGE_SECONDS = 2.0
+_CONFIGURATION = "http://127.0.0.1:10249/configz"
 _UNREADY_PODS = 8
 """Of how many Pods that are not ready the events are asked for."""
 
 
 async def follow(
-    request: Request, client: ApiClient, namespace: str, nodes: Mapping[str, Path] | None = None
+    request: Request, sources: Sources, namespace: str, nodes: Mapping[str, Path] | None = None
 ) -> Story:
     """Trace a request from this machine.
 
@@ -49,7 +61,7 @@ async def follow(
     Raises:
         TraceError, ApiError, Unreachable.
     """
-    objects = await gather(request, client, namespace)
+    objects = await gather(request, sources, namespace)
     try:
         evidence = await asyncio.to_thread(_observe, request, objects, nodes or {})
     except PermissionError as error:
@@ -59,14 +71,18 @@ async def follow(
     if evidence.connection is None or not evidence.connection.is_reached:
         service = objects.aim.service
         pods = [p for p in objects.pods if service is not None and selects(service, p) and not is_ready(p)]
+        evidence.events.update(objects.events)
         for pod in pods[:_UNREADY_PODS]:
-            evidence.events[pod.metadata.name] = await events_of(client, pod)
+            if pod.metadata.name not in evidence.events:
+                evidence.events[pod.metadata.name] = await events_of(sources.client, pod)
     return tell(request, objects, evidence)
 
 
 def _observe(request: Request, objects: Objects, nodes: Mapping[str, Path]) -> Evidence:
-    expectation = Expectation(objects)
     machine = Machine(nodes)
+    if not objects.config:
+        objects.config = _asked_here(objects, request.client, machine)
+    expectation = Expectation(objects)
     where = spots(objects, request.client, expectation.known, machine)
     evidence = Evidence(expectation, where, time.monotonic())
     assert where.client.found is not None
@@ -79,6 +95,26 @@ def _observe(request: Request, objects: Objects, nodes: Mapping[str, Path]) -> E
             return evidence
         _connect(request, objects, running, where, evidence)
     return evidence
+
+
+def _asked_here(objects: Objects, client: Client, machine: Machine) -> dict[str, Any]:
+    """A proxy's configuration from where it shows it to its own node; empty if there is none.
+
+    kube-proxy shows it on the loopback address only, which no API server reaches.
+    """
+    first = objects.client_pod.spec.nodeName if objects.client_pod else client.name
+    for node in sorted(objects.nodes, key=lambda node: node.metadata.name != first):
+        found = machine.node(node.metadata.name, addresses_of(node))
+        if found is not None:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                return as_configuration(run_in(found.path, _local_page))
+    return {}
+
+
+def _local_page() -> bytes:
+    with urllib.request.urlopen(_CONFIGURATION, timeout=_PAGE_SECONDS) as answer:
+        page: bytes = answer.read()
+        return page
 
 
 def _resolve(request: Request, objects: Objects, running: Running, where: Spots, evidence: Evidence) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from clusterip.client.errors import ApiError, Unreachable
 from clusterip.client.rest import Client as ApiClient
 from clusterip.objects import codec
-from clusterip.objects.base import Struct
 from clusterip.objects.core.event import Event
 from clusterip.objects.core.node.types import Node
 from clusterip.objects.core.pod.types import Pod
@@ -57,27 +58,49 @@ class Objects:
     slices: list[EndpointSlice] = field(default_factory=list)
     pods: list[Pod] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
+    events: dict[str, list[Event]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def mode(self) -> str:
         """How the proxy programs the kernel, empty if none could be asked."""
-        return str(self.config.get("mode", ""))
+        return str(self.config.get("mode") or "iptables") if self.config else ""
 
 
-class _Raw(Struct):
-    items: list[Any] = []
+class Given(msgspec.Struct, frozen=True):
+    """Objects that who asks has read already, with rights that the one who traces does not have.
+
+    ``pods`` are those of the target's namespace, ``events`` what was reported of them.
+    """
+
+    pods: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
 
 
-async def gather(request: Request, client: ApiClient, namespace: str) -> Objects:
+@dataclass(frozen=True)
+class Sources:
+    """Whom to ask. ``client`` reads nodes, Services and EndpointSlices, and Pods too unless ``pods`` does.
+
+    ``pods`` is a node's own identity, which reads the Pods of ``node`` alone.
+    """
+
+    client: ApiClient
+    pods: ApiClient | None = None
+    node: str = ""
+    given: Given = field(default_factory=Given)
+
+
+async def gather(request: Request, sources: Sources, namespace: str) -> Objects:
     """Ask for everything. ``namespace`` is that of names without one, for clients that are no Pods.
 
     Raises TraceError, ApiError, Unreachable.
     """
+    client = sources.client
     nodes, services = await asyncio.gather(client.list(Node), client.list(Service))
     pod = None
     if request.client.kind == "pod":
-        pod = await _client_pod(request.client, client)
+        pod = await _client_pod(request.client, sources.pods or client)
         namespace = pod.metadata.namespace
     elif request.client.kind == "node":
         _check_name("node", request.client.name, [node.metadata.name for node in nodes.items])
@@ -85,15 +108,44 @@ async def gather(request: Request, client: ApiClient, namespace: str) -> Objects
     found = Objects(nodes.items, aim, pod, services=services.items)
     if aim.service is not None:
         place = aim.service.metadata.namespace
-        slices, pods = await asyncio.gather(
+        slices, found.pods = await asyncio.gather(
             client.list(EndpointSlice, place, label_selector=f"{_SERVICE_LABEL}={aim.name}"),
-            client.list(Pod, place),
+            _pods(sources, place, found.notes),
         )
-        found.slices, found.pods = slices.items, pods.items
-    first = pod.spec.nodeName if pod else request.client.name
-    names = sorted((node.metadata.name for node in nodes.items), key=lambda name: name != first)
-    found.config = await _configuration(client, names)
+        found.slices = slices.items
+        found.events = _by_pod(sources.given.events)
+    if sources.pods is None:
+        first = pod.spec.nodeName if pod else request.client.name
+        names = sorted((node.metadata.name for node in nodes.items), key=lambda name: name != first)
+        found.config = await _configuration(client, names)
     return found
+
+
+async def _pods(sources: Sources, namespace: str, notes: list[str]) -> list[Pod]:
+    """The Pods of a namespace, as many as may be read."""
+    if sources.given.pods:
+        pods = [codec.decode(codec.encode(each), Pod) for each in sources.given.pods]
+        return [pod for pod in pods if pod.metadata.namespace == namespace]
+    try:
+        if sources.pods is not None:
+            selector = f"spec.nodeName={sources.node}"
+            notes.append("only the Pods of this node were read: a node may not read others")
+            return (await sources.pods.list(Pod, namespace, field_selector=selector)).items
+        return (await sources.client.list(Pod, namespace)).items
+    except ApiError as error:
+        notes.append(f"the Pods of namespace {namespace} were not read: {error}")
+        return []
+
+
+def _by_pod(events: Sequence[dict[str, Any]]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in (codec.decode(codec.encode(each), Event) for each in events):
+        found.setdefault(event.involvedObject.name, []).append(event)
+    return {name: sorted(each, key=_when) for name, each in found.items()}
+
+
+def _when(event: Event) -> str:
+    return str(event.lastTimestamp or event.eventTime or "")
 
 
 async def _client_pod(wanted: Client, client: ApiClient) -> Pod:
@@ -102,10 +154,12 @@ async def _client_pod(wanted: Client, client: ApiClient) -> Pod:
     except ApiError as error:
         if not error.is_not_found:
             raise
-        pods = await client.list(Pod, wanted.namespace)
-        _check_name(
-            f"Pod in namespace {wanted.namespace}", wanted.name, [p.metadata.name for p in pods.items]
-        )
+        try:
+            pods = await client.list(Pod, wanted.namespace)
+        except ApiError:  # a node's own identity
+            raise error from None
+        names = [pod.metadata.name for pod in pods.items]
+        _check_name(f"Pod in namespace {wanted.namespace}", wanted.name, names)
         raise
     if not pod.status.podIP or pod.status.phase != "Running":
         raise TraceError(f"{wanted} cannot connect to anything: it is {pod.status.phase or 'not running'}")
@@ -130,7 +184,7 @@ async def events_of(client: ApiClient, pod: Pod) -> list[Event]:
         found = await client.list(Event, pod.metadata.namespace, field_selector=selector)
     except (ApiError, Unreachable):
         return []
-    return sorted(found.items, key=lambda each: str(each.lastTimestamp or each.eventTime or ""))
+    return sorted(found.items, key=_when)
 
 
 async def _configuration(client: ApiClient, nodes: Sequence[str]) -> dict[str, Any]:
@@ -139,11 +193,16 @@ async def _configuration(client: ApiClient, nodes: Sequence[str]) -> dict[str, A
         try:
             path = f"/api/v1/nodes/{node}:10249/proxy/configz"
             answer = await client.request("GET", path, seconds=_ASK_SECONDS, accept="*/*")
-            config: dict[str, Any] = json.loads(answer)["kubeproxy.config.k8s.io"]
+            return as_configuration(answer)
         except (ApiError, Unreachable, ValueError, KeyError):
             continue
-        return config
     return {}
+
+
+def as_configuration(page: bytes) -> dict[str, Any]:
+    """A proxy's configuration from its page ``/configz``. Raises ValueError or KeyError."""
+    config: dict[str, Any] = json.loads(page)["kubeproxy.config.k8s.io"]
+    return config
 
 
 # What a target means.

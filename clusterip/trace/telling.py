@@ -77,7 +77,11 @@ class _Teller:
         problems = diagnose(self._case())
         outcome: Outcome = problems[0].code if problems else "reached"
         steps += self._end()
-        notes = [*evidence.notes, *(f"{w.place.id}: {w.note}" for w in evidence.watched.values() if w.note)]
+        notes = [
+            *self._objects.notes,
+            *evidence.notes,
+            *(f"{w.place.id}: {w.note}" for w in evidence.watched.values() if w.note),
+        ]
         ended = evidence.connection.ended if evidence.connection else None
         begun = evidence.begun
         if ended is None and evidence.asked:

@@ -17,6 +17,7 @@ from clusterip.node.server.files import Files
 from clusterip.node.server.logs import Logs
 from clusterip.node.server.portforward import PortForward
 from clusterip.node.server.tls import server_context
+from clusterip.node.server.tracing import Traces
 from clusterip.node.server.usage import UsagePages
 from clusterip.objects import codec
 from clusterip.objects.core.containers import Container
@@ -64,6 +65,8 @@ class KubeletServer:
         for path in ("/runningpods", "/runningpods/"):
             app.router.add_get(path, self._list_running)
         app.router.add_get("/configz", configz.serve(options))
+        for method in ("GET", "POST"):
+            app.router.add_route(method, "/trace", Traces(options, context.name).serve)
         UsagePages(options, context.name, manager).add_to(app.router)
         app.router.add_get("/{page:(healthz|livez|readyz|metrics)(/.*)?}", self._page)
         # A client that leaves cancels its handler: following a log would never notice otherwise.

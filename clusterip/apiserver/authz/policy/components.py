@@ -193,8 +193,17 @@ _TOGETHER = [
 ]
 
 OWN_ROLES = [
-    # Nodes may not list each other; whoever makes the routes between them has to.
-    DefaultRole("clusterip:network", [rule(READ, "", "nodes")], users=("clusterip:network",)),
+    # Nodes may not list each other; whoever makes the routes between them has to. Services and their
+    # endpoints, which the node's proxy reads too, are for the traces that the node is asked for.
+    DefaultRole(
+        "clusterip:network",
+        [
+            rule(READ, "", "nodes"),
+            rule("list", "", "services"),
+            rule("list", "discovery.k8s.io", "endpointslices"),
+        ],
+        users=("clusterip:network",),
+    ),
     DefaultRole("system:coredns", _DNS, accounts=("coredns",)),
     DefaultRole("clusterip:controllers", _TOGETHER, users=(MANAGER,)),
 ]
