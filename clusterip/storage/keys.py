@@ -12,4 +12,4 @@ STATE = PREFIX + "clusterip.store"
 """What is to be known of an etcd as a whole: see ``snapshot/etcd.py``."""
 
 CLUSTER = PREFIX + "clusterip.cluster"
-"""Whose a store is that several servers share: the hash of their CA's key. See ``cluster/machines/server.py``."""
+"""Whose a store is that several servers share: hash of their CA's key. See ``cluster/machines/server.py``."""

@@ -6,7 +6,7 @@ import ssl
 
 import msgspec
 
-from clusterip.storage.etcd.messages import Failure
+from clusterip.storage.etcd.messages import Failure, Streamed
 from clusterip.storage.store import StoreError, Unavailable
 
 INVALID_ARGUMENT = 3
@@ -38,6 +38,12 @@ class LoginExpired(EtcdError):
 
 def failure(endpoint: str, status: int, answer: bytes) -> StoreError:
     """The error that an answer other than 200 stands for."""
+    try:
+        streamed = msgspec.json.decode(answer, type=Streamed, strict=False)
+        if streamed.error is not None:  # a stream that failed before its first answer
+            return refused(endpoint, streamed.error.message, streamed.error.grpc_code)
+    except msgspec.MsgspecError:
+        pass
     try:
         told = msgspec.json.decode(answer, type=Failure, strict=False)
     except msgspec.MsgspecError:
