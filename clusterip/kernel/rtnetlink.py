@@ -358,6 +358,12 @@ class RouteSocket:
         ]
         return [neighbour for neighbour in found if not index or neighbour.link == index]
 
+    def bridge_port_to(self, link_address: str) -> set[int]:
+        """The indexes of the bridge ports that frames to a MAC leave by, of all bridges."""
+        found = self._socket.dump(rt.RTM_GETNEIGH, rt.NDMSG.pack(socket.AF_BRIDGE, 0, 0, 0, 0))
+        known = (rt.parse_neighbour(m) for m in found)
+        return {each.link for each in known if each.link_address == link_address}
+
     def replace_neighbour(self, link: str | int, address: str | IPAddress, link_address: str) -> None:
         """Say for good that ``address`` is at MAC ``link_address``."""
         self._socket.request(rt.RTM_NEWNEIGH, self._neighbour(link, address, link_address), _SET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ class Expectation:
                 part = 1 / len(ready) if known.ready else 0.0
                 reason = "" if known.ready else "not ready"
                 found[known.address] = self._candidate(known.address, part, reason, chosen)
-        return tuple(found.values())
+        return tuple(sorted(found.values(), key=lambda each: (not each.probability, _sortable(each.address))))
 
     def _candidate(self, address: str, probability: float, reason: str, chosen: str) -> Candidate:
         known = self.known.get(address, Known(address))
@@ -132,6 +133,12 @@ def _settings(config: dict[str, Any]) -> Settings:
         knows_pods=bool(config.get("clusterCIDR")) or not by_cidr,
         masquerade_all=bool(section.get("masqueradeAll")),
     )
+
+
+def _sortable(address: str) -> tuple[int, int, int]:
+    host, _, port = address.rpartition(":")
+    packed = ipaddress.ip_address(host.strip("[]"))
+    return packed.version, int(packed), int(port)
 
 
 def node_of(address: str, nodes: Sequence[Node]) -> str:

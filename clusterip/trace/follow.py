@@ -85,16 +85,28 @@ def _observe(request: Request, objects: Objects, nodes: Mapping[str, Path]) -> E
     expectation = Expectation(objects)
     where = spots(objects, request.client, expectation.known, machine)
     evidence = Evidence(expectation, where, time.monotonic())
+    aim = objects.aim
+    evidence.address, evidence.number = aim.address, aim.number
+    evidence.version = _version(objects)
     assert where.client.found is not None
-    with Running(where.client.found) as running:
-        aim = objects.aim
-        evidence.address, evidence.number = aim.address, aim.number
+    with Running(where.client.found) as running, contextlib.ExitStack() as cleanup:
+        running.wait()
+        if not unmended(objects):
+            _watch(evidence, aim.protocol, cleanup)
+        evidence.begun = time.monotonic()
         if aim.is_name:
             _resolve(request, objects, running, where, evidence)
-        if unmended(objects) or not evidence.address:
-            return evidence
-        _connect(request, objects, running, where, evidence)
+        if evidence.address and not unmended(objects):
+            _connect(request, objects, running, evidence)
     return evidence
+
+
+def _version(objects: Objects) -> int:
+    """Of IP: the address's own, or the one that the Service has first."""
+    aim = objects.aim
+    if aim.address:
+        return ipaddress.ip_address(aim.address).version
+    return 6 if aim.service is not None and aim.service.spec.ipFamilies[:1] == ["IPv6"] else 4
 
 
 def _asked_here(objects: Objects, client: Client, machine: Machine) -> dict[str, Any]:
@@ -126,9 +138,6 @@ def _resolve(request: Request, objects: Objects, running: Running, where: Spots,
         text = _assumed_resolv_conf(objects)
     resolver = resolving.read_resolv_conf(text)
     evidence.resolver = resolver
-    service = objects.aim.service
-    version = 6 if service is not None and service.spec.ipFamilies[:1] == ["IPv6"] else 4
-    evidence.version = version
     seen_at = where.node or where.client
 
     def lookup(name: str, version: int, servers: list[str]) -> list[Asked]:
@@ -137,7 +146,7 @@ def _resolve(request: Request, objects: Objects, running: Running, where: Spots,
             evidence.servers[id(each)] = _server_behind(each, seen_at.found)
         return tried
 
-    evidence.asked, evidence.address = resolving.ask(resolver, request.target, version, lookup)
+    evidence.asked, evidence.address = resolving.ask(resolver, request.target, evidence.version, lookup)
 
 
 def _assumed_resolv_conf(objects: Objects) -> str:
@@ -171,39 +180,43 @@ def _entry(found: Found, original: tracked.Tuple) -> Tracked | None:
     return None
 
 
-def _connect(request: Request, objects: Objects, running: Running, where: Spots, evidence: Evidence) -> None:
-    aim, expectation = objects.aim, evidence.expectation
-    evidence.version = version = ipaddress.ip_address(evidence.address).version
-    protocol = _PROTOCOLS[aim.protocol]
-    mark = random.Random(os.getpid()).choice(WATCHED_MARKS)
-    ports = {evidence.number, *(int(address.rpartition(":")[2]) for address in expectation.known)}
-    with contextlib.ExitStack() as cleanup:
-        for spot in _to_watch(where):
-            assert spot.found is not None
-            made = watch(spot.place, spot.found, version, protocol, ports, mark)
-            evidence.watched[spot.place.id] = made
-            if made.recorder is not None:
-                cleanup.callback(made.recorder.close)
-        running.open(version, aim.protocol, mark)
-        recorders = [each.recorder for each in evidence.watched.values() if each.recorder]
+def _watch(evidence: Evidence, protocol: str, cleanup: contextlib.ExitStack) -> None:
+    """Begin to record wherever the connection may pass; ``cleanup`` ends it."""
+    mark = evidence.mark = random.Random(os.getpid()).choice(WATCHED_MARKS)
+    known = evidence.expectation.known
+    ports = {evidence.number, *(int(address.rpartition(":")[2]) for address in known)}
+    for spot in _to_watch(evidence.spots):
+        assert spot.found is not None
+        number = _PROTOCOLS[protocol]
+        made = watch(spot.place, spot.found, evidence.version, number, ports, mark)
+        evidence.watched[spot.place.id] = made
+        if made.recorder is not None:
+            cleanup.callback(made.recorder.close)
 
-        def read() -> None:
-            for recorder in recorders:
-                recorder.read()
 
-        evidence.connection = running.connect(
-            evidence.address,
-            evidence.number,
-            payload(request.target, aim.protocol, evidence.number),
-            request.seconds,
-            [each.socket for each in recorders],
-            read,
-        )
-        read()
-        _entries(evidence, protocol)
-        evidence.entry = _entry_node(evidence)
-        evidence.chosen = _chosen(evidence)
-        evidence.listening = _listening(evidence, aim.protocol)
+def _connect(request: Request, objects: Objects, running: Running, evidence: Evidence) -> None:
+    """Make the connection and read, while it is open, what it left in the kernel."""
+    protocol = objects.aim.protocol
+    running.open(evidence.version, protocol, evidence.mark)
+    recorders = [each.recorder for each in evidence.watched.values() if each.recorder]
+
+    def read() -> None:
+        for recorder in recorders:
+            recorder.read()
+
+    evidence.connection = running.connect(
+        evidence.address,
+        evidence.number,
+        payload(request.target, protocol, evidence.number),
+        request.seconds,
+        [each.socket for each in recorders],
+        read,
+    )
+    read()
+    _entries(evidence, _PROTOCOLS[protocol])
+    evidence.entry = _entry_node(evidence)
+    evidence.chosen = _chosen(evidence)
+    evidence.listening = _listening(evidence, protocol)
     evidence.row = _row(request, objects, evidence)
 
 
@@ -221,9 +234,9 @@ def _entries(evidence: Evidence, protocol: int) -> None:
     connection = evidence.connection
     assert connection is not None
     for name, watched in evidence.watched.items():
-        passages = watched.there()
-        if passages:
-            headers = passages[0].headers
+        legs = watched.there()
+        if legs:
+            headers = legs[0][0].headers
             original = tracked.Tuple(
                 protocol, headers.source, headers.source_port, headers.destination, headers.destination_port
             )
@@ -248,7 +261,8 @@ def _chosen(evidence: Evidence) -> str:
         if spot is None:
             continue
         watched = evidence.watched.get(spot.place.id)
-        for passage in reversed(watched.there() if watched else []):
+        passages = [passage for leg in (watched.there() if watched else []) for passage in leg]
+        for passage in reversed(passages):
             to = passage.headers.destination, passage.headers.destination_port
             if to != dialled:
                 return join(*to)
@@ -281,8 +295,8 @@ def _entry_node(evidence: Evidence) -> Spot | None:
 
 
 def _first_seen(watched: Watched | None) -> float | None:
-    passages = watched.there() if watched is not None else []
-    return passages[0].events[0].at if passages else None
+    legs = watched.there() if watched is not None else []
+    return legs[0][0].events[0].at if legs else None
 
 
 def _row(request: Request, objects: Objects, evidence: Evidence) -> Row | None:

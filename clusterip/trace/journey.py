@@ -1,25 +1,58 @@
-"""The first packet of a connection and the first of its answer, picked from what a namespace recorded."""
+"""The first packet of a connection and the first of its answer, picked from what was recorded.
+
+A packet's stay in a namespace, from where it enters or is made to where it leaves, is delivered or ends, is a
+*leg*. It may be in a namespace twice: a Pod that reaches itself, a node that sends to itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from clusterip.kernel.nftables.tracing import Headers
 from clusterip.trace.recorder import Passage
 
 TCP = 6
+_BEGINNINGS = ("prerouting", "output")
+
+Leg = list[Passage]
 
 
-def there(passages: Sequence[Passage], own_table: str, mark: int) -> list[Passage]:
-    """The way of the client's first packet, until it leaves, is delivered, or ends."""
-    return _first(
+def there(passages: Sequence[Passage], own_table: str, mark: int) -> list[Leg]:
+    """The legs of the client's first packet in one namespace."""
+    return _legs(
         (p for p in passages if p.headers.dscp == mark and _is_first(p.headers.protocol, p.headers.flags)),
         own_table,
     )
 
 
-def back(passages: Sequence[Passage], own_table: str, mark: int) -> list[Passage]:
-    """The way of the first packet that comes back."""
-    return _first((p for p in passages if _is_answer(p, mark)), own_table)
+def back(passages: Sequence[Passage], own_table: str, mark: int) -> list[Leg]:
+    """The legs of the first packet that comes back."""
+    return _legs((p for p in passages if _is_answer(p, mark)), own_table)
+
+
+def ends(headers: Headers) -> tuple[str, int, str, int]:
+    """Source and destination with their ports."""
+    return headers.source, headers.source_port, headers.destination, headers.destination_port
+
+
+def ordered(start: str, legs: Mapping[str, Sequence[Leg]], last: str) -> list[tuple[str, Leg]]:
+    """Every leg with its place, in the order of the packet's way.
+
+    Each begins with the addresses that the one before ended with. Where several do, that of the place
+    ``last`` comes last, and else what was seen first.
+    """
+    left = [(place, leg) for place, found in legs.items() for leg in found]
+    way: list[tuple[str, Leg]] = []
+    current = next(((place, leg) for place, leg in left if place == start), None)
+    while current is not None:
+        left.remove(current)
+        way.append(current)
+        reached = ends(current[1][-1].headers)
+        following = [each for each in left if ends(each[1][0].headers) == reached]
+        current = min(
+            following or left, key=lambda each: (each[0] == last, each[1][0].events[0].at), default=None
+        )
+    return way
 
 
 def _is_first(protocol: int, flags: str) -> bool:
@@ -33,15 +66,18 @@ def _is_answer(passage: Passage, mark: int) -> bool:
     return headers.flags == "SYN,ACK" or ("RST" in headers.flags.split(",") and headers.dscp != mark)
 
 
-def _first(passages: Iterable[Passage], own_table: str) -> list[Passage]:
-    """Those of one packet: a chain of ours that is met again is that of the next."""
-    run: list[Passage] = []
-    met: set[str] = set()
+def _legs(passages: Iterable[Passage], own_table: str) -> list[Leg]:
+    """Those of one packet: one that begins like an earlier leg is that of the next (or sent again)."""
+    legs: list[Leg] = []
+    seen = set()
     for passage in passages:
         _, table, chain = passage.chain
-        if table == own_table:
-            if chain in met:
+        if table == own_table and chain in _BEGINNINGS:
+            begins = (chain, ends(passage.headers))
+            if begins in seen:
                 break
-            met.add(chain)
-        run.append(passage)
-    return run
+            seen.add(begins)
+            legs.append([])
+        if legs:
+            legs[-1].append(passage)
+    return legs

@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from clusterip.kernel.nftables.tracing import Headers, TraceEvent
+from clusterip.trace.journey import Leg, ends
 from clusterip.trace.recorder import Passage
 from clusterip.trace.rules import priority_of
 from clusterip.trace.story import Candidate, Packet, Rule, Step, join
@@ -45,12 +48,9 @@ class Narrator:
         self._begun = begun
         self._priority = ""
 
-    def there(self, candidates: Candidates, masquerade: str) -> Told:
-        """The first packet's way. ``masquerade``: why the source should or should not be rewritten."""
+    def there(self, passages: Leg, candidates: Candidates, masquerade: str) -> Told:
+        """A leg of the first packet. ``masquerade``: why the source should or should not be rewritten."""
         told = Told()
-        passages = self._watched.there()
-        if not passages:
-            return told
         told.steps.append(self._enters(passages[0], "there"))
         unmoved: list[str] = []
         for passage, following in zip(passages, [*passages[1:], None], strict=True):
@@ -59,7 +59,9 @@ class Narrator:
             rules = self._rules(passage)
             changed = following.headers if following else None
             dropped = passage.ends == "drop"
-            moved = changed is not None and _ends(changed) != _ends(passage.headers)
+            moved = changed is not None and ends(changed) != ends(passage.headers)
+            if moved and changed is not None and rules:
+                rules[-1] = self._drawn(told, rules[-1], changed)
             if not (moved or dropped or any(rule.elements for rule in rules)):
                 unmoved.append(self._named(passage))
                 continue
@@ -74,20 +76,22 @@ class Narrator:
                 self._step("rule", "observed", title, passages[-1].events[0].at, tuple(unmoved), way="there")
             )
         told.last = passages[-1].headers
+        if told.chosen and not told.masqueraded and told.ended is None:
+            kept = f"the source is kept: the endpoint sees {passages[-1].headers.source}"
+            details = [f"why: {masquerade}"] if masquerade else []
+            at = passages[-1].events[0].at
+            told.steps.append(self._step("translation", "observed", kept, at, details, way="there"))
         if told.ended is None:
             told.steps.append(self._leaves(passages[-1], "there"))
         return told
 
-    def back(self) -> list[Step]:
-        """The first answer's way, in one step."""
-        passages = self._watched.back()
-        if not passages:
-            return []
+    def back(self, passages: Leg) -> list[Step]:
+        """A leg of the first answer, in one step."""
         first, last = passages[0], passages[-1]
         details = [self._arrival(first)]
         seen = first.headers
         for passage in passages[1:]:
-            if _ends(passage.headers) != _ends(seen):
+            if ends(passage.headers) != ends(seen):
                 details.append(_change(seen, passage.headers))
                 seen = passage.headers
         dropped = next((p for p in passages if p.ends == "drop"), None)
@@ -147,7 +151,9 @@ class Narrator:
         output = network.name(event.output)
         packet = _packet(passage.headers, "", output)
         if not event.output or (self._watched.is_own(passage) and chain == "input"):
-            return self._step("packet", "observed", "is delivered here", event.at, (), way=way, packet=packet)
+            return self._step(
+                "packet", "observed", "is delivered to a process here", event.at, (), way=way, packet=packet
+            )
         details = [self._departure(passage), *network.way_to(passage.headers.destination)]
         return self._step("packet", "observed", f"{packet} leaves", event.at, details, way=way, packet=packet)
 
@@ -180,10 +186,6 @@ class Narrator:
         at = passage.events[-1].at
         if (changed.destination, changed.destination_port) != (before.destination, before.destination_port):
             told.chosen = join(changed.destination, changed.destination_port)
-            family, table, _ = passage.chain
-            told.drawn = [
-                _joined(e) for e in self._watched.rules.slots(family, table, rules[-1], self._priority)
-            ]
             told.probability = _probability(rules)
             chosen = candidates(told.chosen)
             title = f"endpoint {told.chosen} is chosen"
@@ -200,6 +202,15 @@ class Narrator:
             told.steps.append(self._step("translation", "observed", title, at, details, way="there"))
 
     # Pieces.
+
+    def _drawn(self, told: Told, rule: Rule, changed: Headers) -> Rule:
+        """The rule that translated, with the element of its map that it drew, and all it draws from."""
+        slots = self._watched.rules.slots(rule, self._priority)
+        if not slots:
+            return rule
+        told.drawn = [_joined(value) for value in slots]
+        element = slots.get(f"{changed.destination} . {changed.destination_port}")
+        return msgspec.structs.replace(rule, elements=(*rule.elements, element)) if element else rule
 
     def _rules(self, passage: Passage) -> list[Rule]:
         found = []
@@ -237,17 +248,13 @@ class Narrator:
         event = passage.events[0]
         if not event.input:
             return "from a process here"
-        return f"by {self._watched.network.describe(event.input)}"
+        return f"by {self._watched.network.via(event.input, passage.headers.source)}"
 
     def _departure(self, passage: Passage) -> str:
         event = passage.events[0]
         if not event.output:
             return "to a process here"
-        return f"by {self._watched.network.describe(event.output)}"
-
-
-def _ends(headers: Headers) -> tuple[str, int, str, int]:
-    return headers.source, headers.source_port, headers.destination, headers.destination_port
+        return f"by {self._watched.network.via(event.output, passage.headers.destination)}"
 
 
 def _change(before: Headers, after: Headers) -> str:
@@ -275,15 +282,16 @@ def _packet(headers: Headers, input_: str, output: str) -> Packet:
 
 def _lines(rules: Sequence[Rule]) -> list[str]:
     """Each rule in its chain, with the elements found, indented as the chains call each other."""
-    lines, depth = [], 0
+    lines: list[str] = []
+    chains: list[str] = []
     for rule in rules:
-        indent = "  " * depth
+        if rule.chain in chains:
+            del chains[chains.index(rule.chain) + 1 :]
+        else:
+            chains.append(rule.chain)
+        indent = "  " * (len(chains) - 1)
         lines.append(f"{indent}{rule.chain}: {rule.text or f'rule with handle {rule.handle}'}")
         lines += [f"{indent}    found {element}" for element in rule.elements]
-        if rule.verdict.startswith(("jump ", "goto ")):
-            depth += 1
-        elif rule.verdict == "return":
-            depth = max(depth - 1, 0)
     return lines
 
 

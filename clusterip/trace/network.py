@@ -39,6 +39,23 @@ class Network:
             words.append("down")
         return f"{link.name} ({', '.join(words)})"
 
+    def via(self, index: int, address: str) -> str:
+        """A link by which packets of a neighbour come or go; for a bridge with the port."""
+        link = self._links.get(index)
+        if link is None or link.kind != "bridge":
+            return self.describe(index)
+        with contextlib.suppress(NetlinkError), RouteSocket(self._namespace) as routes:
+            wanted = ipaddress.ip_address(address)
+            for neighbour in routes.neighbours(index):
+                if neighbour.address != wanted or not neighbour.link_address:
+                    continue
+                for port in routes.bridge_port_to(neighbour.link_address):
+                    if port in self._links and self._links[port].master == index:
+                        return f"{self.describe(index)}, its port {self._links[port].name}" + (
+                            f" ({self._links[port].kind})" if self._links[port].kind else ""
+                        )
+        return self.describe(index)
+
     def way_to(self, address: str) -> list[str]:
         """The route to an address, and the neighbour that frames go to."""
         destination = ipaddress.ip_address(address)

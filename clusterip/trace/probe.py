@@ -52,6 +52,10 @@ class Probe:
         self._socket: socket.socket | None = None
         self._protocol = ""
 
+    def wait(self) -> dict[str, Any]:
+        """Answer that this has begun."""
+        return {}
+
     def open(self, version: int, protocol: str, mark: int) -> dict[str, Any]:
         """A socket whose packets have ``mark`` as their differentiated services field."""
         kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM

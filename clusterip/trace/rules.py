@@ -76,15 +76,15 @@ class RuleBook:
             verdict=verdict,
         )
 
-    def slots(self, family: str, table: str, rule: Rule, priority: str) -> list[str]:
-        """The values of all slots that a rule ``numgen random mod N map @NAME`` draws from.
+    def slots(self, rule: Rule, priority: str) -> dict[str, str]:
+        """The slots that a rule ``numgen random mod N map @NAME`` draws from: elements by their values.
 
         ``priority`` is the ``meta priority`` with which the packet came to it.
         """
         found = _LOOKUP.search(rule.text)
         drawn = re.search(r"numgen random mod (\d+)", rule.text)
         if found is None or drawn is None or not priority:
-            return []
+            return {}
         keys = []
         for slot in range(min(int(drawn[1]), _SLOTS)):
             fields = []
@@ -94,10 +94,13 @@ class RuleBook:
                 elif each.startswith("meta priority"):
                     fields.append(_masked(priority, each))
                 else:
-                    return []
+                    return {}
             keys.append(" . ".join(fields))
-        printed = self._run("nft", "get", "element", family, table, found["set"], f"{{ {', '.join(keys)} }}")
-        return [each.rpartition(" : ")[2] for each in _elements(printed)]
+        wanted = f"{{ {', '.join(keys)} }}"
+        printed = self._run("nft", "get", "element", rule.family, rule.table, found["set"], wanted)
+        return {
+            each.rpartition(" : ")[2]: f"{found['set']} {{ {each} }}" for each in _elements(printed) if each
+        }
 
     # What is asked of programs.
 

@@ -101,6 +101,10 @@ class Running:
             with contextlib.suppress(OSError):
                 self._group.rmdir()
 
+    def wait(self) -> None:
+        """Until it is ready, so that its start is no part of any time."""
+        self._do("wait", 0)
+
     def open(self, version: int, protocol: str, mark: int) -> None:
         self._do("open", 0, version=version, protocol=protocol, mark=mark)
 

@@ -11,6 +11,7 @@ from clusterip.proxy.explain.service import Row
 from clusterip.trace import resolving
 from clusterip.trace.diagnosis import Case, diagnose
 from clusterip.trace.expectation import Expectation, Known
+from clusterip.trace.journey import Leg, ordered
 from clusterip.trace.listeners import Listener
 from clusterip.trace.narration import Narrator, Told
 from clusterip.trace.objects import Objects
@@ -35,6 +36,7 @@ class Evidence:
     spots: Spots
     begun: float
     version: int = 4
+    mark: int = 0
     address: str = ""
     number: int = 0
     chosen: str = ""
@@ -61,19 +63,16 @@ class _Teller:
         self._request = request
         self._objects = objects
         self._evidence = evidence
-        self._told: dict[str, Told] = {}
+        self._told: dict[str, list[Told]] = {}
 
     def story(self) -> Story:
         evidence, aim = self._evidence, self._objects.aim
         steps = [*self._target(), *self._questions(), *self._socket()]
         way = self._way()
-        for spot in way:
-            steps += self._there(spot)
-        steps += self._endpoint(way)
-        for spot in reversed(way):
-            watched = evidence.watched[spot.place.id]
-            steps += Narrator(watched, evidence.begun).back()
-        steps += self._tracking()
+        for place, leg in way:
+            steps += self._there(place, leg)
+        steps += self._endpoint()
+        steps += self._back(way)
         problems = diagnose(self._case())
         outcome: Outcome = problems[0].code if problems else "reached"
         steps += self._end()
@@ -95,7 +94,7 @@ class _Teller:
             outcome=outcome,
             summary=self._summary(problems),
             milliseconds=round((ended - begun) * 1000, 3) if ended is not None else 0.0,
-            places=tuple(self._places(way)),
+            places=tuple(self._places([place for place, _ in way])),
             steps=tuple(steps),
             problems=tuple(problems),
             notes=tuple(notes),
@@ -107,38 +106,25 @@ class _Teller:
     def _client(self) -> Place:
         return self._evidence.spots.client.place
 
-    def _way(self) -> list[Spot]:
-        """The places where the packet was seen, in its order."""
+    def _way(self) -> list[tuple[str, Leg]]:
+        """The legs of the packet, in their order. ``there`` of each place is asked once."""
         evidence = self._evidence
-        where = evidence.spots
-        last = where.endpoints.get(evidence.chosen)
-        host = where.nodes.get(last.place.node) if last is not None else None
-        named = [where.client, where.node, evidence.entry, host, last]
-        order = [*named[:3], *where.nodes.values(), host, last]
-        found: dict[str, Spot] = {}
-        for spot in order:
-            if spot is None:
-                continue
-            watched = evidence.watched.get(spot.place.id)
-            seen = watched is not None and bool(watched.there())
-            if watched is not None and (seen or spot is where.client):
-                if spot in (host, last) and spot not in named[:3]:
-                    found.pop(spot.place.id, None)  # these come last
-                found.setdefault(spot.place.id, spot)
-        return list(found.values())
+        last = evidence.spots.endpoints.get(evidence.chosen)
+        legs = {place: watched.there() for place, watched in evidence.watched.items()}
+        return ordered(self._client.id, legs, last.place.id if last is not None else "")
 
-    def _places(self, way: Sequence[Spot]) -> Iterator[Place]:
-        where = self._evidence.spots
-        last = where.endpoints.get(self._evidence.chosen)
-        dns = [Place(id=self._dns, kind="dns", name="DNS", addresses=self._resolver_servers())]
+    def _places(self, way: Sequence[str]) -> Iterator[Place]:
+        where, evidence = self._evidence.spots, self._evidence
+        last = where.endpoints.get(evidence.chosen)
+        asked = Place(id=self._dns, kind="dns", name="DNS", addresses=self._resolver_servers())
+        node = [evidence.entry.place] if evidence.entry is not None else []
         ends = [last.place] if last is not None else []
-        asked = dns if self._evidence.asked else []
-        seen = set()
-        for place in [where.client.place, *asked, *(spot.place for spot in way[1:]), *ends]:
-            if place.id not in seen:
-                seen.add(place.id)
-                watched = self._evidence.watched.get(place.id)
-                yield place if watched is None or watched.recorder is None else _as_watched(place)
+        watched = evidence.watched
+        passed = [watched[each].place for each in way if not ends or each != ends[0].id]
+        found = [self._client, *([asked] if evidence.asked else []), *(passed or node), *ends]
+        for place in dict.fromkeys(found):
+            seen = watched.get(place.id)
+            yield place if seen is None or seen.recorder is None else _as_watched(place)
 
     def _resolver_servers(self) -> tuple[str, ...]:
         return self._evidence.resolver.servers if self._evidence.resolver else ()
@@ -247,21 +233,37 @@ class _Teller:
         title = f"by the API it should reach {count}; {source}: {row.why}"
         yield self._step("choice", "computed", title, place=place, way="there")
 
-    def _there(self, spot: Spot) -> list[Step]:
+    def _there(self, place: str, leg: Leg) -> list[Step]:
         evidence = self._evidence
-        watched = evidence.watched[spot.place.id]
-        narrator = Narrator(watched, evidence.begun)
+        narrator = Narrator(evidence.watched[place], evidence.begun)
         told = narrator.there(
+            leg,
             lambda chosen: evidence.expectation.candidates(evidence.row, chosen),
-            evidence.row.why if evidence.row else "",
+            self._why_masqueraded(leg),
         )
-        self._told[spot.place.id] = told
+        self._told.setdefault(place, []).append(told)
         steps = list(told.steps)
-        if evidence.entry is not None and spot.place.id == evidence.entry.place.id:
-            steps[1:1] = self._expected(spot.place.id)
+        if len(self._told[place]) == 1:
+            if evidence.entry is not None and place == evidence.entry.place.id:
+                steps[1:1] = self._expected(place)
+            steps += self._tracking(place)
         return steps
 
-    def _endpoint(self, way: Sequence[Spot]) -> Iterator[Step]:
+    def _why_masqueraded(self, leg: Leg) -> str:
+        row, headers = self._evidence.row, leg[0].headers
+        if headers.source == self._evidence.chosen.rpartition(":")[0].strip("[]"):
+            return "the client is the endpoint itself: its answers have to come back through the node"
+        return row.why if row is not None else ""
+
+    def _back(self, way: Sequence[tuple[str, Leg]]) -> Iterator[Step]:
+        """The answer passes the places in the other direction."""
+        left = {place: list(watched.back()) for place, watched in self._evidence.watched.items()}
+        for place, _ in reversed(way):
+            if left[place]:
+                narrator = Narrator(self._evidence.watched[place], self._evidence.begun)
+                yield from narrator.back(left[place].pop(0))
+
+    def _endpoint(self) -> Iterator[Step]:
         evidence = self._evidence
         if not evidence.chosen:
             return
@@ -285,15 +287,17 @@ class _Teller:
             title = f"nobody listens on port {port} in {who}{where}"
         yield self._step("endpoint", "observed", title, place=place, way="there")
 
-    def _tracking(self) -> Iterator[Step]:
-        for place, entry in self._evidence.entries.items():
-            changes = []
-            if entry.destination_translated:
-                changes.append("destination translated")
-            if entry.source_translated:
-                changes.append("source translated")
-            title = f"connection tracking: {', '.join(changes) or 'nothing translated'}"
-            yield self._step("conntrack", "observed", title, [str(entry)], place=place)
+    def _tracking(self, place: str) -> Iterator[Step]:
+        entry = self._evidence.entries.get(place)
+        if entry is None:
+            return
+        changes = []
+        if entry.destination_translated:
+            changes.append("destination translated")
+        if entry.source_translated:
+            changes.append("source translated")
+        title = f"connection tracking has: {', '.join(changes) or 'nothing translated'}"
+        yield self._step("conntrack", "observed", title, [str(entry)], place=place)
 
     def _end(self) -> Iterator[Step]:
         connection = self._evidence.connection
@@ -310,12 +314,13 @@ class _Teller:
     def _case(self) -> Case:
         evidence = self._evidence
         ended, ended_at = None, ""
-        for place, told in self._told.items():
+        every = [(place, told) for place, tolds in self._told.items() for told in tolds]
+        for place, told in every:
             if told.ended is not None and ended is None:
                 ended, ended_at = told.ended, place
         entry = evidence.watched.get(evidence.entry.place.id) if evidence.entry else None
         dialled = join(evidence.address, evidence.number)
-        drawn: Sequence[str] = next((told.drawn for told in self._told.values() if told.drawn), ())
+        drawn: Sequence[str] = next((told.drawn for _, told in every if told.drawn), ())
         return Case(
             self._objects,
             evidence.expectation.known,

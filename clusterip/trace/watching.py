@@ -36,10 +36,12 @@ class Watched:
     def passages(self) -> list[Passage]:
         return self.recorder.passages() if self.recorder else []
 
-    def there(self) -> list[Passage]:
+    def there(self) -> list[journey.Leg]:
+        """The legs of the first packet."""
         return journey.there(self.passages(), self.own_table, self.mark)
 
-    def back(self) -> list[Passage]:
+    def back(self) -> list[journey.Leg]:
+        """The legs of the first answer."""
         return journey.back(self.passages(), self.own_table, self.mark)
 
     @property

@@ -49,6 +49,7 @@ class KubeletServer:
         execute = Execute(manager, context.runtime)
         forward = PortForward(manager)
         files = Files()
+        traces = Traces(options, context.name)
         app = web.Application(middlewares=[Access(context.client, context.name).middleware()])
         for method in ("GET", "POST"):
             app.router.add_route(method, f"/exec/{_CONTAINER}", execute.exec)
@@ -65,8 +66,8 @@ class KubeletServer:
         for path in ("/runningpods", "/runningpods/"):
             app.router.add_get(path, self._list_running)
         app.router.add_get("/configz", configz.serve(options))
-        for method in ("GET", "POST"):
-            app.router.add_route(method, "/trace", Traces(options, context.name).serve)
+        app.router.add_get("/trace", traces.serve)
+        app.router.add_post("/trace", traces.serve)
         UsagePages(options, context.name, manager).add_to(app.router)
         app.router.add_get("/{page:(healthz|livez|readyz|metrics)(/.*)?}", self._page)
         # A client that leaves cancels its handler: following a log would never notice otherwise.
