@@ -26,7 +26,8 @@ class Case:
     ``row`` is what was computed, ``connection`` what the client has of it (None: nothing was sent),
     ``chosen`` and ``drawn`` are the endpoints that the kernel had. ``ended`` is the rule that stopped the
     packet, at the place ``ended_at``. ``listening`` are the sockets at the endpoint, None if it could not be
-    looked at. ``events`` are those of Pods that are not ready, by their names.
+    looked at. ``events`` are those of Pods that are not ready, by their names. ``on_nodes``: the node that has
+    an address, also of addresses that the API does not know.
     """
 
     objects: Objects
@@ -42,6 +43,7 @@ class Case:
     is_watched: bool = False
     listening: Sequence[Listener] | None = None
     events: Mapping[str, Sequence[Event]] = field(default_factory=dict)
+    on_nodes: Mapping[str, str] = field(default_factory=dict)
 
 
 def diagnose(case: Case) -> list[Problem]:
@@ -235,6 +237,20 @@ def _wrong_address(case: Case) -> Iterator[Problem]:
     if aim.via != "node port" or not aim.address:
         return
     all_addresses = {a: node.metadata.name for node in nodes for a in sorted(addresses_of(node))}
+    if aim.address not in all_addresses and (node_name := case.on_nodes.get(aim.address)):
+        own = next(sorted(addresses_of(node)) for node in nodes if node.metadata.name == node_name)
+        yield Problem(
+            code="wrong-address",
+            what=f"{aim.address} is on {node_name}, but node ports do not answer on it",
+            evidence=(
+                f"--nodeport-addresses: {', '.join(case.objects.config.get('nodePortAddresses') or ['primary'])}",
+                f"addresses of {node_name} by the API: {', '.join(own)}",
+            ),
+            remedy=(
+                f"connect to {' or '.join(own)}, or add the address's range to the proxy's configuration",
+            ),
+        )
+        return
     if aim.address not in all_addresses:
         listed = ", ".join(f"{name} {address}" for address, name in list(all_addresses.items())[:5])
         yield Problem(

@@ -335,6 +335,12 @@ class _Teller:
             is_watched=entry is not None and entry.recorder is not None,
             listening=evidence.listening,
             events=evidence.events,
+            on_nodes={
+                address: name
+                for name, spot in evidence.spots.nodes.items()
+                if spot.found is not None
+                for address in spot.found.addresses
+            },
         )
 
     def _summary(self, problems: Sequence[Problem]) -> str:
