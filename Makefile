@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
-TEST_PACKAGES := clang libbpf-dev dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo tcpdump user-mode-linux knot-dnsutils musl-tools nodejs uidmap
+TEST_PACKAGES := clang libbpf-dev dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo sqlite3 tcpdump user-mode-linux knot-dnsutils musl-tools nodejs uidmap
 
 EBPF := clusterip/proxy/ebpf/sockets.bpf.o
 
