@@ -22,7 +22,7 @@ from pathlib import Path
 
 import setproctitle
 
-from clusterip.cluster import isolation, plan, processes, zygote
+from clusterip.cluster import isolation, lastwords, plan, processes, zygote
 from clusterip.cluster.plan import COMMANDS, Plan, Program, Socket
 from clusterip.cluster.processes import Part, Process
 from clusterip.cluster.zygote import CommandLine
@@ -45,6 +45,7 @@ class _Watched:
     process: Process
     descriptor: int
     delay: float = 0.0
+    log_begin: int = 0
 
 
 class Supervisor:
@@ -154,7 +155,7 @@ class Supervisor:
         descriptor = part.process.open() if part else None
         if part is None or descriptor is None:
             return False
-        self._watch(_Watched(program, part.process, descriptor))
+        self._watch(_Watched(program, part.process, descriptor, log_begin=lastwords.size(program.log)))
         return True
 
     def _start(self, program: Program, delay: float) -> None:
@@ -173,13 +174,14 @@ class Supervisor:
             self._records.parts[program.name] = part
             self._write_records()
 
+        log_begin = lastwords.size(program.log)
         pid = zygote.fork(record)
         if pid == 0:
             zygote.run_child(lambda: zygote.become(program, self._commands, sockets, others))
         _log.info("started", program=program.name, pid=pid)
         process = self._records.parts[program.name].process
         descriptor = os.pidfd_open(pid)  # the child is not reaped before its end is noticed here
-        self._watch(_Watched(program, process, descriptor, delay))
+        self._watch(_Watched(program, process, descriptor, delay, log_begin))
 
     def _watch(self, watched: _Watched) -> None:
         self._watched[watched.descriptor] = watched
@@ -195,6 +197,7 @@ class Supervisor:
         part = self._records.parts[watched.program.name]
         was_stable = time.time() - part.since > _STABLE_SECONDS
         delay = 0.0 if was_stable else watched.delay
+        said = lastwords.last_error(watched.program.log, watched.log_begin)
         _log.warning(
             "part ended, starting it again",
             program=watched.program.name,
@@ -202,6 +205,7 @@ class Supervisor:
             how=how,
             wait_seconds=delay,
             log=watched.program.log,
+            **({"said": said} if said else {}),
         )
         self._schedule(watched.program.name, delay)
 

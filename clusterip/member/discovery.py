@@ -11,7 +11,9 @@ import http.client
 import json
 import re
 import ssl
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +22,8 @@ from clusterip.member.clusterinfo import CA_KEY, HASH_PREFIX, NAME, NAMESPACE, S
 from clusterip.member.errors import JoinError
 
 _SECONDS = 10.0
+_MOST_SKEW_SECONDS = 240.0
+"""Certificates are good from five minutes before they are made."""
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _NEW_COMMAND = "`clusterip token create` on a server prints the right command"
 
@@ -58,7 +62,8 @@ def _ask(server: str, ca_hash: str) -> Discovered:
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
-    authority = _data(server, _get(server, path, unverified), CA_KEY).encode()
+    answer, skew = _get(server, path, unverified)
+    authority = _data(server, answer, CA_KEY).encode()
     try:
         found = clusterinfo.hash_of(authority)
     except ValueError:
@@ -71,20 +76,28 @@ def _ask(server: str, ca_hash: str) -> Discovered:
             f"--ca-hash says {ca_hash}. Somebody may be in between, or the command is of another cluster: "
             f"{_NEW_COMMAND}"
         )
+    if abs(skew) > _MOST_SKEW_SECONDS:
+        where = "ahead of" if skew > 0 else "behind"
+        raise JoinError(
+            f"this machine's clock is {abs(skew):.0f} s {where} that of the server at {server}, and "
+            "certificates go by it: set it, and keep it right with an NTP client"
+        )
     verified = ssl.create_default_context(cadata=authority.decode())
     try:
-        settings = clusterinfo.decode(_data(server, _get(server, path, verified), SETTINGS_KEY))
-        version = json.loads(_get(server, "/version", verified))["gitVersion"]
+        settings = clusterinfo.decode(_data(server, _get(server, path, verified)[0], SETTINGS_KEY))
+        version = json.loads(_get(server, "/version", verified)[0])["gitVersion"]
     except ssl.SSLCertVerificationError as error:
         raise JoinError(
-            f"the server at {server} has no certificate of its own CA for that address: {error}"
+            f"the server at {server} has no certificate of its own CA for that address ({error}): join by "
+            "another one, or start the server with --tls-san"
         ) from None
     except (ValueError, KeyError) as error:
         raise JoinError(f"the server at {server} says nothing usable about its cluster: {error}") from None
     return Discovered(server, authority, settings, version)
 
 
-def _get(server: str, path: str, context: ssl.SSLContext) -> bytes:
+def _get(server: str, path: str, context: ssl.SSLContext) -> tuple[bytes, float]:
+    """The answer, and how many seconds this clock is ahead of the server's, which tells whole ones."""
     parts = urlsplit(server)
     if parts.scheme != "https" or not parts.hostname:
         raise JoinError(f"{server} is not the URL of a server, such as https://192.0.2.1:6443")
@@ -102,7 +115,14 @@ def _get(server: str, path: str, context: ssl.SSLContext) -> bytes:
             f"the server at {server} answers {response.status} to {path}: "
             "is it a clusterip server, and ready?"
         )
-    return body
+    return body, _ahead(response.getheader("Date", ""))
+
+
+def _ahead(told: str) -> float:
+    try:
+        return time.time() - parsedate_to_datetime(told).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _data(server: str, body: bytes, key: str) -> str:

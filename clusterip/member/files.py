@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 
 from clusterip.member.identities import Identity
 from clusterip.member.requests import alternative_names, subject
@@ -35,26 +36,31 @@ class Files:
 
         That is after 70 to 90 % of its life, so that not all machines ask at once.
         """
-        never = datetime.fromtimestamp(0, UTC)
-        try:
-            pem = self.path(identity).read_bytes()
-            certificate = x509.load_pem_x509_certificate(pem)
-        except (OSError, ValueError):
-            return never
-        if certificate.subject != subject(identity) or _names(certificate) != _wanted(identity):
-            return never
+        certificate = self._certificate(identity)
+        if certificate is None:
+            return datetime.fromtimestamp(0, UTC)
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        share = hashlib.sha256(pem).digest()[0] / 255
+        share = certificate.fingerprint(hashes.SHA256())[0] / 255
         return begin + (end - begin) * (_RENEW_AT + _SPREAD * share)
 
     def is_valid(self, identity: Identity) -> bool:
         """Whether its certificate can be used now."""
-        try:
-            certificate = x509.load_pem_x509_certificate(self.path(identity).read_bytes())
-        except (OSError, ValueError):
+        certificate = self._certificate(identity)
+        if certificate is None:
             return False
         now = datetime.now(UTC)
         return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+
+    def _certificate(self, identity: Identity) -> x509.Certificate | None:
+        """None if there is none, or one of somebody else or of another cluster."""
+        try:
+            certificate = x509.load_pem_x509_certificate(self.path(identity).read_bytes())
+            authority = x509.load_pem_x509_certificate(self.authority.read_bytes())
+            certificate.verify_directly_issued_by(authority)
+        except (OSError, ValueError, TypeError, InvalidSignature):
+            return None
+        same = certificate.subject == subject(identity) and _names(certificate) == _wanted(identity)
+        return certificate if same else None
 
 
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -68,6 +69,8 @@ def _report(error: BaseException) -> None:
             _report(member)
     elif isinstance(error, Fatal):
         _log.error(str(error))
+    elif isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+        _log.error(error.strerror or str(error))
     else:
         try:
             raise error

@@ -59,16 +59,27 @@ class Machine:
         with namespaces.enter(self.path):
             return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
-    def start(self, *arguments: str) -> None:
+    def environment_of(self, release: str) -> list[str]:
+        """``NAME=VALUE`` that makes this program say that it is of another release of Kubernetes."""
+        if not release:
+            return []
+        directory = self.directory / release
+        directory.mkdir(exist_ok=True)
+        text = f"import clusterip.node.register as register\nregister.KUBELET_VERSION = {release!r}\n"
+        (directory / "sitecustomize.py").write_text(text)
+        return [f"PYTHONPATH={directory}"]
+
+    def start(self, *arguments: str, release: str = "") -> None:
         """Start ``clusterip`` in the foreground of the machine."""
         self._begin = len(self.printed.read_text()) if self.printed.exists() else 0
+        environment = dict(each.split("=", 1) for each in self.environment_of(release))
         with self.printed.open("ab") as output, namespaces.enter(self.path):
             self._process = subprocess.Popen(
                 [str(PROGRAM), *arguments, f"--data-dir={self.data}"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             )
 
     def wait(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from clusterip.member.files import Files
 from clusterip.member.identities import Identity, all_of
 from clusterip.member.requests import alternative_names, subject
 from clusterip.node.network.podnetwork import ROUTE_PROTOCOL
+from clusterip.node.register import KUBELET_VERSION
 from tests.support.cluster import EXAMPLE, PROGRAM
 from tests.support.joined import SECONDS, Machine, machines
 
@@ -41,7 +43,8 @@ def cluster(network: Cluster) -> Cluster:
     """Server and both nodes, with the example's Deployment on both."""
     server = network["server"]
     for name in ("a", "b"):
-        network[name].start("agent", *server.join_options, f"--node-name={name}")
+        release = "v1.36.0" if name == "a" else ""
+        network[name].start("agent", *server.join_options, f"--node-name={name}", release=release)
     for name in ("a", "b"):
         assert f"is the node {name} of the cluster" in network[name].until_printed("program=dns")
     _until_nodes(server, {"a": "True", "b": "True"})
@@ -61,6 +64,17 @@ def _until_nodes(server: Machine, wanted: dict[str, str]) -> None:
         if found == wanted:
             return
         assert time.monotonic() < deadline, f"{found}{server.logs()}"
+        time.sleep(0.1)
+
+
+def _until_releases(server: Machine, wanted: dict[str, str]) -> None:
+    path = "{range .items[*]}{.metadata.name}={.status.nodeInfo.kubeletVersion} {end}"
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = server.kubectl("get", "nodes", "-o", f"jsonpath={path}").split()
+        if dict(each.split("=") for each in found) == wanted:
+            return
+        assert time.monotonic() < deadline, found
         time.sleep(0.1)
 
 
@@ -98,10 +112,10 @@ def test_a_wrong_ca_or_token_is_refused(network: Cluster) -> None:
     assert (join, token, ca) == ("--join", "--token", "--ca-hash")
     stranger = network["a"]
 
-    def refused(*options: str) -> str:
+    def refused(*options: str, release: str = "") -> str:
         done = stranger.run(
-            *(str(PROGRAM), "agent"),
-            *(*options, "--node-name=a", f"--data-dir={stranger.directory / 'refused'}"),
+            *("env", *stranger.environment_of(release), str(PROGRAM), "agent"),
+            *("--node-name=a", *options, f"--data-dir={stranger.directory / 'refused'}"),
         )
         assert done.returncode == 1, done.stdout + done.stderr
         assert not (stranger.directory / "refused" / "agent.json").exists()
@@ -114,7 +128,32 @@ def test_a_wrong_ca_or_token_is_refused(network: Cluster) -> None:
     assert "does not know this token" in unknown
     assert "clusterip token create" in unknown
     assert "needs --join, --token and --ca-hash" in refused()
+    right = (join, url, token, secret, ca, digest)
     assert "cannot reach the server" in refused(join, url.replace("6443", "6444"), token, secret, ca, digest)
+    assert "'B_x' cannot be a node's name; give one with --node-name" in refused(*right, "--node-name=B_x")
+    assert "does not have the address 10.77.0.99" in refused(*right, "--node-ip=10.77.0.99")
+    newer = refused(*right, release="v1.38.1")
+    assert "is of Kubernetes v1.38.1, which is newer than the servers'" in newer
+    assert "upgrade the servers first" in newer
+    assert "more than 1 minor release older than the servers'" in refused(*right, release="v1.35.9")
+    make = (str(PROGRAM), "token", "create", "--ttl=1s", f"--data-dir={network['server'].data}")
+    made = network["server"].run(*make)
+    assert made.returncode == 0, made.stderr
+    time.sleep(1)
+    assert "or it has expired" in refused(*made.stdout.split()[2:])
+    # Somebody else has a port that it needs: nothing of it goes on in the dark.
+    with namespaces.enter(stranger.path):
+        holder = socket.create_server((stranger.address, 53))
+    with holder:
+        started = stranger.run(str(PROGRAM), "agent", *right, "--node-name=x", f"--data-dir={stranger.data}")
+    assert started.returncode == 1
+    assert (
+        f"cannot listen on tcp {stranger.address}:53: Address already in use. `ss -lntup`" in started.stderr
+    )
+    assert not processes.read(stranger.paths.processes).alive
+    done = stranger.run(str(PROGRAM), "leave", f"--data-dir={stranger.data}")
+    assert done.returncode == 0, done.stderr
+    network["server"].kubectl("delete", "node", "x")
 
 
 def test_one_service_on_both(cluster: Cluster) -> None:
@@ -122,6 +161,7 @@ def test_one_service_on_both(cluster: Cluster) -> None:
     server = cluster["server"]
     pods = _pods(server)
     assert {node for node, _, _ in pods.values()} == {"a", "b"}
+    _until_releases(server, {"a": "v1.36.0", "b": KUBELET_VERSION})
     address = _address(server)
     for machine in (cluster["a"], cluster["b"]):
         _answers(machine, f"http://{address}", {*pods})
@@ -132,12 +172,12 @@ def test_one_service_on_both(cluster: Cluster) -> None:
     slices = server.kubectl("get", "endpointslices", "-n", "kube-system", "-o", "name").split()
     assert [name.rpartition("/")[2] for name in slices] == ["kube-dns-a", "kube-dns-b"]
     requests = json.loads(server.kubectl("get", "csr", "-o", "json"))["items"]
-    assert len(requests) == 10
+    assert len(requests) == 15
     assert all(request["status"].get("certificate") for request in requests)
 
 
 def test_a_killed_agent_comes_back(cluster: Cluster) -> None:
-    """Its Pods go on without it, and it takes them over; it needs no token for that."""
+    """Its Pods go on without it, and it takes them over; it needs no token for that, and may be upgraded."""
     server, agent = cluster["server"], cluster["a"]
     before, address = _pods(server), _address(server)
     agent.kill_all()
@@ -147,6 +187,7 @@ def test_a_killed_agent_comes_back(cluster: Cluster) -> None:
     _until_nodes(server, {"a": "True", "b": "True"})
     _answers(agent, f"http://{address}", {*before})
     assert _pods(server) == before
+    _until_releases(server, {"a": KUBELET_VERSION, "b": KUBELET_VERSION})
     # What watches the parts may go too: the next one takes them over.
     parts = processes.read(agent.paths.processes).parts
     agent.kill()

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import socket
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import msgspec
 
@@ -39,6 +40,7 @@ from clusterip.member.files import Files, write
 from clusterip.member.requests import obtain
 from clusterip.member.state import Membership
 from clusterip.node.register import KUBELET_VERSION
+from clusterip.objects import names
 from clusterip.objects.core.node import Node, NodeAddress, NodeStatus
 from clusterip.objects.meta import ObjectMeta
 
@@ -89,6 +91,7 @@ def join(request: Request) -> Membership:
     """
     paths = request.paths
     files = Files(paths.pki)
+    _check_addresses(request.addresses)
     known = state.read(layout.membership(paths))
     if known is not None and request.ca_hash and request.ca_hash != known.ca_hash:
         raise JoinError(
@@ -123,10 +126,11 @@ def _join(request: Request, files: Files, known: Membership | None) -> Membershi
             "this machine has not joined a cluster yet: it needs --join, --token and --ca-hash. "
             f"{_NEW_COMMAND}"
         )
+    name = known.node if known else _node_name(request)
     found = discover(servers, ca_hash)
     skew.check(found.version, KUBELET_VERSION)
     membership = Membership(
-        node=known.node if known else request.node or socket.gethostname().lower(),
+        node=name,
         addresses=(known.addresses if known else request.addresses) or (_own_address(found.server),),
         servers=servers,
         ca_hash=ca_hash,
@@ -137,6 +141,29 @@ def _join(request: Request, files: Files, known: Membership | None) -> Membershi
     asyncio.run(_get_certificates(request, files, found, membership))
     print(f"This machine is the node {membership.node} of the cluster at {found.server}.", flush=True)
     return membership
+
+
+def _node_name(request: Request) -> str:
+    name = request.node or socket.gethostname().lower()
+    if problems := names.dns_subdomain(name):
+        raise JoinError(f"{name!r} cannot be a node's name; give one with --node-name: {problems[0]}")
+    return name
+
+
+def _check_addresses(addresses: tuple[str, ...]) -> None:
+    for address in addresses:
+        try:
+            family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+        except ValueError:
+            raise JoinError(f"--node-ip: {address!r} is no IP address") from None
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError as error:
+                raise JoinError(
+                    f"--node-ip: this machine does not have the address {address} ({error.strerror}); "
+                    "`ip address` shows what it has"
+                ) from None
 
 
 def _own_address(server: str) -> str:

@@ -8,6 +8,7 @@ Pods go on.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -100,7 +101,7 @@ class Foreground(Supervisor):
                     elif descriptor in self._watched:
                         self._ended(self._watched.pop(descriptor))
         finally:
-            self._end()
+            self.end()
         if self._failed:
             raise ClusterError("stopped, for the reason above")
 
@@ -153,7 +154,8 @@ class Foreground(Supervisor):
             due.append(self._chore_due)
         return max(0.0, min(due) - time.monotonic()) if due else -1
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End all parts."""
         if self._setup_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._setup_pid, signal.SIGKILL)
@@ -166,8 +168,20 @@ class Foreground(Supervisor):
 
 
 def run(foreground_plan: Plan, path: Path, foreground: Foreground) -> None:
-    """Write the plan down, start what does not run yet, and watch. Raises ClusterError as ``run`` does."""
+    """Write the plan down, start what does not run yet, and watch.
+
+    Raises:
+        ClusterError: as ``Foreground.run``; or somebody else has an address that is needed.
+    """
     plan.write(path, foreground_plan)
     Path(foreground_plan.stopping).unlink(missing_ok=True)
-    foreground.start()
+    try:
+        foreground.start()
+    except OSError as error:
+        foreground.end()
+        if error.errno == errno.EADDRINUSE:
+            raise ClusterError(f"{error.strerror}. `ss -lntup` shows which program has it") from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ClusterError(f"{error.strerror}. `ip address` shows what this machine has") from None
+        raise
     foreground.run()
