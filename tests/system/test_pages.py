@@ -1,4 +1,4 @@
-"""The commands of the README and of the tutorial do what these say, and print what they say."""
+"""The commands of the README, the tutorial and a how-to page print what these say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIABLES = (
     Variable("masquerade address", r"(?<=dst=)(?:172\.30\.0\.11|10\.244\.\d+\.1)(?= sport=8080)"),
     Variable("Pod address", r"\b10\.244\.\d+\.\d+", "among"),
     Variable("node of a Pod", r"\bnode-\d(?= +- +ready)"),
-    Variable("group of endpoints", r"(?<= [1-9]0:)[0-9a-f]+|(?<= 0:)[0-9a-f]+", "each"),
+    Variable("group of endpoints", r"(?<= [1-9]0:)[0-9a-f]+(?= })|(?<= 0:)[0-9a-f]+(?= \.)", "each"),
     Variable("revision", r"^\d+(?=\|/registry/)", "each"),
     Variable("count of answers", r"^ *\d+(?= my-app-)"),
     Variable("timeout of conntrack", r"(?<=^tcp      6 )\d+"),
@@ -52,6 +52,8 @@ def session(stopped_cluster: TestCluster, tmp_path: Path) -> Iterator[Session]:
     stopped_cluster.remove()
 
 
-@pytest.mark.parametrize("page", ["docs/tutorial.md"])
-def test_commands_print_what_the_page_says(session: Session, page: str) -> None:
-    session.run(ROOT / page)
+@pytest.mark.parametrize("pages", [["README.md", "docs/expose.md"], ["docs/tutorial.md"]], ids=", ".join)
+def test_commands_print_what_the_page_says(session: Session, pages: list[str]) -> None:
+    """Pages of one list are of one cluster, whose first command starts it."""
+    for page in pages:
+        session.run(ROOT / page)
