@@ -1,14 +1,19 @@
-"""The site of the documentation is built without a warning, and what no site checks leads somewhere too."""
+"""The pages: a site without warnings, links that lead somewhere, commands, options and files that exist."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from clusterip.cli.main import COMMANDS, HIDDEN, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +41,59 @@ def test_the_site_is_built_without_warnings(tmp_path: Path) -> None:
 def test_links_lead_somewhere(document: str) -> None:
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / document).read_text()):
         assert (ROOT / link).exists(), link
+
+
+_CALL = re.compile(r"(?:^|[\s`(\"])(?:\.venv/bin/)?(?<!ip )(?<!ip6 )clusterip((?: +[^\s`|;<>()]+)+)")
+_OPTION = re.compile(r"(--?[a-z][\w.-]*)")
+
+
+def _calls() -> Iterator[tuple[str, list[str]]]:
+    """Each call of `clusterip` in the pages, in code: where it is, and its words."""
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text().replace("\\\n", " ")
+        fenced = re.findall(r"^ *```(?:console|sh|)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+        prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+        for line in [*"\n".join(fenced).splitlines(), *re.findall(r"`[^`]+`", prose)]:
+            for call in _CALL.finditer(line):
+                yield f"{path.name}: {line.strip()}", call[1].split()
+
+
+def _command_of(words: list[str]) -> tuple[click.Command | None, list[str]]:
+    """The command that words begin with, and the words after it."""
+    if words[0] not in {*itertools.chain(*COMMANDS.values()), *HIDDEN}:
+        return None, words
+    command, rest = load(words[0]), words[1:]
+    while isinstance(command, click.Group) and rest and rest[0] in command.commands:
+        command, rest = command.commands[rest[0]], rest[1:]
+    if words[0] == "install" and rest:
+        command = load(rest[0])
+    return command, rest
+
+
+def test_commands_in_the_pages_exist_and_have_the_options() -> None:
+    wrong, known = [], 0
+    for place, words in _calls():
+        command, rest = _command_of(words)
+        if command is None:
+            if re.match(r"[a-z]+$", words[0]):
+                wrong.append(f"{place}: no command {words[0]}")
+            continue
+        known += 1
+        options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        for word in itertools.takewhile(lambda word: word != "--", rest):
+            option = _OPTION.match(word)
+            if option and option[1] not in {*options, "-h", "--help"}:
+                wrong.append(f"{place}: {words[0]} has no {option[1]}")
+    assert wrong == []
+    assert known > 50
+
+
+def test_make_targets_and_programs_in_the_pages_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text()
+        assert set(re.findall(r"(?:^|[`#] ?)make ([a-z]+)", text, re.MULTILINE)) <= targets, path.name
+        for file in re.findall(
+            r"(?<![\w/.])((?:bench|tests|tools|deploy|examples|clusterip)/[\w./-]+\w)", text
+        ):
+            assert (ROOT / file).exists() or not re.search(r"\.\w+$", file), f"{path.name}: {file}"
