@@ -18,23 +18,35 @@ NAMESPACE = "kube-node-lease"
 _DURATION = 40
 _RENEW_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
+_DELETED = "this node was deleted from its cluster; it joins again when the agent is started again"
 
 
 async def renew_for_ever(client: Client, node: Node) -> None:
-    """Renew the node's Lease for ever; while the API server is away, try more often."""
+    """Renew the node's Lease for ever; while the API server is away, try more often.
+
+    As with a kubelet, a Node that was deleted while this runs stays deleted until the agent is started again.
+    """
     current: Lease | None = None
     complaint = ""
     while True:
+        is_there = current is not None
         try:
+            if not is_there:
+                node = await client.get(Node, node.metadata.name)
+                is_there = True
             current = await _renew(client, node, current)
             complaint = ""
             await asyncio.sleep(_RENEW_SECONDS)
         except (ApiError, Unreachable) as error:
+            is_deleted = not is_there and isinstance(error, ApiError) and error.is_not_found
             current = None
             if str(error) != complaint:
                 complaint = str(error)
-                _log.warning("lease not renewed, trying again", error=complaint)
-            await asyncio.sleep(_RETRY_SECONDS)
+                if is_deleted:
+                    _log.error(_DELETED, node=node.metadata.name)
+                else:
+                    _log.warning("lease not renewed, trying again", error=complaint)
+            await asyncio.sleep(_RENEW_SECONDS if is_deleted else _RETRY_SECONDS)
 
 
 async def _renew(client: Client, node: Node, current: Lease | None) -> Lease:
