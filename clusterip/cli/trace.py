@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "dot", "svg"]),
     default="text",
     help="How to print it.",
 )
@@ -70,6 +70,7 @@ async def command(
       clusterip trace --from node/node-1 10.96.0.10:53/udp
       clusterip trace http://172.30.0.11:30080
       clusterip trace --from pod/client http://my-service -o json | jq .outcome
+      clusterip trace --from pod/client http://my-service -o svg > trace.svg
 
     \b
     Exit codes: 0 reached; 1 the trace could not be done; 2 called wrongly;
@@ -96,8 +97,12 @@ async def command(
         import msgspec
 
         click.echo(msgspec.json.format(msgspec.json.encode(story), indent=2).decode())
-    else:
+    elif output == "text":
         from clusterip.trace.text import show
 
         click.echo(show(story))
+    else:
+        from clusterip.trace import drawing
+
+        click.echo(drawing.svg(story) if output == "svg" else drawing.dot(story))
     sys.exit(story.exit_code)

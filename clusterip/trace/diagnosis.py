@@ -12,7 +12,7 @@ from clusterip.objects.core.service.types import Service
 from clusterip.proxy.explain.service import Row
 from clusterip.trace.expectation import Known
 from clusterip.trace.listeners import Listener
-from clusterip.trace.objects import Objects, addresses_of, nearest, selects
+from clusterip.trace.objects import Aim, Objects, addresses_of, nearest, selects
 from clusterip.trace.running import Asked, Connection
 from clusterip.trace.story import Outcome, Problem, Rule, join
 
@@ -25,9 +25,10 @@ class Case:
 
     ``row`` is what was computed, ``connection`` what the client has of it (None: nothing was sent),
     ``chosen`` and ``drawn`` are the endpoints that the kernel had. ``ended`` is the rule that stopped the
-    packet, at the place ``ended_at``. ``listening`` are the sockets at the endpoint, None if it could not be
-    looked at. ``events`` are those of Pods that are not ready, by their names. ``on_nodes``: the node that has
-    an address, also of addresses that the API does not know.
+    packet, at the place ``ended_at``, and ``lost`` a place and its rule that
+    stopped the answer. ``listening`` are the sockets at the endpoint, None if it could not be
+    looked at. ``events`` are those of Pods that are not ready, by their names. ``on_nodes``: the node
+    that has an address, also where the API does not know of it.
     """
 
     objects: Objects
@@ -39,6 +40,7 @@ class Case:
     drawn: Sequence[str] = ()
     ended: Rule | None = None
     ended_at: str = ""
+    lost: tuple[str, Rule] | None = None
     is_translated: bool = False
     is_watched: bool = False
     listening: Sequence[Listener] | None = None
@@ -50,13 +52,18 @@ def diagnose(case: Case) -> list[Problem]:
     """What is wrong, the first cause first; nothing if the target was reached."""
     if case.connection is not None and case.connection.is_reached:
         return []
-    return [problem for check in _CHECKS for problem in check(case)]
+    return [problem for check in _CHECKS for problem in check(case)] or list(_other(case))
 
 
 def unmended(objects: Objects) -> bool:
     """Whether a connection cannot even be tried: there is nothing to connect to."""
     aim = objects.aim
-    return aim.number == 0 or (aim.service is not None and aim.port is None)
+    return aim.number == 0 or (_has_ports(aim) and aim.port is None)
+
+
+def _has_ports(aim: Aim) -> bool:
+    """Whether a Service's ports say which there are: an ``ExternalName`` has none of its own."""
+    return aim.service is not None and aim.service.spec.type != "ExternalName"
 
 
 def _no_such_service(case: Case) -> Iterator[Problem]:
@@ -83,7 +90,7 @@ def _no_such_service(case: Case) -> Iterator[Problem]:
 
 def _no_such_port(case: Case) -> Iterator[Problem]:
     aim = case.objects.aim
-    if aim.service is None or aim.port is not None:
+    if aim.service is None or not _has_ports(aim) or aim.port is not None:
         return
     ports = [_port_text(port.name, port.port, port.protocol) for port in aim.service.spec.ports]
     wanted = f" {aim.number}/{aim.protocol}" if aim.number else " of that name or protocol"
@@ -239,11 +246,12 @@ def _wrong_address(case: Case) -> Iterator[Problem]:
     all_addresses = {a: node.metadata.name for node in nodes for a in sorted(addresses_of(node))}
     if aim.address not in all_addresses and (node_name := case.on_nodes.get(aim.address)):
         own = next(sorted(addresses_of(node)) for node in nodes if node.metadata.name == node_name)
+        ranges = case.objects.config.get("nodePortAddresses") or ["primary"]
         yield Problem(
             code="wrong-address",
             what=f"{aim.address} is on {node_name}, but node ports do not answer on it",
             evidence=(
-                f"--nodeport-addresses: {', '.join(case.objects.config.get('nodePortAddresses') or ['primary'])}",
+                f"--nodeport-addresses: {', '.join(ranges)}",
                 f"addresses of {node_name} by the API: {', '.join(own)}",
             ),
             remedy=(
@@ -380,6 +388,26 @@ def _endpoint(case: Case) -> Iterator[Problem]:
     )
 
 
+def _answer_stopped(case: Case) -> Iterator[Problem]:
+    if case.lost is None:
+        return
+    place, rule = case.lost
+    remedy = "let that rule pass this traffic; its table says whose it is"
+    why = ""
+    if _is_proxys(rule):
+        why = ": it came by another way than the packet went, so nothing there could translate it back"
+        remedy = (
+            "let answers come back by the node that translated: connect to a node with an endpoint, or set"
+            " the traffic policy to Cluster"
+        )
+    yield Problem(
+        code="dropped",
+        what=f"the answer is dropped on {place.removeprefix('node/')}{why}",
+        evidence=(_rule_text(rule),),
+        remedy=(remedy,),
+    )
+
+
 def _other(case: Case) -> Iterator[Problem]:
     connection = case.connection
     if connection is None:
@@ -416,7 +444,7 @@ _CHECKS = (
     _stopped,
     _stale,
     _endpoint,
-    _other,
+    _answer_stopped,
 )
 """In the order in which a connection comes to them."""
 

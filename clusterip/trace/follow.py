@@ -304,10 +304,14 @@ def _row(request: Request, objects: Objects, evidence: Evidence) -> Row | None:
     name = node_of(evidence.address, objects.nodes) if entry is None else entry.place.name
     where = evidence.spots
     own = where.node is not None and name == where.node.place.name
-    if not own:
-        who = "outside"
-    elif request.client.kind == "pod" and where.client is not where.node:
+    is_pod = request.client.kind == "pod" and where.client is not where.node
+    if is_pod and (own or _knows_all_pods(objects.config)):
         who = "pod"
     else:
-        who = "node"
+        who = "node" if own and not is_pod else "outside"
     return evidence.expectation.row(who, name, evidence.address, evidence.number)
+
+
+def _knows_all_pods(config: Mapping[str, Any]) -> bool:
+    """Whether a proxy takes Pods of other nodes for Pods: ``detectLocalMode: ClusterCIDR``."""
+    return bool(config.get("clusterCIDR")) and config.get("detectLocalMode") in ("", None, "ClusterCIDR")

@@ -26,8 +26,9 @@ def there(passages: Sequence[Passage], own_table: str, mark: int) -> list[Leg]:
 
 
 def back(passages: Sequence[Passage], own_table: str, mark: int) -> list[Leg]:
-    """The legs of the first packet that comes back."""
-    return _legs((p for p in passages if _is_answer(p, mark)), own_table)
+    """The legs of the first packet that goes to where the client's packet came from."""
+    sources = {_source(p.headers) for leg in there(passages, own_table, mark) for p in leg}
+    return _legs((p for p in passages if _destination(p.headers) in sources), own_table)
 
 
 def ends(headers: Headers) -> tuple[str, int, str, int]:
@@ -59,11 +60,12 @@ def _is_first(protocol: int, flags: str) -> bool:
     return protocol != TCP or flags == "SYN"
 
 
-def _is_answer(passage: Passage, mark: int) -> bool:
-    headers = passage.headers
-    if headers.protocol != TCP:
-        return headers.dscp != mark
-    return headers.flags == "SYN,ACK" or ("RST" in headers.flags.split(",") and headers.dscp != mark)
+def _source(headers: Headers) -> tuple[str, int]:
+    return headers.source, headers.source_port
+
+
+def _destination(headers: Headers) -> tuple[str, int]:
+    return headers.destination, headers.destination_port
 
 
 def _legs(passages: Iterable[Passage], own_table: str) -> list[Leg]:

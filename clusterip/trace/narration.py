@@ -65,16 +65,13 @@ class Narrator:
             if not (moved or dropped or any(rule.elements for rule in rules)):
                 unmoved.append(self._named(passage))
                 continue
+            told.steps += self._passes(unmoved, passage)
             told.steps.append(self._decides(passage, rules, changed if moved else None, dropped=dropped))
             if dropped:
                 told.ended = rules[-1] if rules else self._policy(passage)
             if moved and changed is not None:
                 self._translated(told, passage, rules, changed, candidates, masquerade)
-        if unmoved:
-            title = f"passed without a word: {len(unmoved)} chains"
-            told.steps.append(
-                self._step("rule", "observed", title, passages[-1].events[0].at, tuple(unmoved), way="there")
-            )
+        told.steps += self._passes(unmoved, passages[-1])
         told.last = passages[-1].headers
         if told.chosen and not told.masqueraded and told.ended is None:
             kept = f"the source is kept: the endpoint sees {passages[-1].headers.source}"
@@ -85,8 +82,9 @@ class Narrator:
             told.steps.append(self._leaves(passages[-1], "there"))
         return told
 
-    def back(self, passages: Leg) -> list[Step]:
+    def back(self, passages: Leg) -> Told:
         """A leg of the first answer, in one step."""
+        told = Told()
         first, last = passages[0], passages[-1]
         details = [self._arrival(first)]
         seen = first.headers
@@ -97,14 +95,17 @@ class Narrator:
         dropped = next((p for p in passages if p.ends == "drop"), None)
         if dropped is not None:
             rules = self._rules(dropped)
-            details.append(f"dropped by {self._named(dropped)}: {rules[-1].text if rules else 'its policy'}")
+            told.ended = rules[-1] if rules else self._policy(dropped)
+            details.append(f"DROPPED by {self._named(dropped)}: {told.ended.text}")
         elif last is not first:
             details.append(self._departure(last))
         title = f"the answer{f' ({seen.flags})' if seen.flags else ''} comes by"
         packet = _packet(first.headers, self._watched.network.name(first.events[0].input), "")
-        return [
-            self._step("answer", "observed", title, first.events[0].at, details, packet=packet, way="back")
-        ]
+        at, ended = first.events[0].at, [told.ended] if told.ended else []
+        told.steps.append(
+            self._step("answer", "observed", title, at, details, packet=packet, rules=ended, way="back")
+        )
+        return told
 
     # Steps.
 
@@ -133,6 +134,16 @@ class Narrator:
             rules=tuple(rules),
             candidates=candidates,
         )
+
+    def _passes(self, chains: list[str], until: Passage) -> list[Step]:
+        """The base chains that did nothing to the packet; empties the list."""
+        if not chains:
+            return []
+        details = list(chains)
+        chains.clear()
+        what = "a chain" if len(details) == 1 else f"{len(details)} chains"
+        at = until.events[0].at
+        return [self._step("rule", "observed", f"passes {what} unchanged", at, details, way="there")]
 
     def _enters(self, passage: Passage, way: str) -> Step:
         event = passage.events[0]
@@ -247,7 +258,7 @@ class Narrator:
     def _arrival(self, passage: Passage) -> str:
         event = passage.events[0]
         if not event.input:
-            return "from a process here"
+            return "made here"
         return f"by {self._watched.network.via(event.input, passage.headers.source)}"
 
     def _departure(self, passage: Passage) -> str:

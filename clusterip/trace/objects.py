@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ class Aim:
     """What a target means. ``address`` is where to connect to, empty where DNS has to say it.
 
     ``service`` and ``port`` are None if the target is none of a Service; ``problem`` is the outcome that is
-    certain before anything is sent, with its text.
+    certain before anything is sent, with its text. ``alias`` is the ExternalName that stands for it.
     """
 
     namespace: str = ""
@@ -46,6 +46,7 @@ class Aim:
     protocol: str = "TCP"
     via: str = ""
     is_name: bool = False
+    alias: str = ""
 
 
 @dataclass
@@ -225,6 +226,8 @@ def aim_at(
         if len(parts) == 2 and place not in known:  # example.com
             return Aim(number=_number(target.port), protocol=protocol, is_name=True)
         return Aim(place, name, number=_number(target.port), protocol=protocol, is_name=True)
+    if service.spec.type == "ExternalName":
+        return _aim_at_alias(service, target, protocol, services, nodes)
     port = port_of(service, target)
     number = port.port if port else _number(target.port)
     if port is not None:
@@ -235,6 +238,21 @@ def aim_at(
     elif client.kind == "node" and service.spec.clusterIP not in ("", "None"):
         address = service.spec.clusterIP  # nodes do not ask the cluster's DNS
     return Aim(place, name, service, port, address, number, protocol, via, is_name=not address)
+
+
+def _aim_at_alias(
+    service: Service, target: Target, protocol: str, services: Sequence[Service], nodes: Sequence[Node]
+) -> Aim:
+    """An ``ExternalName``: DNS has to say, also where it is another Service's name that it stands for."""
+    name = f"{service.metadata.namespace}/{service.metadata.name}"
+    parts = service.spec.externalName.split(".")
+    if len(parts) > 2 and parts[2] == "svc":
+        other = replace(target, host=service.spec.externalName)
+        aim = aim_at(other, parts[1], services, nodes, Client("pod"))
+        if aim.service is not None and aim.service.spec.type != "ExternalName":
+            return replace(aim, alias=name)
+    meta = service.metadata
+    return Aim(meta.namespace, meta.name, service, None, "", _number(target.port), protocol, is_name=True)
 
 
 def _number(port: str) -> int:

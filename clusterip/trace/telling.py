@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from clusterip.kernel.tracked import Tracked
 from clusterip.objects.core.event import Event
 from clusterip.proxy.explain.service import Row
@@ -19,7 +21,7 @@ from clusterip.trace.places import Spot, Spots
 from clusterip.trace.request import Request
 from clusterip.trace.resolving import Resolver
 from clusterip.trace.running import Asked, Connection
-from clusterip.trace.story import Outcome, Place, Problem, Step, Story, join
+from clusterip.trace.story import Outcome, Place, Problem, Rule, Step, Story, join
 from clusterip.trace.watching import Watched
 
 
@@ -64,6 +66,7 @@ class _Teller:
         self._objects = objects
         self._evidence = evidence
         self._told: dict[str, list[Told]] = {}
+        self._lost: tuple[str, Rule] | None = None
 
     def story(self) -> Story:
         evidence, aim = self._evidence, self._objects.aim
@@ -124,6 +127,9 @@ class _Teller:
         found = [self._client, *([asked] if evidence.asked else []), *(passed or node), *ends]
         for place in dict.fromkeys(found):
             seen = watched.get(place.id)
+            local = evidence.connection.local[0] if evidence.connection is not None else ""
+            if place.kind == "external" and place is self._client and local:
+                place = msgspec.structs.replace(place, addresses=(local,))
             yield place if seen is None or seen.recorder is None else _as_watched(place)
 
     def _resolver_servers(self) -> tuple[str, ...]:
@@ -157,6 +163,8 @@ class _Teller:
             name = f"port {port.name!r} " if port.name else "port "
             text = f"{name}{port.port}/{aim.protocol} → target port {port.targetPort or port.port}"
             details.append(f"{text}{f', node port {port.nodePort}' if port.nodePort else ''}")
+        if aim.alias:
+            details.append(f"{aim.alias} is an alias of it (ExternalName)")
         if aim.via and aim.address:
             details.append(f"by its {aim.via} {join(aim.address, aim.number)}")
         selector = ",".join(f"{key}={value}" for key, value in (spec.selector or {}).items())
@@ -261,7 +269,10 @@ class _Teller:
         for place, _ in reversed(way):
             if left[place]:
                 narrator = Narrator(self._evidence.watched[place], self._evidence.begun)
-                yield from narrator.back(left[place].pop(0))
+                told = narrator.back(left[place].pop(0))
+                if told.ended is not None:
+                    self._lost = place, told.ended
+                yield from told.steps
 
     def _endpoint(self) -> Iterator[Step]:
         evidence = self._evidence
@@ -317,7 +328,7 @@ class _Teller:
         every = [(place, told) for place, tolds in self._told.items() for told in tolds]
         for place, told in every:
             if told.ended is not None and ended is None:
-                ended, ended_at = told.ended, place
+                ended, ended_at = told.ended, place.removeprefix("node/")
         entry = evidence.watched.get(evidence.entry.place.id) if evidence.entry else None
         dialled = join(evidence.address, evidence.number)
         drawn: Sequence[str] = next((told.drawn for _, told in every if told.drawn), ())
@@ -331,6 +342,7 @@ class _Teller:
             drawn=drawn,
             ended=ended,
             ended_at=ended_at,
+            lost=self._lost,
             is_translated=bool(evidence.chosen) and evidence.chosen != dialled,
             is_watched=entry is not None and entry.recorder is not None,
             listening=evidence.listening,
@@ -354,7 +366,7 @@ class _Teller:
 
 
 def _as_watched(place: Place) -> Place:
-    return Place(**{name: getattr(place, name) for name in place.__struct_fields__} | {"watched": True})
+    return msgspec.structs.replace(place, watched=True)
 
 
 def _end_of(connection: Connection, protocol: str) -> tuple[str, list[str]]:

@@ -57,10 +57,11 @@ def _step(step: Step) -> Iterator[str]:
     mark = click.style(_SEEN, fg="cyan") if step.basis == "observed" else click.style(_COMPUTED, fg="magenta")
     yield f"{at} {mark} {step.title}"
     yield from (f"{_INDENT}{line}" for line in step.details)
-    yield from (f"{_INDENT}{line}" for line in _candidates(step.candidates))
+    yield from (f"{_INDENT}{line}" for line in candidate_lines(step.candidates))
 
 
-def _candidates(candidates: Sequence[Candidate]) -> Iterator[str]:
+def candidate_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
+    """Each endpoint in a line, in columns."""
     width = max((len(each.address) for each in candidates), default=0)
     names = [f"Pod {each.pod}" if each.pod else "no Pod" for each in candidates]
     names = [

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,6 +17,7 @@ from clusterip.kernel import namespaces
 from tests.support.cluster import TestCluster
 from tests.support.kubectl import kubectl_path
 
+SVG = "{http://www.w3.org/2000/svg}"
 SERVICE = """
 apiVersion: v1
 kind: Service
@@ -269,3 +271,16 @@ def test_pods_that_are_not_ready_have_their_probes_message(cluster: TestCluster)
 def test_what_cannot_be_meant(cluster: TestCluster) -> None:
     assert cluster.run("trace", "--from", "nobody", "http://my-service").returncode == 2
     assert "there is no node called node-9" in cluster.fails("trace", "--from", "node/node-9", "my-service")
+
+
+@pytest.mark.usefixtures("address")
+def test_pictures(cluster: TestCluster) -> None:
+    """An SVG is well-formed and has each place; Graphviz's graph has each stay and the way between."""
+    drawn = cluster("trace", "--from", "node/node-1", "http://my-service", "-o", "svg")
+    texts = ["".join(each.itertext()) for each in ElementTree.fromstring(drawn).iter(f"{SVG}text")]
+    assert any(text.startswith("node/node-1") for text in texts)
+    assert any("is chosen" in text for text in texts)
+    assert texts[-1].startswith("OK: reached")
+    graph = cluster("trace", "--from", pod(cluster), "http://my-service", "-o", "dot")
+    assert graph.startswith("digraph trace {")
+    assert "stay1 -> stay2 [label=" in graph

@@ -173,7 +173,10 @@ def _follow(
         sets = elements.sets
         dropped = sets.dropped_node_ports if is_node_port else sets.dropped
         verdict: Verdict = "dropped" if elements.has(dropped.name, key) else "refused"
-        return lambda address, number: Way(client, via, address, number, verdict, reason=_why(verdict))
+        bound = verdict == "dropped"
+        return lambda address, number: Way(
+            client, via, address, number, verdict, local=bound, reason=_why(verdict)
+        )
     masqueraded = found.masquerade or marked
     endpoints = state.choice.local if found.local else state.choice.cluster
     reason = reason or _source_reason(settings, via, client, masqueraded=masqueraded)
