@@ -36,6 +36,7 @@ from clusterip.apiserver.tokens import ServiceAccountTokens
 from clusterip.objects import kinds  # noqa: F401 - registers every kind
 from clusterip.objects.core.service import SERVICES
 from clusterip.process import log
+from clusterip.process.collection import Collector
 from clusterip.process.health import HealthServer
 from clusterip.process.run import Fatal
 from clusterip.process.sockets import listen_tcp
@@ -122,6 +123,7 @@ async def serving(
     peers = Peers(cache, Server(address, port), peers_changed)
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
+    collector = Collector()
     try:
         await _until_loaded(cache, following)
         await peers.renew()
@@ -135,6 +137,7 @@ async def serving(
         started.set()
         gc.collect()
         gc.freeze()  # what is loaded now stays: later collections need not look at it
+        collector.start()
         for each in sockets:
             servers.append(await loop.create_server(http, sock=each, ssl=context, backlog=4096))
             host, number = each.getsockname()[:2]
