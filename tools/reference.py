@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
     """Each page's name and what it says."""
     return {
         "command-line.md": "\n".join(_command_line()),
+        "exit-codes.md": "\n".join(_exit_codes()),
         "proxy-configuration.md": "\n".join(_proxy_configuration()),
         "resources.md": "\n".join(_resources()),
     }
@@ -110,6 +111,39 @@ def _prose(text: str) -> Iterator[str]:
             yield f"```text\n{textwrap.dedent(rest)}\n```\n"
         else:
             yield f"{_plain(paragraph)}\n"
+
+
+# Exit codes
+
+
+def _exit_codes() -> Iterator[str]:
+    from clusterip.cluster.doctor.findings import EXIT_CODES as DOCTOR
+    from clusterip.trace.story import EXIT_CODES as TRACE
+
+    yield "# Exit codes\n"
+    yield from _table(
+        ["code", "of", "means"],
+        [
+            ["0", "every command", "done; of a part: it was told to end (SIGTERM, SIGINT)"],
+            ["1", "every command", "it could not be done; standard error says what, to what, and what to do"],
+            ["2", "every command", "called wrongly: no such command or option, or a value that is none"],
+            ["1", "`status`", "something is wrong with the cluster, or there is none"],
+            ["1", "`down`", "something could not be removed; run it again"],
+            ["1", "`controllers`", "the Lease could not be renewed, so that another one may lead"],
+            ["N", "`exec`, `enter`", "what the command exited with"],
+            ["127", "`enter`", "there is no such command"],
+            ["130", "commands on objects, parts", "interrupted (of a part: by a second SIGINT)"],
+        ],
+    )
+    yield "Codes of `get`, `apply`, `delete`, `logs` and `exec` are kubectl's.\n"
+    yield "## clusterip doctor\n"
+    worst = {code: level for level, code in reversed(DOCTOR.items())}
+    yield from _table(
+        ["code", "the worst of what it found"], [[str(code), worst[code]] for code in sorted(worst)]
+    )
+    yield "## clusterip trace\n"
+    yield "Beside 1 and 2, which say that nothing was traced:\n"
+    yield from _table(["code", "outcome"], [[str(code), f"`{outcome}`"] for outcome, code in TRACE.items()])
 
 
 # The proxy's configuration file

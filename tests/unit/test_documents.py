@@ -97,3 +97,29 @@ def test_make_targets_and_programs_in_the_pages_exist() -> None:
             r"(?<![\w/.])((?:bench|tests|tools|deploy|examples|clusterip)/[\w./-]+\w)", text
         ):
             assert (ROOT / file).exists() or not re.search(r"\.\w+$", file), f"{path.name}: {file}"
+
+
+_NAME = re.compile(r"[\"']((?:[a-z0-9-]+\.)*(?:kubernetes\.io|k8s\.io|clusterip\.local)/[\w.-]*\w)-?[\"']")
+_NO_LABELS = {
+    # Types of Secrets, signers, kinds of tokens and credentials, images, and names in longer texts.
+    *("kubernetes.io/basic-auth", "kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson"),
+    *("kubernetes.io/service-account-token", "kubernetes.io/ssh-auth", "kubernetes.io/tls"),
+    *("kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet"),
+    *("kubernetes.io/kubelet-serving", "kubernetes.io/legacy-unknown", "bootstrap.kubernetes.io/token"),
+    *("client.authentication.k8s.io/exec", "authentication.kubernetes.io/credential-id"),
+    *("authentication.kubernetes.io/node-name", "clusterip.local/echo", "clusterip.local/host"),
+}
+
+
+def test_labels_and_annotations_are_those_of_the_code() -> None:
+    found: set[str] = set()
+    for path in (ROOT / "clusterip").rglob("*.py"):
+        found |= {name for name in _NAME.findall(path.read_text()) if not re.search(r"/v\d", name)}
+    page = (ROOT / "docs/labels.md").read_text()
+    missing = {name for name in found - _NO_LABELS if name not in page}
+    assert not missing, "describe them in docs/labels.md, or say in this test that they are no labels"
+    source = "".join(path.read_text() for path in (ROOT / "clusterip").rglob("*.py"))
+    described = set(
+        re.findall(r"`([a-z0-9.-]+\.?(?:kubernetes\.io|k8s\.io|clusterip\.local)/[\w.-]+)`", page)
+    )
+    assert {name for name in described if name not in source and not name.endswith("ROLE")} == set()
