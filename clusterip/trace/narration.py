@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -163,7 +162,7 @@ class Narrator:
         packet = _packet(passage.headers, "", output)
         if not event.output or (self._watched.is_own(passage) and chain == "input"):
             return self._step(
-                "packet", "observed", "is delivered to a process here", event.at, (), way=way, packet=packet
+                "packet", "observed", "is delivered here", event.at, (), way=way, packet=packet
             )
         details = [self._departure(passage), *network.way_to(passage.headers.destination)]
         return self._step("packet", "observed", f"{packet} leaves", event.at, details, way=way, packet=packet)
@@ -197,7 +196,7 @@ class Narrator:
         at = passage.events[-1].at
         if (changed.destination, changed.destination_port) != (before.destination, before.destination_port):
             told.chosen = join(changed.destination, changed.destination_port)
-            told.probability = _probability(rules)
+            told.probability = self._watched.rules.probability(rules)
             chosen = candidates(told.chosen)
             title = f"endpoint {told.chosen} is chosen"
             if told.probability is not None:
@@ -304,14 +303,6 @@ def _lines(rules: Sequence[Rule]) -> list[str]:
         lines.append(f"{indent}{rule.chain}: {rule.text or f'rule with handle {rule.handle}'}")
         lines += [f"{indent}    found {element}" for element in rule.elements]
     return lines
-
-
-def _probability(rules: Sequence[Rule]) -> float | None:
-    """What the rules' own text says: ``numgen random mod N``, or iptables' chain of random matches."""
-    for rule in reversed(rules):
-        if drawn := re.search(r"numgen random mod (\d+)", rule.text):
-            return 1 / int(drawn[1])
-    return None
 
 
 def _joined(element: str) -> str:

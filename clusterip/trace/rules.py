@@ -102,13 +102,35 @@ class RuleBook:
             each.rpartition(" : ")[2]: f"{found['set']} {{ {each} }}" for each in _elements(printed) if each
         }
 
+    def probability(self, rules: Sequence[Rule]) -> float | None:
+        """How probable it was that these rules, all that matched in a hook, end where they do.
+
+        None if they do not say. ``numgen random mod N`` draws evenly; a chain of ``--probability`` matches
+        leaves the rest to those after it.
+        """
+        for rule in reversed(rules):
+            if drawn := re.search(r"numgen random mod (\d+)", rule.text):
+                return 1 / int(drawn[1])
+            specs = self._specs.get((rule.family, rule.table, rule.chain), [])
+            if not any("--probability " in spec for spec in specs):
+                continue
+            left = 1.0
+            for spec in specs:
+                match = re.search(r"--probability ([0-9.]+)", spec)
+                part = float(match[1]) if match else 1.0
+                if rule.text.endswith(spec):
+                    return left * part
+                left *= 1 - part if match else 1.0
+        return None
+
     # What is asked of programs.
 
     def _text(self, family: str, table: str, chain: str, handle: int) -> str:
         key = (family, table, chain)
         if key not in self._texts:
             printed = self._run("nft", "-a", "-t", "list", "chain", family, table, chain)
-            lines = (_HANDLE.match(line) for line in printed.splitlines())
+            listed = (line for line in printed.splitlines() if not line.lstrip().startswith("chain "))
+            lines = (_HANDLE.match(line) for line in listed)
             self._texts[key] = {int(line["handle"]): line["text"] for line in lines if line}
         return self._texts[key].get(handle, "")
 
