@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,3 +124,16 @@ def test_labels_and_annotations_are_those_of_the_code() -> None:
         re.findall(r"`([a-z0-9.-]+\.?(?:kubernetes\.io|k8s\.io|clusterip\.local)/[\w.-]+)`", page)
     )
     assert {name for name in described if name not in source and not name.endswith("ROLE")} == set()
+
+
+def test_the_architecture_has_every_folder_and_every_dependency() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    package = ROOT / "clusterip"
+    for path in [*package.glob("*/"), *package.glob("*/*/")]:
+        if (path / "__init__.py").exists():
+            names = {f"`{path.relative_to(package)}/`", f"`{path.name}/`"}
+            assert any(name in page for name in names), f"{path}: describe it in docs/architecture.md"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for requirement in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
+        name = re.split(r"[^\w.-]", requirement)[0]
+        assert re.search(rf"\b{re.escape(name)}\b", page), f"why {name}? Say it in docs/architecture.md"
