@@ -36,6 +36,10 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
     return sum(float(number) * units[unit] for number, unit in parts)
 
 
+def _seconds_or_none(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    return None if text is None else _seconds(context, parameter, text)
+
+
 def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -80,6 +84,19 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
     help="Networks of ClusterIPs, which no node gets.",
 )
 @click.option("--max-endpoints-per-slice", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option(
+    "--endpointslice-updates-batch-period",
+    callback=_seconds_or_none,
+    metavar="DURATION",
+    help="How long changes of Pods are collected before a Service's EndpointSlices are written. "
+    "Default: not at all for up to 100 Pods, 500ms for 1,000 and more, and in between.",
+)
+@click.option(
+    "--endpoint-updates-batch-period",
+    callback=_seconds_or_none,
+    metavar="DURATION",
+    help="The same for Endpoints.",
+)
 @click.option(
     "--node-monitor-grace-period",
     callback=_seconds,

@@ -68,9 +68,11 @@ def _signer(context: Context, options: Options) -> Controller[Any] | None:
 
 
 FACTORIES: dict[str, Factory] = {
-    EndpointSliceController.name: lambda c, o: EndpointSliceController(c, o.max_endpoints_per_slice),
+    EndpointSliceController.name: lambda c, o: EndpointSliceController(
+        c, o.max_endpoints_per_slice, o.endpointslice_updates_batch_period
+    ),
     EndpointSliceMirroringController.name: lambda c, o: EndpointSliceMirroringController(c),
-    EndpointsController.name: lambda c, o: EndpointsController(c),
+    EndpointsController.name: lambda c, o: EndpointsController(c, o.endpoint_updates_batch_period),
     DeploymentController.name: lambda c, o: DeploymentController(c),
     ReplicaSetController.name: lambda c, o: ReplicaSetController(c),
     DaemonSetController.name: lambda c, o: DaemonSetController(c),

@@ -24,6 +24,9 @@ class Options:
         allocate_node_cidrs: whether nodes get Pod networks.
         service_cluster_ip_ranges: where ClusterIPs come from; no node gets any of these.
         max_endpoints_per_slice: how many endpoints an EndpointSlice may have.
+        endpoint_updates_batch_period: seconds that changes of Pods are collected for before a Service's
+            Endpoints are written; None: the longer the more Pods it has, none for up to a hundred.
+        endpointslice_updates_batch_period: the same for its EndpointSlices.
         node_monitor_grace_period: seconds without a sign of life after which a node counts as gone.
         terminated_pod_gc_threshold: how many Pods that have ended are kept.
         root_ca: the certificates (PEM) that Pods check the API server with; "" publishes none.
@@ -41,6 +44,8 @@ class Options:
     allocate_node_cidrs: bool = True
     service_cluster_ip_ranges: tuple[Network, ...] = ()
     max_endpoints_per_slice: int = 100
+    endpoint_updates_batch_period: float | None = None
+    endpointslice_updates_batch_period: float | None = None
     node_monitor_grace_period: float = 40.0
     terminated_pod_gc_threshold: int = 12500
     root_ca: str = ""

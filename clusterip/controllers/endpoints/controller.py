@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusterip.client.errors import ApiError
 from clusterip.controllers import services
+from clusterip.controllers.batching import Batching
 from clusterip.controllers.context import BY_NAMESPACE, Context
 from clusterip.controllers.controller import Controller, ObjectKey, key_of
 from clusterip.controllers.copying import deep_copy
@@ -29,15 +30,16 @@ class EndpointsController(Controller[ObjectKey]):
     name = "endpoints-controller"
     component = "endpoint-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, period: float | None = None) -> None:
         super().__init__(context)
+        self._batching = Batching(period)
         self._services = self.informer(SERVICES)
         self._pods = self.informer(PODS)
         self._endpoints = self.informer(ENDPOINTS)
         self._triggers = TriggerTimes()
         self._services.on_change(self._service_changed)
         self._endpoints.on_change(self._endpoints_changed)
-        ServicesOfPods(self._services, self._pods, self.queue.add)
+        ServicesOfPods(self._services, self._pods, self._pods_changed)
 
     async def background(self) -> None:
         """Endpoints whose Service went away while nobody looked have to go as well."""
@@ -51,6 +53,7 @@ class EndpointsController(Controller[ObjectKey]):
         current = self._endpoints.objects.get(key)
         if service is None:
             self._triggers.forget(key)
+            self._batching.counted(key, 0)
             if current is not None:
                 await self._delete(current)
             return
@@ -61,6 +64,7 @@ class EndpointsController(Controller[ObjectKey]):
             for pod in self._pods.by_index(BY_NAMESPACE, key[0])
             if services.selects(service, pod.metadata.labels)
         ]
+        self._batching.counted(key, len(pods))
         trigger = self._triggers.changed(service, pods)
         subsets = subsets_of(service, pods)
         over = truncate(subsets)
@@ -119,6 +123,9 @@ class EndpointsController(Controller[ObjectKey]):
             if not (error.is_not_found or error.is_conflict):
                 raise
         self.log.info("endpoints deleted", service=f"{meta.namespace}/{meta.name}")
+
+    def _pods_changed(self, key: ObjectKey) -> None:
+        self.queue.add_after(key, self._batching.seconds(key))
 
     def _service_changed(self, old: Service | None, new: Service | None) -> None:
         service = new or old

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusterip.client.errors import ApiError
 from clusterip.controllers import services
+from clusterip.controllers.batching import Batching
 from clusterip.controllers.context import BY_NAMESPACE, Context
 from clusterip.controllers.controller import Controller, ObjectKey, key_of
 from clusterip.controllers.endpointslice.desired import ZONE, address_types, endpoints_of
@@ -22,9 +23,10 @@ class EndpointSliceController(Controller[ObjectKey]):
     name = "endpointslice-controller"
     component = "endpoint-slice-controller"
 
-    def __init__(self, context: Context, maximum: int = 100) -> None:
+    def __init__(self, context: Context, maximum: int = 100, period: float | None = None) -> None:
         super().__init__(context)
         self._maximum = maximum
+        self._batching = Batching(period)
         self._services = self.informer(SERVICES)
         self._pods = self.informer(PODS)
         self._nodes = self.informer(NODES)
@@ -36,12 +38,13 @@ class EndpointSliceController(Controller[ObjectKey]):
         self._services.on_change(self._service_changed)
         self._slices.on_change(self._slice_changed)
         self._nodes.on_change(self._node_changed)
-        ServicesOfPods(self._services, self._pods, self.queue.add)
+        ServicesOfPods(self._services, self._pods, self._pods_changed)
 
     async def sync(self, key: ObjectKey) -> None:
         service = self._services.objects.get(key)
         if service is None:
             self._triggers.forget(key)  # its slices follow it through garbage collection
+            self._batching.counted(key, 0)
             return
         if not services.wants_endpoints(service) or service.metadata.deletionTimestamp:
             return
@@ -50,6 +53,7 @@ class EndpointSliceController(Controller[ObjectKey]):
             for pod in self._pods.by_index(BY_NAMESPACE, key[0])
             if services.selects(service, pod.metadata.labels)
         ]
+        self._batching.counted(key, len(pods))
         slices = [s for s in self._slices.by_index(_BY_SERVICE, key) if s.metadata.deletionTimestamp is None]
         trigger = self._triggers.changed(service, pods)
         families = address_types(service, pods)
@@ -110,6 +114,9 @@ class EndpointSliceController(Controller[ObjectKey]):
 
     def _node(self, name: str) -> Node | None:
         return self._nodes.get("", name)
+
+    def _pods_changed(self, key: ObjectKey) -> None:
+        self.queue.add_after(key, self._batching.seconds(key))
 
     def _service_changed(self, old: Service | None, new: Service | None) -> None:
         service = new or old
