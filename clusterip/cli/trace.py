@@ -11,6 +11,9 @@ from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
     from clusterip.cli.connection import Session
+    from clusterip.trace.objects import Sources
+    from clusterip.trace.request import Request
+    from clusterip.trace.story import Story
 
 
 @click.command("trace")
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
     default=3.0,
     help="Seconds to wait for an answer.  [default: 3]",
 )
+@click.option(
+    "--agent",
+    is_flag=True,
+    help="Let the agent of the client's node do it, through the API server. No root is needed here.",
+)
 @click.option("--pods-kubeconfig", hidden=True, help="A node's own, which reads the Pods of --on-node.")
 @click.option("--on-node", default="", hidden=True)
 @click.option("--given", type=click.File("rb"), hidden=True, help="Pods and Events as JSON.")
@@ -46,6 +54,7 @@ async def command(
     client: str,
     output: str,
     seconds: float,
+    agent: bool,
     pods_kubeconfig: str | None,
     on_node: str,
     given: IO[bytes] | None,
@@ -58,7 +67,8 @@ async def command(
     the two are marked apart. Traffic of others is neither touched nor looked at. If the connection fails, the
     first thing that is wrong is named, and what would mend it.
 
-    It needs root on the machine that has the client's node, and works in every Kubernetes cluster.
+    Run it as root on the machine that has the client's node: that works in every Kubernetes cluster.
+    Elsewhere it asks the node's agent, if that is one of ours; so does --agent.
 
     TARGET is a name or an address, with a port where the Service has several: http://NAME, NAME.NAMESPACE,
     NAME:PORT, NAME:PORTNAME, ADDRESS:PORT/udp.
@@ -79,8 +89,8 @@ async def command(
     20 DNS, 21 wrong address, 22 no route, 23 no answer.
     """
     from clusterip.cli.connection import CommandError
-    from clusterip.cli.tracing import node_namespaces, sources
-    from clusterip.trace.follow import follow
+    from clusterip.cli.tracing import sources
+    from clusterip.trace.agent import ask
     from clusterip.trace.objects import TraceError
     from clusterip.trace.request import BadRequest, Request, parse_client, parse_target
 
@@ -89,8 +99,11 @@ async def command(
     except BadRequest as error:
         raise CommandError(f"error: {error}", 2) from error
     try:
-        async with sources(session.client, pods_kubeconfig, on_node, given) as asked:
-            story = await follow(request, asked, session.namespace, node_namespaces())
+        if agent:
+            story = await ask(request, session.client, session.namespace)
+        else:
+            async with sources(session.client, pods_kubeconfig, on_node, given) as asked:
+                story = await _here_or_there(request, asked, session.namespace, is_agent=bool(on_node))
     except TraceError as error:
         raise CommandError(f"error: {error}") from error
     if output == "json":
@@ -106,3 +119,21 @@ async def command(
 
         click.echo(drawing.svg(story) if output == "svg" else drawing.dot(story))
     sys.exit(story.exit_code)
+
+
+async def _here_or_there(request: Request, asked: Sources, namespace: str, *, is_agent: bool) -> Story:
+    """A trace on this machine; where it cannot begin here, by the agent of the client's node."""
+    from clusterip.cli.tracing import node_namespaces
+    from clusterip.trace.agent import ask
+    from clusterip.trace.follow import follow
+    from clusterip.trace.objects import Elsewhere, TraceError
+
+    try:
+        return await follow(request, asked, namespace, node_namespaces())
+    except Elsewhere as elsewhere:
+        if is_agent or not elsewhere.node:
+            raise
+        try:
+            return await ask(request, asked.client, namespace)
+        except TraceError as error:
+            raise TraceError(f"{elsewhere}; {error}") from error

@@ -24,6 +24,7 @@ from clusterip.trace.expectation import Expectation, node_of
 from clusterip.trace.listeners import Listener, listeners
 from clusterip.trace.machine import Found, Machine, resolv_conf
 from clusterip.trace.objects import (
+    Elsewhere,
     Objects,
     Sources,
     TraceError,
@@ -40,7 +41,7 @@ from clusterip.trace.request import Client, Request
 from clusterip.trace.running import Asked, ProbeError, Running
 from clusterip.trace.story import Story, join
 from clusterip.trace.telling import Evidence, tell
-from clusterip.trace.watching import Watched, watch
+from clusterip.trace.watching import Watched, ipvs_entry, watch
 
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 _DNS_SECONDS = 2.0
@@ -65,7 +66,8 @@ async def follow(
     try:
         evidence = await asyncio.to_thread(_observe, request, objects, nodes or {})
     except PermissionError as error:
-        raise TraceError(f"a trace needs the rights of root on this machine: {error}") from error
+        text = f"a trace needs the rights of root on the machine of the client's node: {error}"
+        raise Elsewhere(text, _client_node(objects, request.client)) from error
     except ProbeError as error:
         raise TraceError(str(error)) from error
     if evidence.connection is None or not evidence.connection.is_reached:
@@ -109,12 +111,17 @@ def _version(objects: Objects) -> int:
     return 6 if aim.service is not None and aim.service.spec.ipFamilies[:1] == ["IPv6"] else 4
 
 
+def _client_node(objects: Objects, client: Client) -> str:
+    """The name of the node that the connection begins on; empty for a client outside."""
+    return objects.client_pod.spec.nodeName if objects.client_pod else client.name
+
+
 def _asked_here(objects: Objects, client: Client, machine: Machine) -> dict[str, Any]:
     """A proxy's configuration from where it shows it to its own node; empty if there is none.
 
     kube-proxy shows it on the loopback address only, which no API server reaches.
     """
-    first = objects.client_pod.spec.nodeName if objects.client_pod else client.name
+    first = _client_node(objects, client)
     for node in sorted(objects.nodes, key=lambda node: node.metadata.name != first):
         found = machine.node(node.metadata.name, addresses_of(node))
         if found is not None:
@@ -218,6 +225,9 @@ def _connect(request: Request, objects: Objects, running: Running, evidence: Evi
     evidence.chosen = _chosen(evidence)
     evidence.listening = _listening(evidence, protocol)
     evidence.row = _row(request, objects, evidence)
+    if evidence.entry is not None and evidence.entry.found is not None:
+        number = _PROTOCOLS[protocol]
+        evidence.ipvs = ipvs_entry(evidence.entry.found, evidence.address, evidence.number, number)
 
 
 def _to_watch(where: Spots) -> Iterator[Spot]:
@@ -267,8 +277,8 @@ def _chosen(evidence: Evidence) -> str:
             if to != dialled:
                 return join(*to)
         entry = evidence.entries.get(spot.place.id)
-        if entry is not None and entry.destination_translated:
-            return join(entry.reply.source, entry.reply.source_port)
+        if entry is not None and (to := (entry.reply.source, entry.reply.source_port)) != dialled:
+            return join(*to)  # IPVS does not say that it translated
     direct = join(*dialled)
     return direct if direct in evidence.expectation.known else ""
 

@@ -161,9 +161,7 @@ class Narrator:
         output = network.name(event.output)
         packet = _packet(passage.headers, "", output)
         if not event.output or (self._watched.is_own(passage) and chain == "input"):
-            return self._step(
-                "packet", "observed", "is delivered here", event.at, (), way=way, packet=packet
-            )
+            return self._step("packet", "observed", "is delivered here", event.at, (), way=way, packet=packet)
         details = [self._departure(passage), *network.way_to(passage.headers.destination)]
         return self._step("packet", "observed", f"{packet} leaves", event.at, details, way=way, packet=packet)
 
@@ -199,6 +197,10 @@ class Narrator:
             told.probability = self._watched.rules.probability(rules)
             chosen = candidates(told.chosen)
             title = f"endpoint {told.chosen} is chosen"
+            if self._watched.rules.is_remembered(rules):
+                told.probability = None
+                title += ": session affinity, this client was there before"
+                chosen = tuple(map(_kept_to, chosen))
             if told.probability is not None:
                 title += f", with probability {told.probability:.3g}"
             details = [f"the kernel draws from: {', '.join(told.drawn)}"] if told.drawn else []
@@ -303,6 +305,14 @@ def _lines(rules: Sequence[Rule]) -> list[str]:
         lines.append(f"{indent}{rule.chain}: {rule.text or f'rule with handle {rule.handle}'}")
         lines += [f"{indent}    found {element}" for element in rule.elements]
     return lines
+
+
+def _kept_to(candidate: Candidate) -> Candidate:
+    """As session affinity leaves it."""
+    if candidate.chosen:
+        return msgspec.structs.replace(candidate, probability=1.0)
+    reason = candidate.reason or "session affinity keeps the client to another"
+    return msgspec.structs.replace(candidate, probability=0.0, reason=reason)
 
 
 def _joined(element: str) -> str:

@@ -29,12 +29,20 @@ class TraceError(Exception):
     """A trace cannot be done at all; the text says why and what to do."""
 
 
+class Elsewhere(TraceError):
+    """The connection begins on ``node``, which is not this machine, or this may not enter it."""
+
+    def __init__(self, text: str, node: str) -> None:
+        super().__init__(text)
+        self.node = node
+
+
 @dataclass(frozen=True)
 class Aim:
     """What a target means. ``address`` is where to connect to, empty where DNS has to say it.
 
-    ``service`` and ``port`` are None if the target is none of a Service; ``problem`` is the outcome that is
-    certain before anything is sent, with its text. ``alias`` is the ExternalName that stands for it.
+    ``service`` and ``port`` are None if the target is none of a Service. ``alias`` is the ExternalName that
+    stands for it.
     """
 
     namespace: str = ""

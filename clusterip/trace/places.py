@@ -9,7 +9,7 @@ from clusterip.objects.core.node.types import Node
 from clusterip.objects.core.pod.types import Pod
 from clusterip.trace.expectation import Known
 from clusterip.trace.machine import Found, Machine
-from clusterip.trace.objects import Objects, TraceError, addresses_of
+from clusterip.trace.objects import Elsewhere, Objects, TraceError, addresses_of
 from clusterip.trace.request import Client
 from clusterip.trace.story import Place
 
@@ -46,9 +46,8 @@ def spots(objects: Objects, client: Client, known: Mapping[str, Known], machine:
     if client.kind == "external":
         start = _external(nodes, machine)
     elif node is None or node.found is None:
-        raise TraceError(
-            f"{client} is on node {first}, which is not this machine: run the command there, or with"
-            f" --via=node, which asks the agent of that node"
+        raise Elsewhere(
+            f"{client} is on node {first}, which is not this machine: run the command there", first
         )
     else:
         start = _client(objects.client_pod, node, machine) if objects.client_pod else node

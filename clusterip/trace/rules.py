@@ -24,6 +24,7 @@ _FIELD = (
     r"(?:ip6? [sd]addr|meta l4proto|(?:th|tcp|udp) [sd]port|meta priority(?: & [0-9a-f]+:[0-9a-f]+)?"
     r"|numgen random mod \d+|meta mark)"
 )
+_REMEMBERED = re.compile(r"saddr map @affinity|saddr @affinity-|-m recent --rcheck")
 _LOOKUP = re.compile(rf"(?P<key>{_FIELD}(?: \. {_FIELD})*) (?P<negated>!= )?(?:v?map )?@(?P<set>[\w.-]+)")
 _PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
 
@@ -101,6 +102,12 @@ class RuleBook:
         return {
             each.rpartition(" : ")[2]: f"{found['set']} {{ {each} }}" for each in _elements(printed) if each
         }
+
+    def is_remembered(self, rules: Sequence[Rule]) -> bool:
+        """Whether session affinity decided, and not a new draw."""
+        return any(_REMEMBERED.search(rule.text) for rule in rules) and not any(
+            "numgen random" in rule.text or "--probability" in rule.text for rule in rules
+        )
 
     def probability(self, rules: Sequence[Rule]) -> float | None:
         """How probable it was that these rules, all that matched in a hook, end where they do.

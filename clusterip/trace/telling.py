@@ -31,7 +31,8 @@ class Evidence:
 
     ``address`` and ``number`` are what was dialled, ``chosen`` the ``address:port`` that it became, ``entry``
     the node that decides, ``row`` what should happen there. ``servers`` has who answered a question, by the
-    question's ``id``. ``entries`` are those of connection tracking, by place.
+    question's ``id``. ``entries`` are those of connection tracking, by place; ``ipvs`` the virtual server at
+    ``entry``.
     """
 
     expectation: Expectation
@@ -51,6 +52,7 @@ class Evidence:
     watched: dict[str, Watched] = field(default_factory=dict)
     entries: dict[str, Tracked] = field(default_factory=dict)
     listening: list[Listener] | None = None
+    ipvs: list[str] = field(default_factory=list)
     events: dict[str, Sequence[Event]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -74,6 +76,8 @@ class _Teller:
         way = self._way()
         for place, leg in way:
             steps += self._there(place, leg)
+        if evidence.entry is not None and evidence.entry.place.id not in self._told:
+            steps += self._unseen(evidence.entry.place.id)
         steps += self._endpoint()
         steps += self._back(way)
         problems = diagnose(self._case())
@@ -253,9 +257,26 @@ class _Teller:
         steps = list(told.steps)
         if len(self._told[place]) == 1:
             if evidence.entry is not None and place == evidence.entry.place.id:
-                steps[1:1] = self._expected(place)
+                steps[1:1] = [*self._expected(place), *self._virtual_server(place)]
             steps += self._tracking(place)
         return steps
+
+    def _unseen(self, place: str) -> Iterator[Step]:
+        """Of the node that decides, where its packets could not be recorded."""
+        if self._evidence.connection is not None:
+            yield from self._expected(place)
+            yield from self._virtual_server(place)
+            yield from self._tracking(place)
+
+    def _virtual_server(self, place: str) -> Iterator[Step]:
+        lines = self._evidence.ipvs
+        if lines:
+            rules = [
+                Rule(syntax="ipvs", family="", table="", chain="", hook="input", text=each) for each in lines
+            ]
+            title = "IPVS has a virtual server for the address"
+            details = [f"ipvsadm {line}" for line in lines]
+            yield self._step("rule", "observed", title, details, place=place, way="there", rules=tuple(rules))
 
     def _why_masqueraded(self, leg: Leg) -> str:
         row, headers = self._evidence.row, leg[0].headers

@@ -41,6 +41,8 @@ class Traces:
             f"--timeout={request.query.get('timeout') or '3'}",
             f"--kubeconfig={self._options.network_kubeconfig or self._options.kubeconfig}",
         ]
+        if namespace := request.query.get("namespace"):
+            command.append(f"--namespace={namespace}")
         if self._options.network_kubeconfig:
             command += [f"--pods-kubeconfig={self._options.kubeconfig}", f"--on-node={self._node}"]
         if given:
