@@ -18,8 +18,12 @@ VARIABLES = (
     Variable("slice", r"\bmy-service-[a-z0-9]{5}\b", "each"),
     Variable("ClusterIP", r"\b10\.96\.\d+\.\d+", "each"),
     Variable("masquerade address", r"(?<=dst=)(?:172\.30\.0\.11|10\.244\.\d+\.1)(?= sport=8080)"),
+    Variable(
+        "end of a connection",
+        r"(?:(?<=source )|(?<=destination )|(?<=becomes ))(?:172\.30\.0\.11|10\.244\.\d+\.1):\d+",
+    ),
     Variable("Pod address", r"\b10\.244\.\d+\.\d+", "among"),
-    Variable("node of a Pod", r"\bnode-\d(?= +- +ready)"),
+    Variable("node of a Pod", r"\bnode-\d(?= +- +ready| +33\.3 %|\))"),
     Variable("group of endpoints", r"(?<= [1-9]0:)[0-9a-f]+(?= })|(?<= 0:)[0-9a-f]+(?= \.)", "each"),
     Variable("revision", r"^\d+(?=\|/registry/)", "each"),
     Variable("count of answers", r"^ *\d+(?= my-app-)"),
