@@ -271,9 +271,7 @@ class _Teller:
     def _virtual_server(self, place: str) -> Iterator[Step]:
         lines = self._evidence.ipvs
         if lines:
-            rules = [
-                Rule(syntax="ipvs", family="", table="", chain="", hook="input", text=each) for each in lines
-            ]
+            rules = [Rule(syntax="ipvs", family="", table="", chain="", text=each) for each in lines]
             title = "IPVS has a virtual server for the address"
             details = [f"ipvsadm {line}" for line in lines]
             yield self._step("rule", "observed", title, details, place=place, way="there", rules=tuple(rules))

@@ -110,7 +110,7 @@ def test_a_pod_reaches_a_service(cluster: TestCluster, address: str) -> None:
     (entry,) = steps(story, kind="conntrack", place=f"node/{node}")
     assert f"dst={address}" in entry["details"][0]
     way_back = [step["place"] for step in steps(story, way="back")]
-    assert way_back[0] == story["places"][-1]["id"]
+    assert way_back[0] == steps(story, kind="endpoint")[0]["place"]
     assert way_back[-1] == story["places"][0]["id"] == f"pod/default/{client.removeprefix('pod/')}"
     assert all(place["watched"] for place in story["places"] if place["kind"] != "dns")
     assert leftovers(cluster) == []
@@ -156,6 +156,12 @@ def test_a_node_follows_for_who_may_use_its_proxy(cluster: TestCluster) -> None:
     node, name = client["spec"]["nodeName"], client["metadata"]["name"]
     path = f"/api/v1/nodes/{node}/proxy/trace?from=pod/{name}&to=http://my-service"
     assert json.loads(cluster.kubectl("get", "--raw", path))["outcome"] == "reached"
+    # The same by the command, with the Pods that the node may not read.
+    service(cluster, "nobodys", "{selector: {app: nobody}, ports: [{port: 80}]}")
+    told = cluster.run("trace", "--agent", "--from", f"pod/{name}", "http://nobodys")
+    assert told.returncode == 12
+    assert "FAILED: no Pod has the labels that the Service default/nobodys selects" in told.stdout
+    assert "only the Pods of this node" not in told.stdout
 
 
 # Faults.
