@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from clusterip.cli.durations import seconds
 
 if TYPE_CHECKING:
     from clusterip.controllers.certificates.authority import Authority
@@ -27,17 +28,8 @@ def _networks(
     return networks
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
-    """A duration as Go writes it, such as ``40s`` or ``1m30s``."""
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise click.BadParameter(f"{text} is not a duration such as 40s or 1m30s")
-    return sum(float(number) * units[unit] for number, unit in parts)
-
-
 def _seconds_or_none(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    return None if text is None else _seconds(context, parameter, text)
+    return None if text is None else seconds(context, parameter, text)
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -99,7 +91,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 )
 @click.option(
     "--node-monitor-grace-period",
-    callback=_seconds,
+    callback=seconds,
     default="40s",
     show_default=True,
     metavar="DURATION",
@@ -126,7 +118,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 @click.option("--cluster-signing-key-file", default="", metavar="FILE", help="Its key.")
 @click.option(
     "--cluster-signing-duration",
-    callback=_seconds,
+    callback=seconds,
     default="8760h",
     show_default=True,
     metavar="DURATION",
@@ -143,7 +135,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 )
 @click.option(
     "--leader-elect-lease-duration",
-    callback=_seconds,
+    callback=seconds,
     default="15s",
     show_default=True,
     metavar="DURATION",
@@ -151,7 +143,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 )
 @click.option(
     "--leader-elect-renew-deadline",
-    callback=_seconds,
+    callback=seconds,
     default="10s",
     show_default=True,
     metavar="DURATION",
@@ -159,7 +151,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 )
 @click.option(
     "--leader-elect-retry-period",
-    callback=_seconds,
+    callback=seconds,
     default="2s",
     show_default=True,
     metavar="DURATION",

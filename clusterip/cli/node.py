@@ -8,6 +8,11 @@ from typing import Any
 
 import click
 
+from clusterip.cli.durations import seconds
+from clusterip.node.pressure.policy import ImagePolicy
+from clusterip.node.pressure.thresholds import DEFAULT, InvalidThreshold, Threshold, parse
+from clusterip.objects import quantity
+
 
 def _labels(_context: click.Context, _parameter: click.Parameter, text: str) -> dict[str, str]:
     labels: dict[str, str] = {}
@@ -21,6 +26,23 @@ def _labels(_context: click.Context, _parameter: click.Parameter, text: str) -> 
 
 def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+def _bytes(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
+    try:
+        amount = quantity.whole(text)
+    except ValueError:
+        amount = 0
+    if amount <= 0:
+        raise click.BadParameter(f"{text} is not a size such as 10Mi")
+    return amount
+
+
+def _thresholds(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[Threshold, ...]:
+    try:
+        return parse(text)
+    except InvalidThreshold as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("node")
@@ -145,16 +167,84 @@ def _list(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     help="Below which cgroup Pods get theirs. Default: that in which this command runs.",
 )
 @click.option("--pod-max-pids", type=int, default=-1, show_default=True, help="Processes of a Pod. -1: any.")
+@click.option(
+    "--container-log-max-size",
+    callback=_bytes,
+    default="10Mi",
+    show_default=True,
+    metavar="SIZE",
+    help="How large a container's log grows before a new file is begun.",
+)
+@click.option("--container-log-max-files", type=click.IntRange(2), default=5, show_default=True)
+@click.option(
+    "--image-gc-high-threshold",
+    type=click.IntRange(0, 100),
+    default=85,
+    show_default=True,
+    metavar="PERCENT",
+    help="How full the images' disk may be before those go that were pulled and nobody uses. 100: none goes.",
+)
+@click.option(
+    "--image-gc-low-threshold",
+    type=click.IntRange(0, 100),
+    default=80,
+    show_default=True,
+    metavar="PERCENT",
+    help="How full it is to be after that.",
+)
+@click.option(
+    "--minimum-image-ttl-duration",
+    callback=seconds,
+    default="2m",
+    show_default=True,
+    metavar="DURATION",
+    help="How long an image stays at least.",
+)
+@click.option(
+    "--eviction-hard",
+    callback=_thresholds,
+    default=DEFAULT,
+    show_default=True,
+    metavar="SIGNAL<AMOUNT,...",
+    help='What must be left of memory and disks; else Pods have to go. "": they never have to.',
+)
+@click.option(
+    "--eviction-pressure-transition-period",
+    callback=seconds,
+    default="5m",
+    show_default=True,
+    metavar="DURATION",
+    help="How long a node counts as short of something after it was.",
+)
+@click.option(
+    "--housekeeping-interval",
+    callback=seconds,
+    default="10s",
+    show_default=True,
+    metavar="DURATION",
+    help="How often the node looks at what is left.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, metavar="N", help="4 shows debug lines.")
 def command(verbosity: int, **settings: Any) -> None:
     """Register this machine as a node and run the Pods that are assigned to it."""
     from clusterip.node.main import main
     from clusterip.node.options import Options
+    from clusterip.node.runtime.logs import LogLimits
     from clusterip.process import log
     from clusterip.process.run import run
 
     log.setup(verbosity)
-    options = Options(**settings)
+    options = Options(
+        log_limits=LogLimits(settings.pop("container_log_max_size"), settings.pop("container_log_max_files")),
+        images=ImagePolicy(
+            settings.pop("image_gc_high_threshold"),
+            settings.pop("image_gc_low_threshold"),
+            settings.pop("minimum_image_ttl_duration"),
+        ),
+        pressure_seconds=settings.pop("eviction_pressure_transition_period"),
+        housekeeping_seconds=settings.pop("housekeeping_interval"),
+        **settings,
+    )
     sys.exit(run(lambda: main(options)))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterip.cli.controllers import _seconds
+from clusterip.cli.durations import seconds
 from clusterip.cli.machine_options import data_dir_option, told
 from clusterip.cli.tables import align
 
@@ -27,7 +27,7 @@ def command() -> None:
 @data_dir_option("/var/lib/clusterip-server")
 @click.option(
     "--ttl",
-    callback=_seconds,
+    callback=seconds,
     default="24h",
     show_default=True,
     metavar="DURATION",

@@ -34,6 +34,8 @@ from clusterip.node.pods.manager import PodManager
 from clusterip.node.pods.puller import ImagePuller
 from clusterip.node.pods.sources import SlimService, Sources
 from clusterip.node.pods.static.directory import StaticDirectory
+from clusterip.node.pressure.images import ImageCollector
+from clusterip.node.pressure.manager import Pressure, PressureManager, state_of
 from clusterip.node.register import Registration, find_addresses
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.sandbox.sandbox import Settings
@@ -122,8 +124,11 @@ class _Agent:
             hidden=options.hidden_dirs,
             cgroups=PodCgroups(options.cgroup_root, enabled=options.cgroups_per_qos),
             max_processes=options.pod_max_pids if options.pod_max_pids > 0 else None,
+            logs=options.log_limits,
         )
         self._manager = PodManager(self._context, self._pods)
+        self._pressure = Pressure(options.pressure_seconds, self._pressure_changed)
+        self._context.refuses = self._pressure.refuses
         path = options.pod_manifest_path
         self._static = StaticDirectory(path, name, self._bad_manifest) if path else None
 
@@ -156,6 +161,7 @@ class _Agent:
                 self._registration.network_ready()
                 tasks.create_task(self._registration.run())
                 tasks.create_task(self._manager.run())
+                tasks.create_task(self._housekeeping().run())
                 tasks.create_task(Announcer(self._announced, self._context.addresses).run())
                 _log.info("ready", node=self._registration.name)
         finally:
@@ -212,6 +218,26 @@ class _Agent:
             message = f"{WANTED.get(name, name)} of Pods are not enforced: {why}"
             _log.warning("no cgroup controller", controller=name, problem=message)
             self._events.event(node, "Warning", "CgroupControllerMissing", message)
+
+    def _housekeeping(self) -> PressureManager:
+        options, context = self._options, self._context
+        return PressureManager(
+            node=context.name,
+            root=options.root_dir,
+            thresholds=options.eviction_hard,
+            pressure=self._pressure,
+            images=ImageCollector(context.images, options.images, self._manager.images),
+            image_directory=options.image_dir,
+            pods=self._manager,
+            events=self._events,
+            interval=options.housekeeping_seconds,
+        )
+
+    def _pressure_changed(self, condition: str, holds: bool) -> None:
+        self._registration.under_pressure(condition, holds)
+        node = ObjectReference(kind="Node", name=self._context.name, uid=self._context.name)
+        reason = state_of(condition, holds)
+        self._events.event(node, "Normal", reason, f"Node {node.name} status is now: {reason}")
 
     def _bad_manifest(self, path: Path, problem: str) -> None:
         _log.error("no static pod made of a file", file=str(path), problem=problem)

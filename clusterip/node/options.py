@@ -7,6 +7,10 @@ from pathlib import Path
 
 from clusterip.node.network.vxlan import DEFAULT_PORT, DEFAULT_VNI
 from clusterip.node.network.ways import Mode
+from clusterip.node.pressure import thresholds
+from clusterip.node.pressure.policy import ImagePolicy
+from clusterip.node.pressure.thresholds import Threshold
+from clusterip.node.runtime.logs import LogLimits
 
 DEFAULT_STATE = Path("/var/lib/clusterip")
 
@@ -46,6 +50,11 @@ class Options:
     cgroups_per_qos: bool = True
     cgroup_root: str = ""
     pod_max_pids: int = -1
+    log_limits: LogLimits = field(default_factory=LogLimits)
+    images: ImagePolicy = field(default_factory=ImagePolicy)
+    eviction_hard: tuple[Threshold, ...] = thresholds.parse(thresholds.DEFAULT)
+    pressure_seconds: float = 300.0
+    housekeeping_seconds: float = 10.0
 
     @property
     def runtime_root(self) -> Path:

@@ -38,6 +38,20 @@ KUBELET_VERSION = "v1.37.0+clusterip"
 
 _STATUS_SECONDS = 300.0  # nodeStatusReportFrequency: the lease says that we live
 _RETRY_SECONDS = 0.5
+_PRESSURES = {
+    "MemoryPressure": (
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    ),
+    "DiskPressure": (
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ),
+    "PIDPressure": (
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    ),
+}
 _RESERVED_MEMORY = 100 << 20  # what upstream's default eviction threshold leaves out
 
 
@@ -72,12 +86,18 @@ class Registration:
         self._runtime_version = runtime_version
         self._problem: str | None = "container network is not ready: no podCIDR yet"
         self._has_network = False
+        self._pressures: set[str] = set()
         self._changed = asyncio.Event()
 
     def network_ready(self, problem: str | None = None) -> None:
         """Say that Pods can have a network, or why not."""
         self._problem = problem
         self._has_network = problem is None
+        self._changed.set()
+
+    def under_pressure(self, condition: str, holds: bool) -> None:
+        """Say that the node is short of something (``DiskPressure``), or is no more."""
+        (self._pressures.add if holds else self._pressures.discard)(condition)
         self._changed.set()
 
     async def annotate(self, annotations: Mapping[str, str | None]) -> None:
@@ -171,15 +191,10 @@ class Registration:
         if self._problem:
             ready = ("False", "KubeletNotReady", self._problem)
         wanted = {
-            "MemoryPressure": (
-                "False",
-                "KubeletHasSufficientMemory",
-                "kubelet has sufficient memory available",
-            ),
-            "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-            "Ready": ready,
+            name: (str(name in self._pressures), *words[name in self._pressures])
+            for name, words in _PRESSURES.items()
         }
+        wanted["Ready"] = ready
         conditions = [c for c in old.conditions if c.type not in wanted]
         if self._has_network and self._options.pod_network_mode != "none":
             conditions = _with_network(conditions, now)

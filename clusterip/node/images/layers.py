@@ -91,22 +91,21 @@ class Layers:
         """Remove every layer that is not among ``diff_ids`` and that no container runs on."""
         if not self.directory.is_dir():
             return
-        kept = {self.path(diff_id).name for diff_id in diff_ids} | _mounted()
+        kept = {self.path(diff_id).name for diff_id in diff_ids} | self.mounted()
         for entry in self.directory.iterdir():
             if entry.name not in kept and not entry.name.startswith("."):
                 remove_tree(entry)
 
-
-def _mounted() -> set[str]:
-    """The names of layers in the overlays of any mount namespace. Each container has one of its own."""
-    found: set[str] = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            with contextlib.suppress(OSError):  # it has just ended
-                for line in (process / "mountinfo").read_text(errors="replace").splitlines():
-                    if " overlay " in line:
-                        found.update(_LAYER_NAME.findall(line))
-    return found
+    def mounted(self) -> set[str]:
+        """The names of layers in the overlays of any mount namespace. Each container has one of its own."""
+        found: set[str] = set()
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit():
+                with contextlib.suppress(OSError):  # it has just ended
+                    for line in (process / "mountinfo").read_text(errors="replace").splitlines():
+                        if " overlay " in line:
+                            found.update(_LAYER_NAME.findall(line))
+        return found
 
 
 def _decompressed(raw: IO[bytes]) -> IO[bytes]:

@@ -50,7 +50,7 @@ async def pull(store: ImageStore, reference: Reference, login: Login | None = No
                 raise PullError(
                     f'failed to pull image "{reference}": {registry.base}: {_reason(error)}'
                 ) from error
-        store.tag(reference, digest)
+        store.tag(reference, digest, pulled=True)
     return digest
 
 

@@ -5,6 +5,7 @@
     blobs/<sha256>      manifests, configurations and compressed layers, as they came
     layers/<diff id>/   layers unpacked for overlayfs
     names.json          image name -> digest of its manifest
+    pulled/             which of them came from a registry, and when they were used last
 
 Blobs and layers are named by their content, so processes only need locks for ``names.json``, and so that
 one does not remove as unused what another is about to name.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,12 +23,13 @@ from pathlib import Path
 
 import msgspec
 
-from clusterip.node.files import write_atomic
+from clusterip.node.files import remove_tree, write_atomic
 from clusterip.node.images import builtin
 from clusterip.node.images.aliases import Aliases
 from clusterip.node.images.blobs import Blobs, digest_of
 from clusterip.node.images.layers import Layers
 from clusterip.node.images.manifest import Config, Manifest, Process
+from clusterip.node.images.pulled import PulledImages
 from clusterip.node.images.reference import Reference, parse
 
 
@@ -73,6 +76,7 @@ class ImageStore:
         self.blobs = Blobs(directory / "blobs")
         self.layers = Layers(directory / "layers")
         self.aliases = Aliases(directory)
+        self.pulled = PulledImages(directory / "pulled")
 
     def find(self, name: str) -> Image:
         """The image called ``name``, its layers unpacked.
@@ -90,11 +94,13 @@ class ImageStore:
             raise ImageNotFound(
                 f'image "{reference}" is not on this machine; import it with: clusterip image import FILE'
             )
-        manifest, config = self._described(digest)
-        paths = [
-            self.layers.unpack(self.blobs.path(layer.digest), diff_id)
-            for layer, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
-        ]
+        with self.adding():
+            manifest, config = self._described(digest)
+            paths = [
+                self.layers.unpack(self.blobs.path(layer.digest), diff_id)
+                for layer, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
+            ]
+        self.pulled.use([str(reference)])
         return Image(
             name=str(reference),
             digest=digest,
@@ -112,10 +118,18 @@ class ImageStore:
         digest = reference.digest or self._names().get(str(reference), "")
         return bool(digest) and self.blobs.has(digest)
 
-    def tag(self, reference: Reference, digest: str) -> None:
-        """Let ``reference`` name the manifest ``digest`` from now on."""
+    def tag(self, reference: Reference, digest: str, *, pulled: bool = False) -> None:
+        """Let ``reference`` name the manifest ``digest`` from now on; ``pulled``: a registry has it too."""
         with self._changing_names() as names:
             names[str(reference)] = digest
+        if pulled:
+            self.pulled.note(str(reference), time.time())
+        else:
+            self.pulled.forget(str(reference))
+
+    def full_name(self, name: str) -> str:
+        """Under which name the store has what a Pod calls ``name``. Raises InvalidReference."""
+        return str(parse(self.aliases.resolve(name)))
 
     def remove(self, name: str) -> None:
         """Forget an image name, and remove what no other name needs.
@@ -127,7 +141,25 @@ class ImageStore:
         with self._locked(".content-lock", fcntl.LOCK_EX), self._changing_names() as names:
             if names.pop(str(reference), None) is None:
                 raise ImageNotFound(f'there is no image "{reference}" on this machine')
+            self.pulled.forget(str(reference))
             self._collect(set(names.values()))
+
+    def running(self) -> set[str]:
+        """The names of images whose layers some container of this machine is running on."""
+        mounted = self.layers.mounted()
+        found = set()
+        for name, digest in self._names().items():
+            _manifest, config = self._described(digest)
+            if any(self.layers.path(diff_id).name in mounted for diff_id in config.rootfs.diff_ids[-1:]):
+                found.add(name)
+        return found
+
+    def remove_remains(self) -> None:
+        """Remove what pulls, imports and unpacking left that were cut off, unless some are under way."""
+        with self._locked(".content-lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for directory in (self.blobs.directory, self.layers.directory):
+                for entry in directory.glob(".new-*"):
+                    remove_tree(entry)
 
     def adding(self) -> AbstractContextManager[None]:
         """Hold off removals, by any process, while new content has no name yet."""

@@ -6,6 +6,7 @@ from clusterip.node.layout import PodDirectory
 from clusterip.node.pods.slot import Past, Slot
 from clusterip.node.runtime.container import adopt
 from clusterip.node.runtime.inotify import Inotify
+from clusterip.node.runtime.logs import LogLimits
 from clusterip.objects.core.containers import Container as ContainerSpec
 from clusterip.objects.core.containers import EphemeralContainer
 from clusterip.objects.core.pod import ContainerStatus, Pod
@@ -27,7 +28,13 @@ def ephemeral_slot(spec: EphemeralContainer) -> Slot:
     return Slot(spec=ContainerSpec(**fields), kind="ephemeral", target=spec.targetContainerName)
 
 
-async def adopt_slots(slots: list[Slot], directory: PodDirectory, inotify: Inotify, pod: Pod) -> None:
+async def adopt_slots(
+    slots: list[Slot],
+    directory: PodDirectory,
+    inotify: Inotify,
+    pod: Pod,
+    log_limits: LogLimits | None = None,
+) -> None:
     """Give each slot the last attempt that there are files of, and the one before it.
 
     What the Pod's status said of a container that still runs holds until a probe says otherwise.
@@ -36,7 +43,7 @@ async def adopt_slots(slots: list[Slot], directory: PodDirectory, inotify: Inoti
     for slot in slots:
         for attempt in directory.attempts(slot.name)[-2:]:
             place = directory.container(slot.name, attempt)
-            container = await adopt(place, directory.log(slot.name, attempt), inotify)
+            container = await adopt(place, directory.log(slot.name, attempt), inotify, log_limits)
             if container is None:
                 continue
             if slot.container is not None and slot.container.exit is not None:

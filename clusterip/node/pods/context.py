@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterip.client.events import EventRecorder, reference
@@ -17,6 +17,7 @@ from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.puller import ImagePuller
 from clusterip.node.pods.sources import Sources
 from clusterip.node.runtime.inotify import Inotify
+from clusterip.node.runtime.logs import LogLimits
 from clusterip.node.sandbox.sandbox import Settings
 from clusterip.objects.core.pod import Pod
 
@@ -26,7 +27,7 @@ class NodeContext:
     """The node's name, addresses and directories, and everything Pods are made with.
 
     ``hidden`` are the directories that no view of the host's files may show, ``max_processes`` is what each
-    Pod may have; None: as many as the machine can.
+    Pod may have; None: as many as the machine can. ``refuses`` says why a Pod may not begin now, if so.
     """
 
     name: str
@@ -45,6 +46,8 @@ class NodeContext:
     hidden: list[Path]
     cgroups: PodCgroups
     max_processes: int | None = None
+    refuses: Callable[[Pod], str | None] = lambda _pod: None
+    logs: LogLimits = field(default_factory=LogLimits)
 
     def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None:
         """Tell people what happens to a Pod, or to one of its containers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Coroutine, Mapping
 from ipaddress import ip_address
@@ -15,6 +16,7 @@ from clusterip.client.informer import Informer
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import NftablesError
 from clusterip.node.files import remove_tree
+from clusterip.node.images.reference import InvalidReference
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.removal import delete_object, remove_files
@@ -97,6 +99,15 @@ class PodManager:
                 return self.workers.get(uid)
         found = self._pods.get(namespace, name)
         return self.workers.get(found.metadata.uid) if found else None
+
+    def images(self) -> set[str]:
+        """The names, as the image store has them, of all that the Pods here need."""
+        found = set()
+        for worker in list(self.workers.values()):
+            for slot in worker.slots:
+                with contextlib.suppress(InvalidReference):
+                    found.add(self._context.images.full_name(slot.spec.image))
+        return found
 
     def reserve_addresses(self) -> None:
         """Before any Pod gets one: those that Pods on disk have."""

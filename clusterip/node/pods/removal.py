@@ -42,6 +42,12 @@ def remove_files(directory: PodDirectory) -> None:
     remove_tree(directory.path)
 
 
+def remove_volumes(directory: PodDirectory) -> None:
+    """Remove what a Pod that is over has in its volumes. Raises OSError if something of it is in use."""
+    volumes.tear_down(directory)
+    remove_tree(directory.path / "volumes")
+
+
 async def delete_object(context: NodeContext, pod: Pod, removed: Callable[[], bool]) -> None:
     """Delete the Pod's object for good, now that nothing of it runs; tries until it is gone.
 

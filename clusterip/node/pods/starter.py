@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import signal
 from pathlib import Path
 
 from clusterip.client.errors import ApiError, Unreachable
+from clusterip.node.cgroups import tree as cgroups
 from clusterip.node.cgroups.limits import of_container
-from clusterip.node.cgroups.tree import noted
 from clusterip.node.files import remove_tree
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods import blueprint, volumes
@@ -122,13 +123,17 @@ async def start(
             record,
             directory.log(spec.name, attempt),
             context.inotify,
-            configuration=configuration(described, place if noted(directory.path) else None),
+            configuration=configuration(described, place if cgroups.noted(directory.path) else None),
             mount_script=mount_script(image),
+            log_limits=context.logs,
         )
         context.cgroups.make_container(record.id, of_container(spec), directory.path, place)
         (place / "termination-log").touch(mode=0o666)
         (place / "termination-log").chmod(0o666)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            cgroups.remove_container(place)
+            remove_tree(place)  # or each try would count as an attempt
         say("Warning", "Failed", f"Error: {error}")
         raise StartFailed("CreateContainerError", str(error)) from error
     say("Normal", "Created", "Container created")

@@ -21,7 +21,7 @@ class Situation:
     """What the node knows of a Pod beside its containers.
 
     ``finished``: no container runs any more, and none will. ``override`` is phase, reason and message
-    of a Pod that was ended for another reason than its containers' own.
+    of a Pod that was ended for another reason than its containers' own; ``evicted`` why the node had to.
     """
 
     pod_ips: Sequence[str]
@@ -30,6 +30,7 @@ class Situation:
     finished: bool
     start_time: str
     override: tuple[str, str, str] | None = None
+    evicted: str = ""
 
 
 def pod_status(pod: Pod, slots: Sequence[Slot], situation: Situation) -> PodStatus:
@@ -59,6 +60,8 @@ def pod_status(pod: Pod, slots: Sequence[Slot], situation: Situation) -> PodStat
     if situation.override:
         _phase_name, status.reason, status.message = situation.override
     status.conditions = _conditions(pod, slots, phase, situation.has_sandbox)
+    if situation.evicted:
+        _add_disruption(pod, status, situation.evicted)
     return status
 
 
@@ -95,6 +98,12 @@ def _conditions(pod: Pod, slots: Sequence[Slot], phase: str, has_sandbox: bool) 
     found.append(_condition(pod, old, "ContainersReady", not ready_reason, ready_reason, ready_message))
     found += [condition for condition in pod.status.conditions if condition.type not in OWN_CONDITIONS]
     return found
+
+
+def _add_disruption(pod: Pod, status: PodStatus, why: str) -> None:
+    old = {condition.type: condition for condition in pod.status.conditions}
+    status.conditions = [each for each in status.conditions if each.type != "DisruptionTarget"]
+    status.conditions.append(_condition(pod, old, "DisruptionTarget", True, "TerminationByKubelet", why))
 
 
 def _containers_unready(slots: Sequence[Slot], phase: str) -> tuple[str, str]:

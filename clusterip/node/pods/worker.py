@@ -27,7 +27,7 @@ from clusterip.node.pods.home import Home
 from clusterip.node.pods.plan import could_start, due, is_done
 from clusterip.node.pods.probe import Kind
 from clusterip.node.pods.probing import ProbeCounts, Probing
-from clusterip.node.pods.removal import delete_object, remove_files, stop_all
+from clusterip.node.pods.removal import delete_object, remove_files, remove_volumes, stop_all
 from clusterip.node.pods.reporter import Reporter
 from clusterip.node.pods.slot import Slot
 from clusterip.node.pods.static.manifest import is_static
@@ -51,13 +51,15 @@ _OVER_DEADLINE = "Pod was active on the node longer than the specified deadline"
 class PodWorker:
     """Runs one Pod. ``update`` and ``remove`` tell it what has become of the Pod's object.
 
-    ``adopted`` is set once what an earlier agent left has been found.
+    ``adopted`` is set once what an earlier agent left has been found, ``over`` once nothing of it runs any
+    more or ever will.
     """
 
     def __init__(self, context: NodeContext, pod: Pod, directory: PodDirectory) -> None:
         self.slots: list[Slot] = make_slots(pod)
         self.directory = directory
         self.adopted = asyncio.Event()
+        self.over = asyncio.Event()
         self._context = context
         self._storage = StorageWatch(directory)
         self._home = Home(context, pod, directory)
@@ -67,6 +69,7 @@ class PodWorker:
         self._removed = False
         self._finished = False
         self._override: tuple[str, str, str] | None = None
+        self._evicted = ""
         self._start_time = pod.status.startTime or times.now()
         self._deadline: Deadline | None = None
         self._probing = Probing(
@@ -113,6 +116,11 @@ class PodWorker:
         if isinstance(self._reporter, MirrorReporter):
             self._reporter.seen(mirror)
 
+    def evict(self, why: str) -> None:
+        """End the Pod for good: the node needs what it uses."""
+        self._evicted = why
+        self._wake.set()
+
     def remove(self) -> None:
         """The object is gone: end everything."""
         self._removed = True
@@ -126,7 +134,8 @@ class PodWorker:
         reporting = asyncio.create_task(self._reporter.run())
         try:
             self._home.find(self.pod)
-            await adopt_slots(self.slots, self.directory, self._context.inotify, self.pod)
+            context = self._context
+            await adopt_slots(self.slots, self.directory, context.inotify, self.pod, context.logs)
             self.adopted.set()
             for slot in self.slots:
                 self._follow(slot)
@@ -140,6 +149,7 @@ class PodWorker:
                     await asyncio.wait_for(self._wake.wait(), delay)
             await self._end()
         finally:
+            self.over.set()
             reporting.cancel()
             for slot in self.slots:
                 slot.stop_probes()
@@ -165,7 +175,11 @@ class PodWorker:
         if is_done(self.slots, self.pod.spec):
             await self._finish()
             return None
-        if why := await self._storage.exceeded(self.pod):
+        begun = self._home.sandbox is not None or any(slot.begun for slot in self.slots)
+        if not begun and (why := self._context.refuses(self.pod)):
+            await self._refuse(why)
+            return None
+        if why := self._evicted or await self._storage.exceeded(self.pod):
             self._override = ("Failed", "Evicted", why)
             self._context.event(self.pod, "Warning", "Evicted", why)
             await self._finish(_AT_ONCE)
@@ -250,12 +264,22 @@ class PodWorker:
 
     # The end
 
+    async def _refuse(self, why: str) -> None:
+        """The node does not take the Pod."""
+        self._override = ("Failed", "Evicted", why)
+        self._context.event(self.pod, "Warning", "Evicted", why)
+        await self._finish(_AT_ONCE)
+
     async def _finish(self, grace: float | None = None) -> None:
         """The work is done: end what still runs, give back the network, say so for good."""
         deadline = Deadline(self._grace() if grace is None else grace)
         await stop_all(self._context, self.pod, self.slots, deadline, self._host())
         self._home.release()
         self._finished = True
+        self.over.set()
+        # What it wrote helps nobody any more; its logs are still asked for.
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(remove_volumes, self.directory)
 
     async def _end(self) -> None:
         """The Pod is deleted: end its containers, remove what it has here, then its object."""
@@ -349,5 +373,6 @@ class PodWorker:
             finished=self._finished,
             start_time=self._start_time,
             override=self._override if self._finished else None,
+            evicted=self._evicted,
         )
         return pod_status(pod, self.slots, situation)

@@ -20,7 +20,7 @@ from clusterip.node.cgroups import tree as cgroups
 from clusterip.node.cgroups.files import oom_kills
 from clusterip.node.files import remove_tree, write_atomic
 from clusterip.node.runtime.inotify import Inotify
-from clusterip.node.runtime.logs import LogFile, OutputReader, Sink
+from clusterip.node.runtime.logs import LogFile, LogLimits, OutputReader, Sink
 from clusterip.node.runtime.messages import termination_message
 from clusterip.node.runtime.process import (
     Process,
@@ -42,7 +42,14 @@ class Container:
     ``pid`` is its first process' in our PID namespace, 0 while there is none.
     """
 
-    def __init__(self, directory: Path, record: Record, log_path: Path, inotify: Inotify) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        record: Record,
+        log_path: Path,
+        inotify: Inotify,
+        log_limits: LogLimits | None = None,
+    ) -> None:
         self.directory = directory
         self.record = record
         self.log_path = log_path
@@ -52,6 +59,7 @@ class Container:
         self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._started = asyncio.Event()
         self._inotify = inotify
+        self._log_limits = log_limits
         self._monitor: Process | None = None
         self._process: Process | None = None
         self._readers: list[OutputReader] = []
@@ -69,7 +77,7 @@ class Container:
 
     def open_output(self) -> None:
         """Be ready for the output. Before the monitor starts: a FIFO forgets what nobody holds open."""
-        self.log = LogFile(self.log_path)
+        self.log = LogFile(self.log_path, self._log_limits)
         self._readers = [
             OutputReader(self.directory / stream, stream, self.log, self._emit)
             for stream in ("stdout", "stderr")
@@ -85,7 +93,7 @@ class Container:
         self._stop_watching = self._inotify.watch(self.directory, self._file_appeared)
         self._monitor.on_exit(self._finish)
         for name in ("monitor", "pid"):  # they may have been there before we watched
-            if (self.directory / name).exists():
+            if _modified(self.directory / name) is not None:
                 self._file_appeared(name)
         await self._started.wait()
 
@@ -193,9 +201,9 @@ class Container:
     def _read_exit(self) -> Exit:
         started = _modified(self.directory / "pid")
         try:
-            code = int((self.directory / "exitcode").read_text())
+            code = int(noted(self.directory / "exitcode"))
             finished = _modified(self.directory / "exitcode") or datetime.now(UTC)
-        except (FileNotFoundError, ValueError):
+        except ValueError:
             # The monitor was killed, or the machine went down.
             return Exit(137, started, started or datetime.now(UTC), "ContainerStatusUnknown", _UNKNOWN)
         if started is None:
@@ -237,6 +245,7 @@ def create(
     *,
     configuration: dict[str, object],
     mount_script: str,
+    log_limits: LogLimits | None = None,
 ) -> Container:
     """Write a container's files; nothing runs yet."""
     directory.mkdir(parents=True)
@@ -250,7 +259,7 @@ def create(
     write_atomic(directory / "config.json", msgspec.json.encode(adapted(configuration)), mode=0o600)
     write_atomic(directory / "mount.sh", mount_script)
     write_atomic(directory / "container.json", msgspec.json.encode(record))
-    return Container(directory, record, log_path, inotify)
+    return Container(directory, record, log_path, inotify, log_limits)
 
 
 async def start(container: Container, *, crun: str, state: Path) -> None:
@@ -272,14 +281,16 @@ def _spawn_monitor(container: Container, crun: str, state: Path) -> int:
     return os.posix_spawnp("unshare", arguments, _environment(), file_actions=null, setsid=True)
 
 
-async def adopt(directory: Path, log_path: Path, inotify: Inotify) -> Container | None:
+async def adopt(
+    directory: Path, log_path: Path, inotify: Inotify, log_limits: LogLimits | None = None
+) -> Container | None:
     """The container of a directory that an earlier agent made; None if that died while making it."""
     try:
         record = msgspec.json.decode((directory / "container.json").read_bytes(), type=Record)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    container = Container(directory, record, log_path, inotify)
-    monitor = 0 if (directory / "exitcode").exists() else _find_monitor(directory)
+    container = Container(directory, record, log_path, inotify, log_limits)
+    monitor = 0 if noted(directory / "exitcode") else _find_monitor(directory)
     if monitor:
         container.open_output()
         await container.follow(monitor)
@@ -290,9 +301,9 @@ async def adopt(directory: Path, log_path: Path, inotify: Inotify) -> Container 
 
 def _find_monitor(directory: Path) -> int:
     """The PID of the monitor of a container's directory, 0 if none runs."""
-    noted = _read_text(directory / "monitor")
-    if noted.isdigit() and is_run_with(int(noted), str(directory)):
-        return int(noted)
+    pid = noted(directory / "monitor")
+    if pid.isdigit() and is_run_with(int(pid), str(directory)):
+        return int(pid)
     # The agent may have died before the monitor it had just started came to write that file.
     return next(processes_run_with(str(directory)), 0)
 
@@ -305,9 +316,14 @@ def _environment() -> dict[str, str]:
     return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
+def noted(path: Path) -> str:
+    """What the monitor has written down. Where the disk was full it is in the target of a link."""
+    return os.readlink(path) if path.is_symlink() else _read_text(path)
+
+
 def _modified(path: Path) -> datetime | None:
     try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     except FileNotFoundError:
         return None
 

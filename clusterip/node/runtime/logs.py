@@ -1,7 +1,8 @@
 """A container's log: from the FIFOs its output goes to, to files in the format of the CRI.
 
 A line is ``<RFC 3339 time with nanoseconds> stdout|stderr F|P <text>``; ``P`` marks a part of a line
-that goes on in the next. When a file reaches its size it becomes ``.1``, older ones count up.
+that goes on in the next. When a file reaches its size it becomes ``.1``, older ones count up. What a full
+disk does not take is lost: a container must not hang because nobody can keep what it says.
 """
 
 from __future__ import annotations
@@ -10,35 +11,59 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-MAXIMUM_SIZE = 10 * 1024 * 1024
-MAXIMUM_FILES = 5
+from clusterip.process import log
+
+_log = log.get("node")
+
 _MAXIMUM_LINE = 16 * 1024
 _PIPE_SIZE = 256 * 1024
 
 
-class LogFile:
-    """The log that a container's output is appended to. ``on_write`` callbacks run after each write."""
+@dataclass(frozen=True)
+class LogLimits:
+    """How much of a container's log is kept: bytes of a file, and how many files."""
 
-    def __init__(
-        self, path: Path, *, maximum_size: int = MAXIMUM_SIZE, maximum_files: int = MAXIMUM_FILES
-    ) -> None:
+    size: int = 10 << 20
+    files: int = 5
+
+
+class LogFile:
+    """The log that a container's output is appended to. ``lost`` counts the bytes it could not take."""
+
+    def __init__(self, path: Path, limits: LogLimits | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.closed = False
-        self._maximum_size = maximum_size
-        self._maximum_files = maximum_files
+        self.lost = 0
+        self._limits = limits or LogLimits()
         self._listeners: list[Callable[[], None]] = []
         self._open()
 
     def append(self, data: bytes) -> None:
-        """Add whole lines. Raises OSError when the disk is full; what was there stays."""
-        if self._size and self._size + len(data) > self._maximum_size:
-            self._rotate()
-        os.write(self._descriptor, data)
+        """Add whole lines; if the disk does not take them all, none."""
+        try:
+            if self._size and self._size + len(data) > self._limits.size:
+                self._rotate()
+            self._write(data)
+        except OSError as error:
+            if not self.lost:
+                _log.warning("output of a container lost", log=str(self.path), error=str(error))
+            self.lost += len(data)
+            return
         self._size += len(data)
         self._notify()
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            os.ftruncate(self._descriptor, self._size)
+            raise
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after every write and at the end; returns how to stop that."""
@@ -61,13 +86,17 @@ class LogFile:
         self._size = os.fstat(self._descriptor).st_size
 
     def _rotate(self) -> None:
-        os.close(self._descriptor)
-        for number in range(self._maximum_files - 2, 0, -1):
+        for number in range(self._limits.files - 2, 0, -1):
             older = rotated(self.path, number)
             if older.exists():
                 older.rename(rotated(self.path, number + 1))
-        self.path.rename(rotated(self.path, 1))
+        if self._limits.files > 1:
+            self.path.rename(rotated(self.path, 1))
+        else:
+            self.path.unlink(missing_ok=True)
+        old = self._descriptor
         self._open()
+        os.close(old)
 
 
 def rotated(path: Path, number: int) -> Path:

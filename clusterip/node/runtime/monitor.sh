@@ -11,8 +11,9 @@
 #
 # The shell reads all of main before it runs any of it, so a new version of this file may take its place.
 
-note() { # FILE VALUE: whole or not at all
-    echo "$2" >"$1.new" && mv "$1.new" "$1"
+note() { # FILE VALUE: whole or not at all; a full disk still takes a link
+    { echo "$2" >"$1.new" && mv "$1.new" "$1"; } 2>/dev/null ||
+        { ln -sfn "$2" "$1.new" && mv "$1.new" "$1"; }
 }
 
 main() {

@@ -35,6 +35,13 @@ def configuration(options: Options) -> dict[str, Any]:
         "cgroupsPerQOS": options.cgroups_per_qos,
         "cgroupRoot": options.cgroup_root,
         "registerNode": options.register_node,
+        "containerLogMaxSize": str(options.log_limits.size),
+        "containerLogMaxFiles": options.log_limits.files,
+        "imageGCHighThresholdPercent": options.images.high,
+        "imageGCLowThresholdPercent": options.images.low,
+        "imageMinimumGCAge": f"{options.images.minimum_age:g}s",
+        "evictionHard": {each.signal: each.text for each in options.eviction_hard},
+        "evictionPressureTransitionPeriod": f"{options.pressure_seconds:g}s",
     }
     return {key: value for key, value in found.items() if value not in ("", [])}
 

@@ -219,6 +219,7 @@ async def test_pull_from_a_registry(store: ImageStore, layout: Path, tmp_path: P
         assert store.find(str(reference)).digest == digest
         by_digest = parse(f"127.0.0.1:5000/team/app@{digest}")
         assert await pull(store, by_digest) == digest
+        assert {image.name for image in store.pulled.all()} == {str(reference), str(by_digest)}
         with pytest.raises(PullError, match="not found"):
             await pull(store, parse("127.0.0.1:5000/team/app:v2"))
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusterip.node.runtime.logfiles import LogQuery, read
-from clusterip.node.runtime.logs import LogFile, OutputReader, rotated
+from clusterip.node.runtime.logs import LogFile, LogLimits, OutputReader, rotated
 
 LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) ([FP]) (.*)")
 
@@ -64,7 +64,7 @@ async def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 
 async def test_files_rotate_and_the_oldest_goes(tmp_path: Path) -> None:
-    log = LogFile(tmp_path / "0.log", maximum_size=100, maximum_files=3)
+    log = LogFile(tmp_path / "0.log", LogLimits(size=100, files=3))
     for number in range(10):
         log.append(line(str(number)))  # two of them fit
     log.close()
@@ -73,7 +73,7 @@ async def test_files_rotate_and_the_oldest_goes(tmp_path: Path) -> None:
 
 
 async def test_following_goes_through_rotation_to_the_end(tmp_path: Path) -> None:
-    log = LogFile(tmp_path / "0.log", maximum_size=100, maximum_files=3)
+    log = LogFile(tmp_path / "0.log", LogLimits(size=100, files=3))
     log.append(line("0"))
     found: list[bytes] = []
     async with asyncio.timeout(5):
