@@ -168,6 +168,13 @@ def _thresholds(_context: click.Context, _parameter: click.Parameter, text: str)
 )
 @click.option("--pod-max-pids", type=int, default=-1, show_default=True, help="Processes of a Pod. -1: any.")
 @click.option(
+    "--allowed-unsafe-sysctls",
+    multiple=True,
+    callback=_list,
+    metavar="NAME,...",
+    help="Sysctls of their own that Pods may set beside the safe ones; net.core.* stands for many.",
+)
+@click.option(
     "--container-log-max-size",
     callback=_bytes,
     default="10Mi",

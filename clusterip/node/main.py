@@ -28,6 +28,7 @@ from clusterip.node.network.podnetwork import PodNetwork
 from clusterip.node.network.podnetwork import Settings as NetworkSettings
 from clusterip.node.network.remembered import remember, remembered
 from clusterip.node.options import Options
+from clusterip.node.pods.admission import sysctls
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.manager import PodManager
@@ -125,10 +126,11 @@ class _Agent:
             cgroups=PodCgroups(options.cgroup_root, enabled=options.cgroups_per_qos),
             max_processes=options.pod_max_pids if options.pod_max_pids > 0 else None,
             logs=options.log_limits,
+            allocatable=registration.allocatable(),
         )
         self._manager = PodManager(self._context, self._pods)
         self._pressure = Pressure(options.pressure_seconds, self._pressure_changed)
-        self._context.refuses = self._pressure.refuses
+        self._context.admission = (sysctls(options.allowed_unsafe_sysctls), self._pressure.refuses)
         path = options.pod_manifest_path
         self._static = StaticDirectory(path, name, self._bad_manifest) if path else None
 

@@ -50,6 +50,7 @@ class Options:
     cgroups_per_qos: bool = True
     cgroup_root: str = ""
     pod_max_pids: int = -1
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
     log_limits: LogLimits = field(default_factory=LogLimits)
     images: ImagePolicy = field(default_factory=ImagePolicy)
     eviction_hard: tuple[Threshold, ...] = thresholds.parse(thresholds.DEFAULT)

@@ -19,6 +19,7 @@ from clusterip.client.rest import Client
 from clusterip.node.images.manifest import go_architecture
 from clusterip.node.options import Options
 from clusterip.objects import times
+from clusterip.objects.base import Quantity
 from clusterip.objects.core.node import (
     DaemonEndpoint,
     Node,
@@ -168,10 +169,13 @@ class Registration:
             **self._options.node_labels,
         }
 
+    def allocatable(self) -> dict[str, Quantity]:
+        """What of the machine Pods may have."""
+        memory = f"{max(0, _memory() - _RESERVED_MEMORY) // 1024}Ki"
+        return _capacity(self._options.max_pods, self._options.root_dir) | {"memory": memory}
+
     def _status(self, old: NodeStatus) -> NodeStatus:
-        capacity = _capacity(self._options.max_pods, self._options.root_dir)
-        allocatable = dict(capacity)
-        allocatable["memory"] = f"{max(0, _memory() - _RESERVED_MEMORY) // 1024}Ki"
+        capacity, allocatable = self.allocatable() | {"memory": f"{_memory() // 1024}Ki"}, self.allocatable()
         addresses = [NodeAddress(type="InternalIP", address=address) for address in self._addresses]
         addresses.append(NodeAddress(type="Hostname", address=self.name))
         return msgspec.structs.replace(

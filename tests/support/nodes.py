@@ -31,6 +31,9 @@ NODE = "node-a"
 ADDRESS = "172.30.99.10"
 POD_CIDR = "10.244.9.0/24"
 READY_SECONDS = 10.0
+_OF_POD = (
+    *("restartPolicy", "volumes", "securityContext", "dnsPolicy", "hostNetwork", "serviceAccountName"),
+)
 
 
 class RunningNode:
@@ -104,7 +107,7 @@ class RunningNode:
     def run(self, name: str, *command: str, **container: Any) -> None:
         """Create a Pod with one container of the host's image."""
         spec: dict[str, Any] = {}
-        for key in ("restartPolicy", "volumes", "securityContext", "dnsPolicy", "hostNetwork"):
+        for key in _OF_POD:
             if key in container:
                 spec[key] = container.pop(key)
         main = {"name": "main", "image": "clusterip.local/host", "command": list(command), **container}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusterip.node.images.archive import import_archive
+from clusterip.node.images.login import Login
 from clusterip.node.images.reference import parse
 from clusterip.node.images.store import ImageStore
 
@@ -20,7 +21,7 @@ def import_images(directory: Path, files: list[Path], name: str) -> list[str]:
 
 async def pull_image(directory: Path, name: str, username: str = "", password: str = "") -> str:
     """Pull an image into the store; its full name. Raises InvalidReference, PullError."""
-    from clusterip.node.images.registry import Login, pull
+    from clusterip.node.images.registry import pull
 
     reference = parse(name)
     await pull(ImageStore(directory), reference, Login(username, password) if username else None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import platform
 import re
-from dataclasses import dataclass
 
 import aiohttp
 import msgspec
@@ -17,20 +16,13 @@ import msgspec
 from clusterip.node.images import manifest as oci
 from clusterip.node.images.blobs import CHUNK, DigestMismatch, digest_of
 from clusterip.node.images.errors import PullError
+from clusterip.node.images.login import Login
 from clusterip.node.images.reference import Reference
 from clusterip.node.images.store import ImageStore
 
 _ACCEPT = ", ".join((*oci.MANIFEST_TYPES, *oci.INDEX_TYPES))
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _MAXIMUM_MANIFEST = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Login:
-    """Who to be at a registry."""
-
-    username: str
-    password: str
 
 
 async def pull(store: ImageStore, reference: Reference, login: Login | None = None) -> str:

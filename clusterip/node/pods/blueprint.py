@@ -129,7 +129,8 @@ def _user(pod: Pod, context: SecurityContext, image: Image) -> User:
         if uid == 0:
             raise ConfigurationError("container's runAsUser breaks non-root policy")
         raise ConfigurationError("container has runAsNonRoot and image will run as root")
-    groups = set(user.groups)
+    strict = shared is not None and shared.supplementalGroupsPolicy == "Strict"
+    groups = set() if strict else set(user.groups)
     if shared:
         groups |= set(shared.supplementalGroups)
         if shared.fsGroup is not None:
@@ -170,7 +171,7 @@ def _volume_mounts(
     mounts: list[Mount | Tmpfs] = []
     for mount in container.volumeMounts:
         source = volumes[mount.name]
-        sub_path = mount.subPath or expand(mount.subPathExpr, values)
+        sub_path = mount.subPath or expand(mount.subPathExpr, values, _missing)
         if sub_path:
             if sub_path.startswith("/") or ".." in sub_path.split("/"):
                 raise ConfigurationError(f'subPath "{sub_path}" must stay within the volume')
@@ -180,6 +181,10 @@ def _volume_mounts(
         target = mount.mountPath if mount.mountPath.startswith("/") else f"/{mount.mountPath}"
         mounts.append(Mount(source, target, mount.readOnly, kind))
     return mounts
+
+
+def _missing(name: str) -> str:
+    raise ConfigurationError(f'missing value for "{name}"')
 
 
 def _sub_path(volume: Path, sub_path: str) -> Path:

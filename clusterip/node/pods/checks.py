@@ -11,7 +11,7 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 from clusterip.node.runtime import exec as runtime_exec
 from clusterip.node.runtime.container import Container
@@ -19,7 +19,10 @@ from clusterip.objects.core.containers import Container as ContainerSpec
 from clusterip.objects.core.containers import ExecAction, HTTPGetAction, TCPSocketAction
 
 _MAXIMUM_OUTPUT = 10 * 1024
-_USER_AGENT = "kube-probe/1.36"
+_TOO_MANY = -1  # redirects, in place of a status
+_MAXIMUM_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_USER_AGENT = "kube-probe/1.37"
 
 
 class CheckFailed(Exception):
@@ -81,7 +84,10 @@ async def run_command(runtime: Runtime, container: Container, action: ExecAction
 
 
 async def get(action: HTTPGetAction, container: ContainerSpec, host: str, seconds: float) -> None:
-    """Send a GET. Raises CheckFailed unless it is answered with 200 to 399 in time."""
+    """Send a GET. Raises CheckFailed unless it is answered with 200 to 399 in time.
+
+    Where the answer leads to another place of the same host, that one's counts, as upstream.
+    """
     port = resolve_port(action.port, container)
     host = action.host or host
     scheme = (action.scheme or "HTTP").lower()
@@ -89,12 +95,14 @@ async def get(action: HTTPGetAction, container: ContainerSpec, host: str, second
     shown = f"[{host}]" if ":" in host else host
     url = f"{scheme}://{shown}:{port}{path}"
     try:
-        status = await asyncio.wait_for(_get_status(action, host, port, path, scheme), seconds)
+        status = await asyncio.wait_for(_follow(action, host, url), seconds)
     except TimeoutError:
         reason = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
         raise CheckFailed(f'Get "{url}": {reason}') from None
     except (OSError, asyncio.IncompleteReadError, ValueError) as error:
         raise CheckFailed(f'Get "{url}": {_dial_error(shown, port, error)}') from error
+    if status == _TOO_MANY:
+        raise CheckFailed(f'Get "{url}": stopped after {_MAXIMUM_REDIRECTS} redirects')
     if not 200 <= status < 400:
         raise CheckFailed(f"HTTP probe failed with statuscode: {status}")
 
@@ -113,9 +121,26 @@ async def connect(action: TCPSocketAction, container: ContainerSpec, host: str, 
     writer.close()
 
 
-async def _get_status(action: HTTPGetAction, host: str, port: int, path: str, scheme: str) -> int:
+async def _follow(action: HTTPGetAction, host: str, url: str) -> int:
+    for _ in range(_MAXIMUM_REDIRECTS):
+        status, location = await _get_status(action, url)
+        if status not in _REDIRECTS or not location:
+            return status
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        if parts.hostname != host.lower() or parts.scheme not in ("http", "https"):
+            return status  # another host is not this container's health
+        url = target
+    return _TOO_MANY
+
+
+async def _get_status(action: HTTPGetAction, url: str) -> tuple[int, str]:
+    """The status of an answer, and where it leads."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     context = None
-    if scheme == "https":
+    if parts.scheme == "https":
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # as upstream: Pods have certificates of their own making
@@ -132,9 +157,18 @@ async def _get_status(action: HTTPGetAction, host: str, port: int, path: str, sc
         words = line.split(b" ", 2)
         if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
             raise ValueError("EOF" if not line else f"malformed HTTP response {line[:40]!r}")
-        return int(words[1])
+        status = int(words[1])
+        return status, await _location(reader) if status in _REDIRECTS else ""
     finally:
         writer.close()
+
+
+async def _location(reader: asyncio.StreamReader) -> str:
+    while line := (await reader.readline()).strip():
+        name, _, value = line.partition(b":")
+        if name.lower() == b"location":
+            return value.strip().decode("latin-1")
+    return ""
 
 
 def _dial_error(host: str, port: int, error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from clusterip.node.images.store import ImageStore
 from clusterip.node.layout import NodeDirectory
 from clusterip.node.network.hostports import HostPorts
 from clusterip.node.network.ipam import AddressPools
+from clusterip.node.pods.admission import Admission, Refusal
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.puller import ImagePuller
 from clusterip.node.pods.sources import Sources
 from clusterip.node.runtime.inotify import Inotify
 from clusterip.node.runtime.logs import LogLimits
 from clusterip.node.sandbox.sandbox import Settings
+from clusterip.objects.base import Quantity
 from clusterip.objects.core.pod import Pod
 
 
@@ -27,7 +29,7 @@ class NodeContext:
     """The node's name, addresses and directories, and everything Pods are made with.
 
     ``hidden`` are the directories that no view of the host's files may show, ``max_processes`` is what each
-    Pod may have; None: as many as the machine can. ``refuses`` says why a Pod may not begin now, if so.
+    Pod may have; None: as many as the machine can. ``admission`` has a say before a Pod begins.
     """
 
     name: str
@@ -46,8 +48,13 @@ class NodeContext:
     hidden: list[Path]
     cgroups: PodCgroups
     max_processes: int | None = None
-    refuses: Callable[[Pod], str | None] = lambda _pod: None
+    allocatable: Mapping[str, Quantity] = field(default_factory=dict)
+    admission: Sequence[Admission] = ()
     logs: LogLimits = field(default_factory=LogLimits)
+
+    def refusal(self, pod: Pod) -> Refusal | None:
+        """Why a Pod may not begin here now."""
+        return next(filter(None, (check(pod) for check in self.admission)), None)
 
     def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None:
         """Tell people what happens to a Pod, or to one of its containers."""

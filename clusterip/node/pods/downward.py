@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clusterip.objects import quantity
+from clusterip.objects.base import Quantity
 from clusterip.objects.core.containers import Container
 from clusterip.objects.core.pod import Pod
 from clusterip.objects.core.references import ResourceFieldSelector
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:annotations|labels))\['(.*)'\]")
-_SIZED = ("memory", "ephemeral-storage", "hugepages")
+_KNOWN = ("cpu", "memory", "ephemeral-storage")
 
 
 class UnknownField(ValueError):
@@ -29,6 +29,7 @@ class PodFacts:
     pod_ips: Sequence[str] = ()
     host_ips: Sequence[str] = ()
     node_name: str = ""
+    allocatable: Mapping[str, Quantity] = field(default_factory=dict)
 
 
 def field_value(facts: PodFacts, path: str) -> str:
@@ -62,15 +63,16 @@ def field_value(facts: PodFacts, path: str) -> str:
     raise UnknownField(f"unsupported fieldPath: {path}")
 
 
-def resource_value(pod: Pod, container: Container, selector: ResourceFieldSelector) -> str:
+def resource_value(facts: PodFacts, container: Container, selector: ResourceFieldSelector) -> str:
     """The value of a ``resourceFieldRef``, rounded up to whole divisors.
 
-    A limit that is not set is all the machine has.
+    A limit that is not set is all that the node gives to Pods.
 
     Raises:
         UnknownField: there is no such resource or container.
     """
     if selector.containerName and selector.containerName != container.name:
+        pod = facts.pod
         everything = [*pod.spec.initContainers, *pod.spec.containers]
         found = next((c for c in everything if c.name == selector.containerName), None)
         if found is None:
@@ -83,19 +85,11 @@ def resource_value(pod: Pod, container: Container, selector: ResourceFieldSelect
     divisor = selector.divisor if selector.divisor not in (None, "", "0", 0) else "1"
     amount = declared.get(resource)
     if amount is None:
-        amount = _capacity(resource) if kind == "limits" else 0
+        if resource not in _KNOWN and not resource.startswith("hugepages-"):
+            raise UnknownField(f"unsupported container resource : {selector.resource}")
+        amount = facts.allocatable.get(resource, 0) if kind == "limits" else 0
     value, unit = quantity.milli(amount), quantity.milli(divisor or "1")
     return str(-(-value // unit))
-
-
-def _capacity(resource: str) -> str | int:
-    if resource == "cpu":
-        return os.cpu_count() or 1
-    if resource.startswith("memory"):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if resource.startswith(_SIZED):
-        return 0
-    raise UnknownField(f"unsupported container resource : limits.{resource}")
 
 
 def _as_lines(values: Mapping[str, str]) -> str:

@@ -101,7 +101,7 @@ async def _value_of(
         if source.fieldRef:
             return field_value(facts, source.fieldRef.fieldPath)
         if source.resourceFieldRef:
-            return resource_value(facts.pod, container, source.resourceFieldRef)
+            return resource_value(facts, container, source.resourceFieldRef)
     except UnknownField as error:
         raise ConfigurationError(str(error)) from error
     if key := source.configMapKeyRef:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
-def expand(text: str, values: Mapping[str, str]) -> str:
-    """``text`` with known references replaced; unknown ones stay, ``$$`` is a literal ``$``."""
+def expand(text: str, values: Mapping[str, str], missing: Callable[[str], str] | None = None) -> str:
+    """``text`` with known references replaced, ``$$`` is a literal ``$``.
+
+    Unknown ones stay, or are what ``missing`` gives for their name.
+    """
 
     def replace(match: re.Match[str]) -> str:
         if match.group(0) == "$$":
             return "$"
-        return values.get(match.group(1), match.group(0))
+        name = match.group(1)
+        if name not in values and missing is not None:
+            return missing(name)
+        return values.get(name, match.group(0))
 
     return _REFERENCE.sub(replace, text)

@@ -42,7 +42,8 @@ class Home:
 
     def facts(self, pod: Pod) -> PodFacts:
         """The Pod with what only its node knows of it."""
-        return PodFacts(pod, self.addresses, self._context.addresses, self._context.name)
+        context = self._context
+        return PodFacts(pod, self.addresses, context.addresses, context.name, context.allocatable)
 
     def find(self, pod: Pod) -> None:
         """Take over the sandbox an earlier agent made, if it is still there."""
@@ -77,6 +78,8 @@ class Home:
                     pod, self.directory, self._context.pools, self._context.sandboxes
                 )
                 self._open_host_ports(self.sandbox)
+                for reason, message in sandboxes.dns_problems(pod, self._context.sandboxes).items():
+                    self._context.event(pod, "Warning", reason, message)
             except (OSError, Exhausted, NftablesError, NetlinkError) as error:
                 message = f"Failed to create pod sandbox: {error}"
                 self._context.event(pod, "Warning", "FailedCreatePodSandBox", message)

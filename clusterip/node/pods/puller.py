@@ -6,11 +6,9 @@ As upstream's ``pkg/kubelet/images/image_manager.go``.
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,10 +20,8 @@ from clusterip.node.images.manifest import Unsupported
 from clusterip.node.images.reference import InvalidReference, Reference, parse
 from clusterip.node.images.store import Image, ImageNotFound, ImageStore
 from clusterip.node.pods.backoff import Backoff
+from clusterip.node.pods.logins import login_for
 from clusterip.objects.core.secret import Secret
-
-if TYPE_CHECKING:  # pulling needs an HTTP client, which most nodes never do
-    from clusterip.node.images.registry import Login
 
 Say = Callable[[str, str, str], None]
 """Records an Event: type, reason, message."""
@@ -100,7 +96,7 @@ class ImagePuller:
         began = time.monotonic()
         try:
             async with self._locks.setdefault(str(reference), asyncio.Lock()):
-                login = _login(reference, secrets)
+                login = login_for(reference, secrets)
                 await pull(self._store, reference, login)
             waited = time.monotonic() - began
             image = await self._find(name)
@@ -121,31 +117,3 @@ class ImagePuller:
             return await asyncio.to_thread(self._store.find, name)
         except (ImageNotFound, DigestMismatch, Unsupported, UnsafePath, msgspec.DecodeError) as error:
             raise ImageError("ImageInspectError", f'Failed to inspect image "{name}": {error}') from error
-
-
-class _Auth(msgspec.Struct):
-    auth: str = ""
-    username: str = ""
-    password: str = ""
-
-
-class _DockerConfig(msgspec.Struct):
-    auths: dict[str, _Auth] = {}
-
-
-def _login(reference: Reference, secrets: Sequence[Secret]) -> Login | None:
-    from clusterip.node.images.registry import Login
-
-    for secret in secrets:
-        encoded = secret.data.get(".dockerconfigjson", "")
-        if not encoded:
-            continue
-        config = msgspec.json.decode(base64.b64decode(encoded), type=_DockerConfig)
-        for host, auth in config.auths.items():
-            if host.removeprefix("https://").removeprefix("http://").partition("/")[0] != reference.registry:
-                continue
-            if auth.auth:
-                username, _, password = base64.b64decode(auth.auth).decode().partition(":")
-                return Login(username, password)
-            return Login(auth.username, auth.password)
-    return None

@@ -173,10 +173,19 @@ async def _run(
 
 async def _pull_secrets(context: NodeContext, facts: PodFacts) -> list[Secret]:
     found: list[Secret] = []
+    missing: list[str] = []
     for reference in facts.pod.spec.imagePullSecrets:
         secret = await context.sources.secret(facts.pod.metadata.namespace, reference.name)
-        if secret is not None:
+        if secret is None:
+            missing.append(reference.name)
+        else:
             found.append(secret)
+    if missing:
+        message = (
+            f"Unable to retrieve some image pull secrets ({', '.join(missing)}); "
+            "attempting to pull the image may not succeed."
+        )
+        context.event(facts.pod, "Warning", "FailedToRetrieveImagePullSecret", message)
     return found
 
 

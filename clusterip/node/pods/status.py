@@ -13,6 +13,7 @@ from clusterip.objects import times
 from clusterip.objects.core.pod import HostIP, Pod, PodCondition, PodIP, PodStatus
 
 OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+_MAXIMUM_MESSAGES = 12 * 1024
 TERMINAL = ("Succeeded", "Failed")
 
 
@@ -57,12 +58,23 @@ def pod_status(pod: Pod, slots: Sequence[Slot], situation: Situation) -> PodStat
             slot.status("ContainerCreating") for slot in slots if slot.kind == "ephemeral"
         ],
     )
+    _limit_messages(status)
     if situation.override:
         _phase_name, status.reason, status.message = situation.override
     status.conditions = _conditions(pod, slots, phase, situation.has_sandbox)
     if situation.evicted:
         _add_disruption(pod, status, situation.evicted)
     return status
+
+
+def _limit_messages(status: PodStatus) -> None:
+    """All containers' messages together are to be no longer than an object can bear."""
+    every = [*status.initContainerStatuses, *status.containerStatuses, *status.ephemeralContainerStatuses]
+    most = _MAXIMUM_MESSAGES // max(1, len(every))
+    for each in every:
+        for state in (each.state, each.lastState):
+            if state.terminated is not None:
+                state.terminated.message = state.terminated.message[:most]
 
 
 def _initialized(slot: Slot) -> bool:

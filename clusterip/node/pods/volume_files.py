@@ -21,8 +21,11 @@ _DATA = "..data"
 
 @dataclass(frozen=True)
 class VolumeFile:
+    """``user`` owns it; None: who we are."""
+
     data: bytes
     mode: int = 0o644
+    user: int | None = None
 
 
 def write(directory: Path, files: Mapping[str, VolumeFile], *, group: int | None = None) -> bool:
@@ -47,8 +50,8 @@ def write(directory: Path, files: Mapping[str, VolumeFile], *, group: int | None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.data)
         path.chmod(file.mode | (0o040 if group is not None else 0))
-        if group is not None:
-            os.chown(path, -1, group)
+        if group is not None or file.user is not None:
+            os.chown(path, -1 if file.user is None else file.user, -1 if group is None else group)
     link = directory / "..data_tmp"
     link.unlink(missing_ok=True)
     link.symlink_to(fresh.name)

@@ -15,6 +15,7 @@ from clusterip.node.pods.sources import Sources
 from clusterip.node.pods.volume_files import VolumeFile, write
 from clusterip.objects import quantity
 from clusterip.objects.core.containers import Container
+from clusterip.objects.core.pod import Pod
 from clusterip.objects.core.volumes import (
     DownwardAPIVolumeFile,
     EmptyDirVolumeSource,
@@ -152,10 +153,27 @@ async def _projected(
                 pod_name=meta.name,
                 pod_uid=meta.uid,
             )
-            files[token.path] = VolumeFile(text.encode(), 0o600 if mode is None else mode)
+            files[token.path] = _token_file(facts.pod, text, mode)
         else:
             raise VolumeError("a projected volume has a source that this node does not know")
     return files
+
+
+def _token_file(pod: Pod, text: str, mode: int | None) -> VolumeFile:
+    """Only who needs a token is to read it, where the Pod says who that is."""
+    context = pod.spec.securityContext
+    own = {
+        each.securityContext.runAsUser
+        if each.securityContext is not None and each.securityContext.runAsUser is not None
+        else context.runAsUser
+        if context is not None
+        else None
+        for each in (*pod.spec.initContainers, *pod.spec.containers)
+    }
+    user = own.pop() if len(own) == 1 else None
+    if user is not None or (context is not None and context.fsGroup is not None):
+        return VolumeFile(text.encode(), 0o600, user)
+    return VolumeFile(text.encode(), _DEFAULT_MODE if mode is None else mode)
 
 
 async def _config_map(namespace: str, name: str, keys: _Keys, sources: Sources) -> dict[str, VolumeFile]:
@@ -166,7 +184,7 @@ async def _config_map(namespace: str, name: str, keys: _Keys, sources: Sources) 
         raise VolumeError(f'configmap "{name}" not found')
     data = {key: value.encode() for key, value in found.data.items()}
     data |= {key: base64.b64decode(value) for key, value in found.binaryData.items()}
-    return _select(data, keys, f"ConfigMap {namespace}/{name}")
+    return _select(data, keys, "config")
 
 
 async def _secret(namespace: str, name: str, keys: _Keys, sources: Sources) -> dict[str, VolumeFile]:
@@ -176,7 +194,7 @@ async def _secret(namespace: str, name: str, keys: _Keys, sources: Sources) -> d
             return {}
         raise VolumeError(f'secret "{name}" not found')
     data = {key: base64.b64decode(value) for key, value in found.data.items()}
-    return _select(data, keys, f"Secret {namespace}/{name}")
+    return _select(data, keys, "secret")
 
 
 def _select(data: dict[str, bytes], keys: _Keys, what: str) -> dict[str, VolumeFile]:
@@ -188,7 +206,7 @@ def _select(data: dict[str, bytes], keys: _Keys, what: str) -> dict[str, VolumeF
         if item.key in data:
             files[item.path] = VolumeFile(data[item.key], default if item.mode is None else item.mode)
         elif not keys.optional:
-            raise VolumeError(f"references non-existent key {item.key} in {what}")
+            raise VolumeError(f"references non-existent {what} key: {item.key}")
     return files
 
 
@@ -200,7 +218,7 @@ def _downward(facts: PodFacts, items: list[DownwardAPIVolumeFile], mode: int | N
             if item.fieldRef:
                 text = field_value(facts, item.fieldRef.fieldPath)
             elif item.resourceFieldRef:
-                text = resource_value(facts.pod, Container(), item.resourceFieldRef)
+                text = resource_value(facts, Container(), item.resourceFieldRef)
             else:
                 continue
             files[item.path] = VolumeFile(text.encode(), default if item.mode is None else item.mode)

@@ -19,6 +19,7 @@ import msgspec
 
 from clusterip.node.layout import PodDirectory
 from clusterip.node.pods import starter
+from clusterip.node.pods.admission import Refusal
 from clusterip.node.pods.adoption import adopt_slots, ephemeral_slot, make_slots
 from clusterip.node.pods.backoff import go_duration
 from clusterip.node.pods.blueprint import spec_hash
@@ -176,8 +177,8 @@ class PodWorker:
             await self._finish()
             return None
         begun = self._home.sandbox is not None or any(slot.begun for slot in self.slots)
-        if not begun and (why := self._context.refuses(self.pod)):
-            await self._refuse(why)
+        if not begun and (refusal := self._context.refusal(self.pod)):
+            await self._refuse(refusal)
             return None
         if why := self._evicted or await self._storage.exceeded(self.pod):
             self._override = ("Failed", "Evicted", why)
@@ -264,10 +265,10 @@ class PodWorker:
 
     # The end
 
-    async def _refuse(self, why: str) -> None:
+    async def _refuse(self, refusal: Refusal) -> None:
         """The node does not take the Pod."""
-        self._override = ("Failed", "Evicted", why)
-        self._context.event(self.pod, "Warning", "Evicted", why)
+        self._override = ("Failed", refusal.reason, f"Pod was rejected: {refusal.message}")
+        self._context.event(self.pod, "Warning", refusal.reason, refusal.message)
         await self._finish(_AT_ONCE)
 
     async def _finish(self, grace: float | None = None) -> None:

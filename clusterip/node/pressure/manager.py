@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clusterip.client.events import EventRecorder
+from clusterip.node.pods.admission import Refusal
 from clusterip.node.pods.manager import PodManager
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.pressure import ranking
@@ -62,7 +63,7 @@ class Pressure:
                 del self._met_at[condition]
                 self._changed(condition, False)
 
-    def refuses(self, pod: Pod) -> str | None:
+    def refuses(self, pod: Pod) -> Refusal | None:
         """Why a Pod may not begin on this node now."""
         if not self._met_at or ranking.is_critical(pod):
             return None
@@ -74,7 +75,7 @@ class Pressure:
             )
             if tolerates or quality_of_service(pod.spec) != "BestEffort":
                 return None
-        return f"The node had condition: [{' '.join(self.conditions)}]. "
+        return Refusal("Evicted", f"The node had condition: [{' '.join(self.conditions)}]. ")
 
 
 class PressureManager:

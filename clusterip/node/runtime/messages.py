@@ -14,8 +14,14 @@ def termination_message(message_file: Path, log: Path, *, fall_back: bool) -> st
     text = _tail(message_file, _MAXIMUM)
     if text or not fall_back:
         return text
-    lines = _tail(log, 16 * _MAXIMUM_FROM_LOG).splitlines()[-_MAXIMUM_LINES:]
-    return "\n".join(line.split(" ", 3)[-1] for line in lines)[-_MAXIMUM_FROM_LOG:]
+    lines = _tail(log, 16 * _MAXIMUM_FROM_LOG).splitlines(keepends=True)[-_MAXIMUM_LINES:]
+    return "".join(map(_content, lines))[-_MAXIMUM_FROM_LOG:]
+
+
+def _content(line: str) -> str:
+    """What a container wrote of a line of its log; parts of a line make one again."""
+    _time, _stream, tag, text = [*line.split(" ", 3), "", "", ""][:4]
+    return text.removesuffix("\n") if tag == "P" else text
 
 
 def _tail(path: Path, size: int) -> str:

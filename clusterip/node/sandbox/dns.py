@@ -51,7 +51,10 @@ def parse(text: str) -> Resolver:
 
 
 def resolver_for(pod: Pod, *, servers: Sequence[str], domain: str, host: Resolver) -> Resolver:
-    """The resolver configuration of a Pod. ``servers`` are the cluster's, ``host`` is the node's own."""
+    """What a Pod's resolver configuration should be, whether or not it fits in a ``resolv.conf``.
+
+    ``servers`` are the cluster's, ``host`` is the node's own.
+    """
     policy = pod.spec.dnsPolicy or "ClusterFirst"
     if policy == "ClusterFirst" and pod.spec.hostNetwork:
         policy = "Default"
@@ -70,7 +73,7 @@ def resolver_for(pod: Pod, *, servers: Sequence[str], domain: str, host: Resolve
         for option in config.options:
             options[option.name] = f"{option.name}:{option.value}" if option.value else option.name
         resolver.options = list(options.values())
-    return _limited(resolver)
+    return resolver
 
 
 def read_host(path: Path) -> Resolver:
@@ -81,7 +84,34 @@ def read_host(path: Path) -> Resolver:
         return Resolver()
 
 
-def _limited(resolver: Resolver) -> Resolver:
+def problems_of(pod: Pod, wanted: Resolver, servers: Sequence[str]) -> dict[str, str]:
+    """What of a Pod's wishes cannot be: reasons of Events and their messages, in upstream's words."""
+    found = {}
+    policy = pod.spec.dnsPolicy or "ClusterFirst"
+    if policy == "ClusterFirst" and pod.spec.hostNetwork:
+        policy = "Default"
+    if policy.startswith("ClusterFirst") and not servers:
+        name = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
+        found["MissingClusterDNS"] = (
+            f'pod: "{name}". kubelet does not have ClusterDNS IP configured and cannot create Pod using '
+            f'"{policy}" policy. Falling back to "Default" policy.'
+        )
+    applied = limited(wanted)
+    if applied.nameservers != wanted.nameservers:
+        found["DNSConfigForming"] = (
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver "
+            f"line is: {' '.join(applied.nameservers)}"
+        )
+    elif applied.searches != wanted.searches:
+        found["DNSConfigForming"] = (
+            "Search Line limits were exceeded, some search paths have been omitted, the applied search "
+            f"line is: {' '.join(applied.searches)}"
+        )
+    return found
+
+
+def limited(resolver: Resolver) -> Resolver:
+    """As much of it as the C library takes."""
     searches: list[str] = []
     for search in resolver.searches[:_MAXIMUM_SEARCHES]:
         if len(" ".join([*searches, search])) > _MAXIMUM_SEARCH_CHARACTERS:

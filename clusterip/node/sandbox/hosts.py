@@ -8,6 +8,7 @@ from pathlib import Path
 from clusterip.objects.core.pod import Pod
 
 _MAXIMUM_HOSTNAME = 63
+_MAXIMUM_FULL = 64  # what the kernel takes
 
 
 def hostname_of(pod: Pod) -> str:
@@ -24,12 +25,23 @@ def domain_of(pod: Pod, cluster_domain: str) -> str:
 
 
 def kernel_hostname(pod: Pod, cluster_domain: str, node_name: str) -> str:
-    """What ``hostname`` says in the Pod's containers."""
+    """What ``hostname`` says in the Pod's containers.
+
+    Raises:
+        OSError: with ``setHostnameAsFQDN`` it would be longer than the kernel takes.
+    """
     if pod.spec.hostNetwork and not pod.spec.hostnameOverride:
         return node_name
     hostname, domain = hostname_of(pod), domain_of(pod, cluster_domain)
     if pod.spec.setHostnameAsFQDN and domain:
-        return f"{hostname}.{domain}"[:64]  # as long as the kernel takes it
+        full = f"{hostname}.{domain}"
+        if len(full) > _MAXIMUM_FULL:
+            text = (
+                f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {full} is too long "
+                f"({_MAXIMUM_FULL} characters is the max, {len(full)} characters requested)"
+            )
+            raise OSError(text)
+        return full
     return hostname
 
 

@@ -20,7 +20,7 @@ from clusterip.node.network.bridge import BRIDGE, link_address
 from clusterip.node.network.hostports import HostPort, host_ports_of
 from clusterip.node.network.ipam import Address, AddressPools, gateway_of
 from clusterip.node.sandbox import namespaces, pause
-from clusterip.node.sandbox.dns import read_host, resolver_for
+from clusterip.node.sandbox.dns import Resolver, limited, problems_of, read_host, resolver_for
 from clusterip.node.sandbox.hosts import hosts_file, kernel_hostname
 from clusterip.node.sandbox.sysctls import is_of_ipc, sysctls_of
 from clusterip.objects import times
@@ -131,6 +131,8 @@ def create(pod: Pod, directory: PodDirectory, pools: AddressPools, settings: Set
         Exhausted: the podCIDR has no free address.
         OSError: the kernel refused something; what was made of the network is removed again.
     """
+    if pod.spec.hostUsers is False:
+        raise OSError("hostUsers: false is not supported: Pods have no user namespaces here")
     host_network, grace = pod.spec.hostNetwork, pod.spec.terminationGracePeriodSeconds
     record = Record(
         network="" if host_network else network_name(directory.uid),
@@ -208,15 +210,23 @@ def write_etc(
 ) -> None:
     """Write the files that are mounted into all the Pod's containers."""
     directory.etc("hosts").parent.mkdir(parents=True, exist_ok=True)
-    resolver = resolver_for(
+    directory.etc("resolv.conf").write_text(str(limited(_resolver(pod, settings))))
+    directory.etc("hosts").write_text(hosts_file(pod, addresses, settings.cluster_domain))
+    directory.etc("hostname").write_text(f"{hostname}\n")
+
+
+def dns_problems(pod: Pod, settings: Settings) -> dict[str, str]:
+    """What of a Pod's wishes for its resolver cannot be: reasons of Events and their messages."""
+    return problems_of(pod, _resolver(pod, settings), settings.cluster_dns)
+
+
+def _resolver(pod: Pod, settings: Settings) -> Resolver:
+    return resolver_for(
         pod,
         servers=settings.cluster_dns,
         domain=settings.cluster_domain,
         host=read_host(settings.resolv_conf),
     )
-    directory.etc("resolv.conf").write_text(str(resolver))
-    directory.etc("hosts").write_text(hosts_file(pod, addresses, settings.cluster_domain))
-    directory.etc("hostname").write_text(f"{hostname}\n")
 
 
 def _connect(record: Record, addresses: list[Address], pools: AddressPools, mtu: int) -> None:

@@ -35,6 +35,7 @@ def configuration(options: Options) -> dict[str, Any]:
         "cgroupsPerQOS": options.cgroups_per_qos,
         "cgroupRoot": options.cgroup_root,
         "registerNode": options.register_node,
+        "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),
         "containerLogMaxSize": str(options.log_limits.size),
         "containerLogMaxFiles": options.log_limits.files,
         "imageGCHighThresholdPercent": options.images.high,

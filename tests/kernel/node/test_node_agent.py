@@ -318,6 +318,47 @@ def test_problems_are_said_in_upstreams_words(node: RunningNode) -> None:
     assert node.kubectl.fails("logs", "unpullable").startswith("Error from server (BadRequest)")
 
 
+def test_what_a_node_does_not_take(node: RunningNode) -> None:
+    unsafe = {"sysctls": [{"name": "kernel.msgmax", "value": "100"}]}
+    node.run("unsafe", "true", securityContext=unsafe)
+    pod = node.wait_phase("unsafe", "Failed")
+    assert pod["status"]["reason"] == "SysctlForbidden"
+    assert pod["status"]["message"] == 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'
+    main = {"name": "main", "image": "clusterip.local/host", "command": ["true"]}
+    long = {"subdomain": "s" * 50, "setHostnameAsFQDN": True}
+    node.apply("named", {"containers": [main], **long})
+    node.apply("separate", {"containers": [main], "hostUsers": False})
+    for name, text in (
+        ("named", "is too long (64 characters is the max"),
+        ("separate", "no user namespaces"),
+    ):
+        eventually(lambda name=name, text=text: any(text in message for _, message in node.events(name)))
+        state = container_status(node.pod(name) or {})["state"]
+        assert state == {"waiting": {"reason": "ContainerCreating"}}
+
+
+def test_a_token_is_readable_by_whom_it_is_for(node: RunningNode) -> None:
+    node.kubectl("create", "serviceaccount", "default")
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    for name, context in (("anybody", {}), ("somebody", {"runAsUser": 1001}), ("group", {"fsGroup": 1002})):
+        node.run(
+            f"token-{name}",
+            *("sh", "-c", "stat -Lc '%a %u %g' /tokens/token; cut -c1-2 /tokens/token; sleep 1000"),
+            securityContext=context,
+            serviceAccountName="default",
+            volumeMounts=[{"name": "tokens", "mountPath": "/tokens"}],
+            volumes=[{"name": "tokens", "projected": {"sources": [token]}}],
+        )
+    for name, wanted in (("anybody", "644 0 0"), ("somebody", "600 1001 0"), ("group", "640 0 1002")):
+        node.wait_ready(f"token-{name}")
+        expected = [wanted, "ey"]
+        eventually(
+            lambda name=name, expected=expected: (
+                node.kubectl("logs", f"token-{name}").splitlines() == expected
+            )
+        )
+
+
 def test_what_a_container_finds_around_it(node: RunningNode) -> None:
     node.kubectl("create", "configmap", "settings", "--from-literal=colour=blue")
     node.kubectl("create", "secret", "generic", "hush", "--from-literal=word=sesame")

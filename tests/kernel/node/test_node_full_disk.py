@@ -106,7 +106,7 @@ def test_images_and_then_pods_make_room(short: RunningNode, tmp_path: Path) -> N
     )
     short.run("late", "sleep", "1000")
     late = short.wait_phase("late", "Failed")
-    assert late["status"]["message"] == "The node had condition: [DiskPressure]. "
+    assert late["status"]["message"] == "Pod was rejected: The node had condition: [DiskPressure]. "
     volume = short.root / "pods" / user["metadata"]["uid"] / "volumes"
     eventually(lambda: not volume.exists())  # what it wrote is gone, though the Pod is still shown
     filler.unlink()

@@ -65,7 +65,7 @@ def test_a_file_is_a_pod_with_a_mirror(node: RunningNode, manifests: Path) -> No
     owner = pod["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["controller"]) == ("Node", NODE, True)
     assert {"operator": "Exists", "effect": "NoExecute"} in pod["spec"]["tolerations"]
-    assert answers(pod["status"]["podIP"])
+    eventually(lambda: answers(pod["status"]["podIP"]))  # it need not listen at once
     assert node.kubectl("exec", MIRROR, "--", "hostname") == f"{MIRROR}\n"
     code, body = node.api.request(
         "PATCH",

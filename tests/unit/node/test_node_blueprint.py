@@ -102,6 +102,23 @@ def test_mounts_stay_within_their_volume(tmp_path: Path) -> None:
         built(tmp_path, {"volumeMounts": [mount]})
 
 
+def test_a_sub_path_out_of_variables_needs_them_all(tmp_path: Path) -> None:
+    mount = {"name": "v", "mountPath": "/data", "subPathExpr": "of-$(B)"}
+    assert built(tmp_path, {"volumeMounts": [mount]}).mounts[-1] == Mount(tmp_path / "of-pod", "/data")
+    mount["subPathExpr"] = "of-$(NOBODY)"
+    with pytest.raises(ConfigurationError, match='missing value for "NOBODY"'):
+        built(tmp_path, {"volumeMounts": [mount]})
+
+
+def test_groups_of_the_image_count_unless_the_pod_is_strict(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("app:x:7:8::/:/bin/sh\n")
+    (tmp_path / "etc/group").write_text("wheel:x:50:app\n")
+    assert built(tmp_path).user.groups == (50,)
+    shared = {"supplementalGroups": [60], "supplementalGroupsPolicy": "Strict"}
+    assert built(tmp_path, securityContext=shared).user.groups == (60,)
+
+
 def test_the_configuration_joins_the_sandbox_and_names_no_cgroups(tmp_path: Path) -> None:
     made = configuration(built(tmp_path))
     kinds = {each["type"]: each.get("path", "") for each in made["linux"]["namespaces"]}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clusterip.node.sandbox.dns import Resolver, parse, resolver_for
+from clusterip.node.sandbox.dns import Resolver, limited, parse, problems_of, resolver_for
 from clusterip.node.sandbox.hosts import hosts_file, kernel_hostname
 from clusterip.objects import codec
 from clusterip.objects.core.pod import Pod
@@ -20,7 +20,7 @@ def pod(**spec: Any) -> Pod:
 
 
 def resolver(**spec: Any) -> Resolver:
-    return resolver_for(pod(**spec), servers=["10.96.0.10"], domain="cluster.local", host=HOST)
+    return limited(resolver_for(pod(**spec), servers=["10.96.0.10"], domain="cluster.local", host=HOST))
 
 
 def test_cluster_first_puts_the_clusters_domains_before_the_hosts() -> None:
@@ -87,3 +87,26 @@ def test_host_aliases_come_last() -> None:
 )
 def test_what_hostname_says(spec: dict[str, Any], name: str) -> None:
     assert kernel_hostname(pod(**spec), "cluster.local", "node-1") == name
+
+
+def problems(servers: list[str], **spec: Any) -> dict[str, str]:
+    found = pod(**spec)
+    return problems_of(found, resolver_for(found, servers=servers, domain="c.local", host=HOST), servers)
+
+
+def test_what_a_pod_cannot_have_is_said() -> None:
+    assert problems(["10.96.0.10"]) == {}
+    assert problems([], hostNetwork=True) == {}
+    assert 'using "ClusterFirst" policy. Falling back' in problems([])["MissingClusterDNS"]
+    many = {"nameservers": ["1.1.1.1", "2.2.2.2", "3.3.3.3"]}
+    message = problems(["10.96.0.10"], dnsConfig=many)["DNSConfigForming"]
+    assert message.endswith("the applied nameserver line is: 10.96.0.10 1.1.1.1 2.2.2.2")
+    long = {"searches": [f"{number}.{'x' * 60}.example" for number in range(40)]}
+    assert problems(["10.96.0.10"], dnsConfig=long)["DNSConfigForming"].startswith("Search Line limits")
+
+
+def test_a_name_in_full_that_is_too_long_is_no_name() -> None:
+    with pytest.raises(OSError, match=r"is too long \(64 characters is the max, 7\d characters requested\)"):
+        kernel_hostname(
+            pod(subdomain="s" * 40, hostname="h" * 10, setHostnameAsFQDN=True), "cluster.local", "node"
+        )

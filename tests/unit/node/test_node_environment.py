@@ -102,4 +102,14 @@ def test_resources_of_the_downward_api(resource: str, divisor: str | None, value
     limits = {"cpu": "1500m", "memory": "64Mi"}
     pod = facts(containers=[{"name": "c", "resources": {"limits": limits}}]).pod
     selector = ResourceFieldSelector(resource=resource, divisor=divisor)
-    assert resource_value(pod, pod.spec.containers[0], selector) == value
+    assert resource_value(PodFacts(pod), pod.spec.containers[0], selector) == value
+
+
+def test_what_is_not_limited_is_all_that_the_node_gives() -> None:
+    pod = facts(containers=[{"name": "c"}]).pod
+    known = PodFacts(pod, allocatable={"cpu": "2", "memory": "1Gi", "ephemeral-storage": "5Gi"})
+    for resource, value in (("cpu", "2"), ("memory", str(1 << 30)), ("ephemeral-storage", str(5 << 30))):
+        selector = ResourceFieldSelector(resource=f"limits.{resource}")
+        assert resource_value(known, pod.spec.containers[0], selector) == value
+    with pytest.raises(UnknownField, match=r"unsupported container resource : limits\.gold"):
+        resource_value(known, pod.spec.containers[0], ResourceFieldSelector(resource="limits.gold"))

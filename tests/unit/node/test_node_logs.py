@@ -11,6 +11,7 @@ import pytest
 
 from clusterip.node.runtime.logfiles import LogQuery, read
 from clusterip.node.runtime.logs import LogFile, LogLimits, OutputReader, rotated
+from clusterip.node.runtime.messages import termination_message
 
 LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) ([FP]) (.*)")
 
@@ -120,3 +121,12 @@ async def test_long_lines_are_parted(tmp_path: Path) -> None:
     parts = [m for m in map(LINE.fullmatch, lines) if m]
     assert [(m[2], len(m[3])) for m in parts] == [(b"P", 16384), (b"P", 16384), (b"F", 7232)]
     assert await everything(tmp_path / "0.log", LogQuery()) == b"x" * 40_000 + b"\n"
+
+
+def test_a_message_out_of_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "0.log"
+    log.write_bytes(line("first") + line("se", tag="P") + line("cond"))
+    assert termination_message(tmp_path / "none", log, fall_back=True) == "first\nsecond\n"
+    assert termination_message(tmp_path / "none", log, fall_back=False) == ""
+    (tmp_path / "own").write_text("own")
+    assert termination_message(tmp_path / "own", log, fall_back=True) == "own"

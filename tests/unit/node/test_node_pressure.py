@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clusterip.node.cgroups.files import Usage
+from clusterip.node.pods.admission import Refusal
 from clusterip.node.pressure.manager import Pressure
 from clusterip.node.pressure.ranking import message, ranked
 from clusterip.node.pressure.thresholds import DEFAULT, InvalidThreshold, Observed, parse
@@ -74,7 +75,8 @@ def test_whom_a_node_refuses_that_is_short() -> None:
     pressure = Pressure(0.0, lambda condition, holds: told.append((condition, holds)))
     assert pressure.refuses(pod("any")) is None
     pressure.update({"MemoryPressure"})
-    assert pressure.refuses(pod("best-effort")) == "The node had condition: [MemoryPressure]. "
+    refusal = Refusal("Evicted", "The node had condition: [MemoryPressure]. ")
+    assert pressure.refuses(pod("best-effort")) == refusal
     assert pressure.refuses(pod("burstable", "10Mi")) is None
     tolerant = pod(
         "tolerant", tolerations=[{"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}]

@@ -114,6 +114,42 @@ async def test_http_success(code: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("/good", ""),
+        ("/bad", "HTTP probe failed with statuscode: 500"),
+        ("/elsewhere", ""),  # another host's health is not asked for
+        ("/loop", 'Get "http://127.0.0.1:{port}/loop": stopped after 10 redirects'),
+    ],
+)
+async def test_redirects_within_the_host_are_followed(start: str, message: str) -> None:
+    answers = {
+        "/good": "302 Found\r\nLOCATION: fine?x=1",
+        "/fine?x=1": "200 OK",
+        "/bad": "301 Moved\r\nLocation: /broken",
+        "/broken": "500 Oops",
+        "/elsewhere": "307 There\r\nLocation: http://192.0.2.1/",
+        "/loop": "308 Here\r\nLocation: /loop",
+    }
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readline()).split()[1].decode()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {answers[path]}\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as serving:
+        port = serving.sockets[0].getsockname()[1]
+        check = checks.get(HTTPGetAction(port=port, path=start), Container(), "127.0.0.1", 5)
+        if not message:
+            await check
+            return
+        with pytest.raises(CheckFailed) as caught:
+            await check
+        assert str(caught.value) == message.format(port=port)
+
+
+@pytest.mark.parametrize(
     ("answer", "message"),
     [
         (b"HTTP/1.1 503 Busy\r\n\r\n", "HTTP probe failed with statuscode: 503"),
