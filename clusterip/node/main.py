@@ -21,6 +21,7 @@ from clusterip.node.layout import NodeDirectory
 from clusterip.node.lease import renew_for_ever
 from clusterip.node.network.announce import ANNOUNCED_BY, Announced, Announcer
 from clusterip.node.network.bridge import ensure_bridge
+from clusterip.node.network.clash import clash
 from clusterip.node.network.hostports import HostPorts
 from clusterip.node.network.ipam import AddressPools, Network
 from clusterip.node.network.peers import Peer
@@ -49,6 +50,8 @@ from clusterip.process.health import HealthServer
 from clusterip.process.run import Fatal
 
 _log = log.get("node")
+
+_CLASH_SECONDS = 1.0  # how often it is looked whether somebody has mended it
 
 
 async def main(options: Options) -> None:
@@ -131,6 +134,7 @@ class _Agent:
         self._manager = PodManager(self._context, self._pods)
         self._pressure = Pressure(options.pressure_seconds, self._pressure_changed)
         self._context.admission = (sysctls(options.allowed_unsafe_sysctls), self._pressure.refuses)
+        self._reporting: asyncio.Task[None] | None = None
         path = options.pod_manifest_path
         self._static = StaticDirectory(path, name, self._bad_manifest) if path else None
 
@@ -143,7 +147,8 @@ class _Agent:
                 await self._serve(tasks, health)
                 self._manager.prepare(self._static)
                 if self._static is not None:
-                    if cidrs := remembered(self._options.root_dir):
+                    cidrs = remembered(self._options.root_dir)
+                    if cidrs and not clash([ip_network(cidr) for cidr in cidrs]):
                         self._open_network(cidrs)
                     tasks.create_task(self._manager.run_static(self._static))
                 node = await self._registration.register()
@@ -161,7 +166,7 @@ class _Agent:
                 await self._services.synced.wait()
                 # Not before: a node that is back must not be told unready for the blink it needs to see so.
                 self._registration.network_ready()
-                tasks.create_task(self._registration.run())
+                self._report_node(tasks)
                 tasks.create_task(self._manager.run())
                 tasks.create_task(self._housekeeping().run())
                 tasks.create_task(Announcer(self._announced, self._context.addresses).run())
@@ -191,6 +196,7 @@ class _Agent:
 
         self._nodes.on_change(look)
         cidrs: list[str] = await found
+        await self._until_free(tasks, cidrs)
         networks = self._open_network(cidrs)
         if self._options.pod_network_mode != "none":
             await self._nodes.synced.wait()  # or the routes that are there would go, to come back at once
@@ -199,6 +205,25 @@ class _Agent:
             tasks.create_task(network.run())
         remember(self._options.root_dir, cidrs)
         _log.info("network ready", podCIDRs=",".join(cidrs))
+
+    async def _until_free(self, tasks: asyncio.TaskGroup, cidrs: list[str]) -> None:
+        """Wait for as long as the machine is itself in the network that Pods are to have, and say so."""
+        told = ""
+        while problem := clash([ip_network(cidr) for cidr in cidrs]):
+            if problem != told:
+                told = problem
+                _log.error("no network for pods", problem=problem)
+                node = ObjectReference(kind="Node", name=self._context.name, uid=self._context.name)
+                message = f"{problem}; give the cluster another range, or the machine another address"
+                self._events.event(node, "Warning", "PodCIDRClash", message)
+                self._registration.network_ready(f"container network is not ready: {problem}")
+                self._report_node(tasks)
+            await asyncio.sleep(_CLASH_SECONDS)
+
+    def _report_node(self, tasks: asyncio.TaskGroup) -> None:
+        """Keep the Node's status from now on."""
+        if self._reporting is None:
+            self._reporting = tasks.create_task(self._registration.run())
 
     def _open_network(self, cidrs: list[str]) -> list[Network]:
         """Let Pods have addresses of these podCIDRs. Raises Fatal."""

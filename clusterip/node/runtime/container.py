@@ -265,7 +265,15 @@ def create(
 async def start(container: Container, *, crun: str, state: Path) -> None:
     """Start a created container; returns once it runs or has ended, whichever comes first."""
     container.open_output()
-    await container.follow(_spawn_monitor(container, crun, state))
+    try:
+        monitor = _spawn_monitor(container, crun, state)
+    except OSError as error:  # no memory or no more processes
+        with contextlib.suppress(OSError):
+            (container.directory / "crun.log").write_text(f"cannot start a process: {error}")
+            (container.directory / "exitcode").write_text(str(_START_ERROR))
+        container.settle()
+        return
+    await container.follow(monitor)
 
 
 def _spawn_monitor(container: Container, crun: str, state: Path) -> int:

@@ -125,6 +125,17 @@ async def start(
     """
     if not container.running:
         raise ExecFailed("container not running")
+    if not os.access(crun, os.X_OK):
+        raise ExecFailed(f"the container runtime {crun} is not found; install it again")
+    try:
+        return await _start(container, command, crun, state, stdin, terminal)
+    except OSError as error:  # no crun, no memory, no room
+        raise ExecFailed(f"cannot run a command: {error}") from error
+
+
+async def _start(
+    container: Container, command: Sequence[str], crun: str, state: Path, stdin: bool, terminal: bool
+) -> Execution:
     # Not in the container's directory: the terminal's socket may have a path of 107 characters only.
     directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     configuration = msgspec.json.decode((container.directory / "config.json").read_bytes())

@@ -35,6 +35,12 @@ main() {
         exit
     fi
 
+    if [ ! -x "$crun" ]; then
+        echo "the container runtime $crun is not found; install it again" >crun.log
+        note exitcode 128
+        exit
+    fi
+
     set -- "$crun" --root "$state" --log crun.log --cgroup-manager=disabled run --bundle . --pid-file pid "$id"
     feeder=
     case $input in
