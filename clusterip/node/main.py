@@ -29,7 +29,7 @@ from clusterip.node.network.podnetwork import PodNetwork
 from clusterip.node.network.podnetwork import Settings as NetworkSettings
 from clusterip.node.network.remembered import remember, remembered
 from clusterip.node.options import Options
-from clusterip.node.pods.admission import sysctls
+from clusterip.node.pods.admission import room, sysctls
 from clusterip.node.pods.checks import Runtime
 from clusterip.node.pods.context import NodeContext
 from clusterip.node.pods.manager import PodManager
@@ -133,7 +133,11 @@ class _Agent:
         )
         self._manager = PodManager(self._context, self._pods)
         self._pressure = Pressure(options.pressure_seconds, self._pressure_changed)
-        self._context.admission = (sysctls(options.allowed_unsafe_sysctls), self._pressure.refuses)
+        self._context.admission = (
+            self._pressure.refuses,
+            sysctls(options.allowed_unsafe_sysctls),
+            room(self._context.allocatable, self._manager.beside),
+        )
         self._reporting: asyncio.Task[None] | None = None
         path = options.pod_manifest_path
         self._static = StaticDirectory(path, name, self._bad_manifest) if path else None

@@ -87,6 +87,11 @@ def _every(spec: PodSpec) -> Iterable[Container]:
     return (*spec.initContainers, *spec.containers)
 
 
+def requested(spec: PodSpec, name: str) -> int:
+    """How much of a resource a Pod asks for, in thousandths."""
+    return _total(spec, name, limits=False)
+
+
 def _total(spec: PodSpec, name: str, *, limits: bool) -> int:
     """The most that a Pod's containers have together at any time, in thousandths."""
 

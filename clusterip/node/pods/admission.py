@@ -1,15 +1,21 @@
 """Which Pods a node does not take, although they were assigned to it.
 
-As upstream's ``pkg/kubelet/sysctl``; what the node is short of is in ``clusterip.node.pressure``.
+As upstream's ``pkg/kubelet/sysctl`` and ``pkg/kubelet/lifecycle/predicate.go``, except that labels and taints
+of the Node are the scheduler's business alone. What the node is short of is in ``clusterip.node.pressure``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from clusterip.node.cgroups.limits import requested
+from clusterip.node.pods.static.manifest import is_static
+from clusterip.objects import quantity
+from clusterip.objects.base import Quantity
 from clusterip.objects.core.pod import Pod
 
+_CRITICAL_PRIORITY = 2_000_000_000
 SAFE_SYSCTLS = frozenset(
     (
         *("kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies"),
@@ -45,6 +51,53 @@ def sysctls(allowed: Sequence[str]) -> Admission:
         return None
 
     return check
+
+
+def room(allocatable: Mapping[str, Quantity], others: Callable[[Pod], Iterable[Pod]]) -> Admission:
+    """Refuses Pods that do not fit beside the ``others`` which are here."""
+
+    def check(pod: Pod) -> Refusal | None:
+        here = list(others(pod))
+        if any(_clash(port, taken) for port in _ports(pod) for each in here for taken in _ports(each)):
+            text = "node(s) didn't have free ports for the requested pod ports"
+            return Refusal("NodePorts", f"Predicate NodePorts failed: {text}")
+        if is_critical(pod):
+            return None
+        for name, amount in allocatable.items():
+            wanted, used = (
+                (1000, len(here) * 1000)
+                if name == "pods"
+                else (requested(pod.spec, name), sum(requested(each.spec, name) for each in here))
+            )
+            if wanted and wanted + used > quantity.milli(amount):
+                unit = 1 if name == "cpu" else 1000
+                return Refusal(
+                    f"OutOf{name}",
+                    f"Node didn't have enough resource: {name}, requested: {wanted // unit}, "
+                    f"used: {used // unit}, capacity: {quantity.milli(amount) // unit}",
+                )
+        return None
+
+    return check
+
+
+def is_critical(pod: Pod) -> bool:
+    """Whether a Pod has its place here whatever happens."""
+    return is_static(pod) or (pod.spec.priority or 0) >= _CRITICAL_PRIORITY
+
+
+def _ports(pod: Pod) -> Iterator[tuple[str, int, str]]:
+    """Those of the node's ports that a Pod wants: protocol, number, address."""
+    sidecars = (each for each in pod.spec.initContainers if each.restartPolicy == "Always")
+    for container in (*sidecars, *pod.spec.containers):
+        for port in container.ports:
+            if port.hostPort:
+                address = port.hostIP if port.hostIP not in ("0.0.0.0", "::") else ""
+                yield port.protocol or "TCP", port.hostPort, address
+
+
+def _clash(one: tuple[str, int, str], other: tuple[str, int, str]) -> bool:
+    return one[:2] == other[:2] and (one[2] == other[2] or not one[2] or not other[2])
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -100,6 +100,11 @@ class PodManager:
         found = self._pods.get(namespace, name)
         return self.workers.get(found.metadata.uid) if found else None
 
+    def beside(self, pod: Pod) -> list[Pod]:
+        """The other Pods that have their place here."""
+        uid = pod.metadata.uid
+        return [each.pod for each in self.workers.values() if each.admitted and each.pod.metadata.uid != uid]
+
     def images(self) -> set[str]:
         """The names, as the image store has them, of all that the Pods here need."""
         found = set()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
-import signal
 from pathlib import Path
 
 from clusterip.client.errors import ApiError, Unreachable
@@ -20,6 +18,7 @@ from clusterip.node.pods.environment import ConfigurationError, environment_of
 from clusterip.node.pods.hooks import HookFailed, run_hook
 from clusterip.node.pods.puller import ImageError
 from clusterip.node.pods.slot import Past, Slot
+from clusterip.node.pods.termination import Deadline, stop
 from clusterip.node.runtime import container as runtime
 from clusterip.node.runtime.record import Record
 from clusterip.node.runtime.rootfs import mount_script
@@ -158,16 +157,16 @@ async def _run(
     hook = slot.spec.lifecycle.postStart if slot.spec.lifecycle else None
     if hook is None:
         return
+    host = (facts.pod_ips or [""])[0]
     try:
-        host = (facts.pod_ips or [""])[0]
         await run_hook(context.runtime, container, slot.spec, hook, host, None)
     except HookFailed as error:
         context.event(
             facts.pod, "Warning", "FailedPostStartHook", "PostStartHook failed", container=slot.name
         )
-        if container.running:
-            container.kill(signal.SIGKILL)
-            await asyncio.shield(container.exited)
+        grace = facts.pod.spec.terminationGracePeriodSeconds
+        deadline = Deadline(float(max(1, 30 if grace is None else grace)))
+        await stop(context, facts.pod, slot, deadline, "FailedPostStartHook", host)
         slot.waiting = ("PostStartHookError", str(error))
 
 

@@ -71,6 +71,7 @@ class PodWorker:
         self._finished = False
         self._override: tuple[str, str, str] | None = None
         self._evicted = ""
+        self._admitted = False
         self._start_time = pod.status.startTime or times.now()
         self._deadline: Deadline | None = None
         self._probing = Probing(
@@ -86,6 +87,13 @@ class PodWorker:
     def sandbox(self) -> Sandbox | None:
         """The Pod's sandbox, if it has one now."""
         return self._home.sandbox
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the node has taken the Pod, and it is not over."""
+        begun = self._home.sandbox is not None or any(slot.begun for slot in self.slots)
+        known = self._admitted or begun or bool(self.pod.status.podIP)
+        return known and not self._finished and self.pod.status.phase not in TERMINAL
 
     @property
     def probe_counts(self) -> dict[str, ProbeCounts]:
@@ -176,10 +184,11 @@ class PodWorker:
         if is_done(self.slots, self.pod.spec):
             await self._finish()
             return None
-        begun = self._home.sandbox is not None or any(slot.begun for slot in self.slots)
-        if not begun and (refusal := self._context.refusal(self.pod)):
-            await self._refuse(refusal)
-            return None
+        if not self.admitted:
+            if refusal := self._context.refusal(self.pod):
+                await self._refuse(refusal)
+                return None
+            self._admitted = True
         if why := self._evicted or await self._storage.exceeded(self.pod):
             self._override = ("Failed", "Evicted", why)
             self._context.event(self.pod, "Warning", "Evicted", why)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clusterip.client.events import EventRecorder
-from clusterip.node.pods.admission import Refusal
+from clusterip.node.pods.admission import Refusal, is_critical
 from clusterip.node.pods.manager import PodManager
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.pressure import ranking
@@ -65,7 +65,7 @@ class Pressure:
 
     def refuses(self, pod: Pod) -> Refusal | None:
         """Why a Pod may not begin on this node now."""
-        if not self._met_at or ranking.is_critical(pod):
+        if not self._met_at or is_critical(pod):
             return None
         if self.conditions == ["MemoryPressure"]:
             tolerates = any(

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from clusterip.node.pods.static.manifest import is_static
+from clusterip.node.pods.admission import is_critical
 from clusterip.node.pressure.thresholds import Observed, Threshold
 from clusterip.node.stats.collect import ContainerUsage, PodUsage
 from clusterip.objects import quantity
 from clusterip.objects.core.pod import Pod
-
-_CRITICAL_PRIORITY = 2_000_000_000
-
-
-def is_critical(pod: Pod) -> bool:
-    """Whether a Pod stays whatever happens."""
-    return is_static(pod) or (pod.spec.priority or 0) >= _CRITICAL_PRIORITY
 
 
 def ranked(pods: Iterable[PodUsage], resource: str) -> list[PodUsage]:

@@ -324,6 +324,11 @@ def test_what_a_node_does_not_take(node: RunningNode) -> None:
     pod = node.wait_phase("unsafe", "Failed")
     assert pod["status"]["reason"] == "SysctlForbidden"
     assert pod["status"]["message"] == 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'
+    port = [{"containerPort": 80, "hostPort": 9080}]
+    for name in ("first", "second"):
+        node.run(f"port-{name}", "sleep", "1000", ports=port)
+        pod = node.wait(f"port-{name}", lambda pod: is_ready(pod) or pod["status"]["phase"] == "Failed")
+        assert pod["status"].get("reason") == {"first": None, "second": "NodePorts"}[name]
     main = {"name": "main", "image": "clusterip.local/host", "command": ["true"]}
     long = {"subdomain": "s" * 50, "setHostnameAsFQDN": True}
     node.apply("named", {"containers": [main], **long})
