@@ -29,6 +29,10 @@ class CheckFailed(Exception):
     """The check was done and its answer is no; the message is what Events show."""
 
 
+class CheckErrored(Exception):
+    """The check could not be done: there is no answer, neither yes nor no."""
+
+
 @dataclass(frozen=True)
 class Runtime:
     """What running commands in containers takes."""
@@ -51,13 +55,18 @@ def resolve_port(port: int | str | None, container: ContainerSpec) -> int:
 
 
 async def run_command(runtime: Runtime, container: Container, action: ExecAction, seconds: float) -> str:
-    """Run a command to its end; its output. Raises CheckFailed unless it exits with 0 in time."""
+    """Run a command to its end; its output.
+
+    Raises:
+        CheckFailed: it did not exit with 0 in time.
+        CheckErrored: it could not be run.
+    """
     try:
         execution = await runtime_exec.start(
             container, action.command, crun=runtime.crun, state=runtime.state
         )
     except runtime_exec.ExecFailed as error:
-        raise CheckFailed(str(error)) from error
+        raise CheckErrored(str(error)) from error
     output = bytearray()
 
     async def collect() -> int:
@@ -74,7 +83,7 @@ async def run_command(runtime: Runtime, container: Container, action: ExecAction
         shown = " ".join(action.command)
         raise CheckFailed(f'command timed out: "{shown}" timed out after {_duration(seconds)}') from None
     except runtime_exec.ExecFailed as error:
-        raise CheckFailed(str(error)) from error
+        raise CheckErrored(str(error)) from error
     finally:
         execution.close()
     text = output.decode(errors="replace")

@@ -39,7 +39,7 @@ async def run_hook(
             await asyncio.wait_for(asyncio.sleep(hook.sleep.seconds), seconds)
         elif hook.tcpSocket:
             raise HookFailed("tcpSocket is not supported in lifecycle hooks")
-    except checks.CheckFailed as error:
+    except (checks.CheckFailed, checks.CheckErrored) as error:
         raise HookFailed(str(error)) from error
     except TimeoutError:
         raise HookFailed(f"the hook was not done after {seconds:g}s") from None

@@ -1,7 +1,8 @@
 """Probes: checks repeated over time, and what they say after their thresholds.
 
 As upstream's ``pkg/kubelet/prober``: a result counts once it was the same ``successThreshold`` or
-``failureThreshold`` times in a row; liveness and readiness wait for the startup probe.
+``failureThreshold`` times in a row; liveness and readiness wait for the startup probe. A check that could not
+be done says nothing: no container ends because its node has no room to look at it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from clusterip.node.pods.checks import CheckFailed
+from clusterip.node.pods.checks import CheckErrored, CheckFailed
 from clusterip.objects.core.containers import Probe
 
 _SETTLING_SECONDS = 1.0
@@ -25,9 +26,10 @@ Kind = Literal["Startup", "Readiness", "Liveness"]
 class Prober:
     """One probe of one running container.
 
-    ``check`` does one check (raising CheckFailed), ``on_failure`` hears of every failed one with its
-    message, ``on_check`` of every one, ``on_result`` of each change of what the probe says. ``run`` ends
-    after a startup probe's success and after a failure that restarts the container.
+    ``check`` does one check (raising CheckFailed or CheckErrored), ``on_failure`` hears of every one that did
+    not succeed with a text such as ``failed: REASON``, ``on_check`` of every one and whether it was
+    ``successful``, ``failed`` or ``unknown``, ``on_result`` of each change of what the probe says. ``run``
+    ends after a startup probe's success and after a failure that restarts the container.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class Prober:
         *,
         on_result: Callable[[Kind, bool], None],
         on_failure: Callable[[Kind, str], None],
-        on_check: Callable[[Kind, bool], None] = lambda _kind, _success: None,
+        on_check: Callable[[Kind, str], None] = lambda _kind, _result: None,
     ) -> None:
         self._kind = kind
         self._probe = probe
@@ -69,10 +71,13 @@ class Prober:
         previous: bool | None = None
         success, message = await self._first(running_since)
         while True:
-            streak = streak + 1 if success is previous else 1
-            previous = success
             if not success:
                 self._on_failure(self._kind, message)
+            if success is None:
+                success, message = await self._next(period)
+                continue
+            streak = streak + 1 if success is previous else 1
+            previous = success
             threshold = self._probe.successThreshold if success else self._probe.failureThreshold
             if streak >= (threshold or (1 if success else 3)) and self.result is not success:
                 self.result = success
@@ -81,12 +86,15 @@ class Prober:
                     return
                 if not success and self._kind != "Readiness":
                     return  # the container is about to be restarted
-            self._hurry.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), period)
-            success, message = await self._once()
+            success, message = await self._next(period)
 
-    async def _first(self, running_since: float) -> tuple[bool, str]:
+    async def _next(self, period: float) -> tuple[bool | None, str]:
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), period)
+        return await self._once()
+
+    async def _first(self, running_since: float) -> tuple[bool | None, str]:
         """The first check. While a container is younger than a second, failures do not count.
 
         Upstream learns of a start up to a second late, and thereby leaves programs that time to begin
@@ -100,11 +108,14 @@ class Prober:
             await asyncio.sleep(delay)
             delay *= 2
 
-    async def _once(self) -> tuple[bool, str]:
+    async def _once(self) -> tuple[bool | None, str]:
         try:
             await self._check(float(self._probe.timeoutSeconds or 1))
         except CheckFailed as error:
-            self._on_check(self._kind, False)
-            return False, str(error)
-        self._on_check(self._kind, True)
+            self._on_check(self._kind, "failed")
+            return False, f"failed: {error}"
+        except CheckErrored as error:
+            self._on_check(self._kind, "unknown")
+            return None, f"errored and resulted in unknown state: {error}"
+        self._on_check(self._kind, "successful")
         return True, ""

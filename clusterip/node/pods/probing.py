@@ -74,7 +74,7 @@ class Probing:
             functools.partial(self._check, slot, probe),
             on_result=lambda kind, success: self._result(slot, kind, success),
             on_failure=lambda kind, message: self._failure(slot, kind, message),
-            on_check=lambda kind, success: self._count(slot, kind, success),
+            on_check=lambda kind, result: self._count(slot, kind, result),
         )
         since = container.started_at.timestamp()
         slot.probers.append(prober)
@@ -102,12 +102,12 @@ class Probing:
 
             await grpccheck.check(probe.grpc, self._host(), seconds)
 
-    def _count(self, slot: Slot, kind: Kind, success: bool) -> None:
-        self.counts.setdefault(slot.name, Counter())[kind, "successful" if success else "failed"] += 1
+    def _count(self, slot: Slot, kind: Kind, result: str) -> None:
+        self.counts.setdefault(slot.name, Counter())[kind, result] += 1
 
     def _failure(self, slot: Slot, kind: Kind, message: str) -> None:
         if slot.running:
-            text = f"{kind} probe failed: {message}"
+            text = f"{kind} probe {message}"
             self._context.event(self._pod(), "Warning", "Unhealthy", text, container=slot.name)
 
     def _result(self, slot: Slot, kind: Kind, success: bool) -> None:

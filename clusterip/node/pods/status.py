@@ -59,6 +59,8 @@ def pod_status(pod: Pod, slots: Sequence[Slot], situation: Situation) -> PodStat
         ],
     )
     _limit_messages(status)
+    if phase in TERMINAL and old.phase == phase:
+        status.reason, status.message = old.reason, old.message  # an earlier agent knew why
     if situation.override:
         _phase_name, status.reason, status.message = situation.override
     status.conditions = _conditions(pod, slots, phase, situation.has_sandbox)

@@ -90,7 +90,7 @@ class LogFile:
             older = rotated(self.path, number)
             if older.exists():
                 older.rename(rotated(self.path, number + 1))
-        if self._limits.files > 1:
+        if self._limits.files > 1 and self.path.exists():  # else an earlier try came no further
             self.path.rename(rotated(self.path, 1))
         else:
             self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A node that runs out of disk: images go, then Pods; and nothing is lost where there is no room at all."""
+"""A node short of disk or memory: images go, then Pods; and nothing is lost where there is no room at all."""
 
 from __future__ import annotations
 
@@ -160,3 +160,22 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         filler.unlink()
         pod = node.wait_ready("waiting")
         assert container_status(pod)["restartCount"] == 0
+
+
+def test_a_node_without_memory(tmp_path: Path) -> None:
+    options = ("--eviction-hard=memory.available<100%", "--housekeeping-interval=200ms")
+    with running_node(tmp_path, *options) as node:
+        eventually(lambda: condition(node, "MemoryPressure") == "True")
+        node.run("modest", "sleep", "1000")
+        refused = node.wait_phase("modest", "Failed")["status"]
+        assert refused["message"] == "Pod was rejected: The node had condition: [MemoryPressure]. "
+        node.run("asking", "sleep", "1000", resources={"requests": {"memory": "1Ki"}})
+        evicted = node.wait_phase("asking", "Failed")["status"]
+        assert evicted["reason"] == "Evicted"
+        assert evicted["message"].startswith("The node was low on resource: memory. Threshold quantity: ")
+        node.kill()
+        node.start()
+        node.run("later", "sleep", "1000")
+        node.wait_phase("later", "Failed")
+        again = (node.pod("asking") or {})["status"]
+        assert (again["reason"], again["message"]) == ("Evicted", evicted["message"])

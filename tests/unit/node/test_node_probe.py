@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from clusterip.node.pods import checks
-from clusterip.node.pods.checks import CheckFailed
+from clusterip.node.pods.checks import CheckErrored, CheckFailed
 from clusterip.node.pods.probe import Kind, Prober
 from clusterip.objects.core.containers import Container, ContainerPort, HTTPGetAction, Probe, TCPSocketAction
 
 
-async def outcome(kind: Kind, answers: list[bool], **settings: Any) -> tuple[list[bool], int]:
+async def outcome(kind: Kind, answers: Sequence[bool | str], **settings: Any) -> tuple[list[bool], int]:
     """What a probe concludes from a sequence of answers, and how many failures it told of."""
     results: list[bool] = []
     failures: list[str] = []
@@ -28,6 +28,8 @@ async def outcome(kind: Kind, answers: list[bool], **settings: Any) -> tuple[lis
         if answer is None:
             exhausted.set()
             await asyncio.Event().wait()
+        if isinstance(answer, str):
+            raise CheckErrored(answer)
         if not answer:
             raise CheckFailed("no")
 
@@ -59,6 +61,12 @@ async def test_liveness_ends_with_the_container_it_condemns() -> None:
         [True, False],
         2,
     )
+
+
+async def test_a_check_that_cannot_be_done_says_nothing() -> None:
+    answers = [True, False, "no room", "no room", "no room", False, True]
+    assert await outcome("Liveness", answers, failureThreshold=3) == ([True], 5)
+    assert await outcome("Readiness", ["no room", True]) == ([True], 1)
 
 
 async def test_a_startup_probe_ends_with_success() -> None:
