@@ -115,7 +115,7 @@ class _Agent:
             puller=ImagePuller(images),
             sources=Sources(client, self._services),
             runtime=runtime,
-            inotify=Inotify(),
+            inotify=_inotify(),
             pools=AddressPools([]),
             sandboxes=Settings(
                 node_name=name,
@@ -306,6 +306,15 @@ class _Agent:
         health.ready_check("pods", lambda: following(self._pods))
         health.ready_check("services", lambda: following(self._services))
         return health
+
+
+def _inotify() -> Inotify:
+    try:
+        return Inotify()
+    except OSError as error:
+        raise Fatal(
+            f"files cannot be followed ({error}); allow more: sysctl fs.inotify.max_user_instances=1024"
+        ) from error
 
 
 def _find_crun() -> tuple[str, str]:

@@ -17,10 +17,12 @@ import msgspec
 from clusterip.client.errors import ApiError, Unreachable
 from clusterip.client.rest import Client
 from clusterip.node.images.manifest import go_architecture
+from clusterip.node.images.store import ImageStore
 from clusterip.node.options import Options
 from clusterip.objects import times
 from clusterip.objects.base import Quantity
 from clusterip.objects.core.node import (
+    ContainerImage,
     DaemonEndpoint,
     Node,
     NodeAddress,
@@ -37,6 +39,7 @@ _log = log.get("node")
 KUBELET_VERSION = "v1.37.0+clusterip"
 """The version of Kubernetes this node keeps to. Never above the API server's, by upstream's skew policy."""
 
+_MAXIMUM_IMAGES = 50  # nodeStatusMaxImages
 _STATUS_SECONDS = 300.0  # nodeStatusReportFrequency: the lease says that we live
 _RETRY_SECONDS = 0.5
 _PRESSURES = {
@@ -83,6 +86,7 @@ class Registration:
         self.name = node_name(options)
         self._client = client
         self._options = options
+        self._store = ImageStore(options.image_dir)
         self._addresses = addresses
         self._runtime_version = runtime_version
         self._problem: str | None = "container network is not ready: no podCIDR yet"
@@ -185,6 +189,7 @@ class Registration:
             addresses=addresses,
             daemonEndpoints=NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=self._options.port)),
             nodeInfo=_system_info(self._runtime_version),
+            images=_images(self._store),
             conditions=self._conditions(old),
         )
 
@@ -231,6 +236,18 @@ def _with_network(conditions: list[NodeCondition], now: str) -> list[NodeConditi
         lastTransitionTime=now,
     )
     return [available, *(c for c in conditions if c.type != "NetworkUnavailable")]
+
+
+def _images(store: ImageStore) -> list[ContainerImage]:
+    """The largest images here, which a scheduler may like to know."""
+    found: dict[str, ContainerImage] = {}
+    try:
+        rows = [row for row in store.list() if row.id]
+    except (OSError, msgspec.DecodeError):  # one is just being removed
+        return []
+    for row in rows:
+        found.setdefault(row.id, ContainerImage(sizeBytes=row.size)).names.append(row.name)
+    return sorted(found.values(), key=lambda image: (-image.sizeBytes, image.names))[:_MAXIMUM_IMAGES]
 
 
 def _memory() -> int:

@@ -32,7 +32,11 @@ from clusterip.node.runtime.process import (
 from clusterip.node.runtime.record import Exit, Record
 from clusterip.node.runtime.terminal import set_terminal_size
 from clusterip.node.runtime.unprivileged import adapted
+from clusterip.process import log
 
+_log = log.get("node")
+
+_LOOK_SECONDS = 0.1
 _START_ERROR = 128  # the exit code upstream reports of a container that could not be started
 
 
@@ -90,12 +94,29 @@ class Container:
         except ProcessLookupError:
             self._finish()
             return
-        self._stop_watching = self._inotify.watch(self.directory, self._file_appeared)
+        try:
+            self._stop_watching = self._inotify.watch(self.directory, self._file_appeared)
+        except OSError as error:  # as many watches as the user may have
+            _log.warning("container's files are not watched but looked at", error=str(error))
+            looking = asyncio.create_task(self._look())
+
+            def stop() -> None:
+                looking.cancel()
+
+            self._stop_watching = stop
         self._monitor.on_exit(self._finish)
         for name in ("monitor", "pid"):  # they may have been there before we watched
             if _modified(self.directory / name) is not None:
                 self._file_appeared(name)
         await self._started.wait()
+
+    async def _look(self) -> None:
+        """Find out now and then what else would be told."""
+        while not self._started.is_set():
+            await asyncio.sleep(_LOOK_SECONDS)
+            for name in ("monitor", "pid"):
+                if _modified(self.directory / name) is not None:
+                    self._file_appeared(name)
 
     async def begun(self) -> None:
         """Return once the container runs or has ended."""

@@ -104,6 +104,8 @@ def test_images_and_then_pods_make_room(short: RunningNode, tmp_path: Path) -> N
     eventually(
         lambda: {"EvictionThresholdMet", "NodeHasDiskPressure", "FreeDiskSpaceFailed"} <= node_reasons(short)
     )
+    _code, shown = short.api.request("GET", f"/api/v1/nodes/{NODE}")
+    assert {"example.com/used:1"} in [set(each["names"]) for each in shown["status"]["images"]]
     short.run("late", "sleep", "1000")
     late = short.wait_phase("late", "Failed")
     assert late["status"]["message"] == "Pod was rejected: The node had condition: [DiskPressure]. "
