@@ -64,12 +64,11 @@ def room(allocatable: Mapping[str, Quantity], others: Callable[[Pod], Iterable[P
         if is_critical(pod):
             return None
         for name, amount in allocatable.items():
-            wanted, used = (
-                (1000, len(here) * 1000)
-                if name == "pods"
-                else (requested(pod.spec, name), sum(requested(each.spec, name) for each in here))
-            )
-            if wanted and wanted + used > quantity.milli(amount):
+            wanted = 1000 if name == "pods" else requested(pod.spec, name)
+            if not wanted:
+                continue
+            used = len(here) * 1000 if name == "pods" else sum(requested(each.spec, name) for each in here)
+            if wanted + used > quantity.milli(amount):
                 unit = 1 if name == "cpu" else 1000
                 return Refusal(
                     f"OutOf{name}",
