@@ -40,6 +40,10 @@ async def run_hook(
         elif hook.tcpSocket:
             raise HookFailed("tcpSocket is not supported in lifecycle hooks")
     except (checks.CheckFailed, checks.CheckErrored) as error:
-        raise HookFailed(str(error)) from error
+        what = (
+            f"Exec lifecycle hook ([{' '.join(hook.exec.command)}])" if hook.exec else "HTTP lifecycle hook"
+        )
+        why = str(error).strip() or "the command did not exit with 0"
+        raise HookFailed(f'{what} for Container "{spec.name}" failed - error: {why}') from error
     except TimeoutError:
         raise HookFailed(f"the hook was not done after {seconds:g}s") from None

@@ -264,6 +264,23 @@ def test_a_failed_init_container_fails_a_pod_that_runs_once(node: RunningNode) -
     assert container_status(pod)["state"] == {"waiting": {"reason": "PodInitializing"}}
 
 
+def test_a_container_whose_post_start_hook_fails_ends_in_good_order(node: RunningNode) -> None:
+    script = "trap 'echo asked to end; exit 0' TERM; while :; do sleep 0.05; done"
+    hook = {"postStart": {"exec": {"command": ["sh", "-c", "echo no; exit 1"]}}}
+    node.run("hooked", "sh", "-c", script, lifecycle=hook, restartPolicy="Never")
+    pod = node.wait("hooked", lambda pod: "terminated" in str(container_status(pod)))
+    status = container_status(pod)
+    ended = status["state"].get("terminated") or status["lastState"]["terminated"]
+    assert ended["exitCode"] == 0
+    assert node.kubectl("logs", "hooked") == "asked to end\n"
+    eventually(
+        lambda: (
+            {("FailedPostStartHook", "PostStartHook failed"), ("Killing", "FailedPostStartHook")}
+            <= set(node.events("hooked"))
+        )
+    )
+
+
 def test_a_failing_liveness_probe_restarts_the_container(node: RunningNode) -> None:
     probe = {"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1, "failureThreshold": 1}
     node.run(
