@@ -324,6 +324,12 @@ def test_problems_are_said_in_upstreams_words(node: RunningNode) -> None:
                 container_status(pod).get("state", {}).get("waiting", {}).get("reason") == wanted
             ),
         )
+    node.wait(
+        "unpullable",
+        lambda pod: container_status(pod)["state"].get("waiting", {}).get("reason") == "ImagePullBackOff",
+    )
+    image = "127.0.0.1:5999/no/such:1"
+    eventually(lambda: ("BackOff", f'Back-off pulling image "{image}"') in node.events("unpullable"))
     message = container_status(node.pod("unconfigured") or {})["state"]["waiting"]["message"]
     assert message == 'configmap "absent" not found'
 

@@ -26,7 +26,8 @@ PROBE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     directory = tmp_path_factory.mktemp("node")
-    with running_node(directory, "--max-pods=30", api_options=("--authorization-mode=RBAC",)) as running:
+    options = ("--max-pods=30", "--container-log-max-size=4Ki", "--container-log-max-files=2")
+    with running_node(directory, *options, api_options=("--authorization-mode=RBAC",)) as running:
         running.run(
             "used",
             *("sh", "-c", "head -c 3000000 /dev/zero > /data/zeros; echo ready; exec sleep 1000"),
@@ -105,6 +106,20 @@ def test_configuration_and_pods_as_the_node_knows_them(node: RunningNode) -> Non
     assert [(each["metadata"]["name"], each["spec"]["containers"][0]["name"]) for each in running] == [
         ("used", "main")
     ]
+
+
+def test_logs_are_kept_in_as_many_files_as_are_allowed(node: RunningNode) -> None:
+    script = "for i in $(seq 500); do echo line $i; sleep 0.001; done; echo last; sleep 1000"
+    node.run("talker", "sh", "-c", script)
+    pod = node.wait_ready("talker")
+    eventually(lambda: node.kubectl("logs", "talker", "--tail=1") == "last\n")
+    kept = sorted(path.name for path in (node.root / "pods" / pod["metadata"]["uid"] / "logs/main").iterdir())
+    assert kept == ["0.log", "0.log.1"]
+    lines = node.kubectl("logs", "talker").splitlines()
+    assert "line 1" not in lines
+    numbers = [int(line.split()[1]) for line in lines[:-1]]
+    assert numbers == list(range(numbers[0], 501))
+    node.kubectl("delete", "pod", "talker")
 
 
 def test_each_client_gets_what_it_may(node: RunningNode) -> None:
