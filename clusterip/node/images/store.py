@@ -155,7 +155,13 @@ class ImageStore:
         return found
 
     def remove_remains(self) -> None:
-        """Remove what pulls, imports and unpacking left that were cut off, unless some are under way."""
+        """Remove what pulls, imports and unpacking left that were cut off.
+
+        Raises:
+            BlockingIOError: some are under way; nothing was removed.
+        """
+        if not self.directory.is_dir():
+            return
         with self._locked(".content-lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
             for directory in (self.blobs.directory, self.layers.directory):
                 for entry in directory.glob(".new-*"):

@@ -235,6 +235,8 @@ class PodManager:
         """Remove what crun keeps of containers that ended without it, when the machine did, and what
         commands in containers left."""
         remove_leftovers()
+        with contextlib.suppress(OSError):  # others may be adding images
+            self._context.images.remove_remains()
         state = self._context.runtime.state
         for entry in state.iterdir() if state.is_dir() else ():
             try:

@@ -209,6 +209,19 @@ def start_registry(directory: Path, port: int, auth: str = "") -> subprocess.Pop
     return process
 
 
+def test_what_was_cut_off_goes_once_nobody_adds_anything(store: ImageStore, layout: Path) -> None:
+    import_archive(store, layout)
+    remains = [store.blobs.directory / ".new-blob", store.layers.directory / ".new-layer"]
+    remains[0].write_bytes(b"half a layer")
+    (remains[1] / "etc").mkdir(parents=True)
+    with store.adding(), pytest.raises(BlockingIOError):
+        store.remove_remains()
+    assert all(path.exists() for path in remains)
+    store.remove_remains()
+    assert not any(path.exists() for path in remains)
+    assert store.find("example.com/app:v1").layers
+
+
 @pytest.mark.skipif(not shutil.which("docker-registry"), reason="docker-registry is not installed")
 async def test_pull_from_a_registry(store: ImageStore, layout: Path, tmp_path: Path, network: Path) -> None:
     registry = start_registry(tmp_path / "registry", 5000)
