@@ -1,7 +1,8 @@
 """The OCI runtime configuration of a container: from what a container is to what crun reads.
 
 See https://github.com/opencontainers/runtime-spec. The defaults (capabilities, masked paths, devices)
-are those of containerd, which images are built to expect.
+are those of containerd, which images are built to expect; but for MKNOD: no cgroup here would keep one from
+the machine's devices that has made itself files of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ DEFAULT_CAPABILITIES = (
     "DAC_OVERRIDE",
     "FSETID",
     "FOWNER",
-    "MKNOD",
     "NET_RAW",
     "SETGID",
     "SETUID",
@@ -30,7 +30,7 @@ DEFAULT_CAPABILITIES = (
 ALL_CAPABILITIES = (
     *DEFAULT_CAPABILITIES,
     *("AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH"),
-    *("IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN"),
+    *("IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN"),
     *("NET_BROADCAST", "PERFMON", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_NICE"),
     *("SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG"),
     "WAKE_ALARM",

@@ -144,6 +144,20 @@ def test_a_pod_of_an_imported_image(node: RunningNode, tmp_path: Path) -> None:
     assert node.kubectl("exec", "tiny", "--", "/bin/ls", "-d", "/etc") == "/etc\n"
 
 
+def test_the_machines_devices_are_not_a_containers(node: RunningNode) -> None:
+    script = "mknod /root/zero c 1 5 && head -c 2 /root/zero | wc -c; sleep 1000"
+    for name, context in (("plain", {}), ("privileged", {"privileged": True})):
+        main = {"name": "main", "image": "clusterip.local/host", "command": ["sh", "-c", script]}
+        node.apply(f"devices-{name}", {"containers": [main | {"securityContext": context}]})
+        node.wait_ready(f"devices-{name}")
+    eventually(lambda: "Operation not permitted" in _log(node, "devices-plain"))
+    eventually(lambda: _log(node, "devices-privileged") == "2\n")
+
+
+def _log(node: RunningNode, pod: str) -> str:
+    return node.kubectl.run("logs", pod).stdout
+
+
 def test_a_pod_deleted_while_no_agent_ran_is_removed(node: RunningNode) -> None:
     node.run("orphan", "sleep", "1000")
     pod = node.wait_ready("orphan")
