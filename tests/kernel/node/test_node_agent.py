@@ -202,7 +202,10 @@ def test_deletion_is_graceful_and_leaves_nothing(node: RunningNode) -> None:
 
 
 def _pod_of(entry: Path) -> str:
-    match = re.search(r"/pods/([^/]+)/", (entry / "status").read_text())
+    try:
+        match = re.search(r"/pods/([^/]+)/", (entry / "status").read_text())
+    except FileNotFoundError:
+        return ""  # one that has just ended
     return match[1] if match else ""
 
 
