@@ -86,14 +86,14 @@ class PodCgroups:
 
     def make_pod(self, uid: str, quality: str, limits: Limits, directory: Path) -> None:
         """Have the cgroups of a Pod whose files are in ``directory``. Raises OSError."""
-        paths = []
-        for place in self.places:
-            path = place.pod(uid, quality)
+        paths = [place.pod(uid, quality) for place in self.places]
+        if paths:
+            _note(
+                directory, paths
+            )  # first: where there is no room for that, nothing is made that nobody knows
+        for place, path in zip(self.places, paths, strict=True):
             self._make(place, path)
             files.write_limits(path, place.version, limits)
-            paths.append(path)
-        if paths:
-            _note(directory, paths)
         self._share()
 
     def make_container(self, id: str, limits: Limits, pod: Path, directory: Path) -> list[Path]:
@@ -102,14 +102,12 @@ class PodCgroups:
         Raises:
             OSError: they cannot be made.
         """
-        paths = []
-        for parent in noted(pod):
-            path = parent / id
-            path.mkdir(exist_ok=True)
-            files.write_limits(path, 2 if (path / "cgroup.controllers").exists() else 1, limits)
-            paths.append(path)
+        paths = [parent / id for parent in noted(pod)]
         if paths:
             _note(directory, paths)
+        for path in paths:
+            path.mkdir(exist_ok=True)
+            files.write_limits(path, 2 if (path / "cgroup.controllers").exists() else 1, limits)
         return paths
 
     def remove_pod(self, directory: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from clusterip.kernel import mounts
+from clusterip.node.cgroups.tree import PodCgroups
+from clusterip.node.cgroups.tree import noted as noted_cgroups
 from clusterip.node.images.archive import import_archive
 from clusterip.node.images.store import ImageStore
 from clusterip.node.runtime.container import MONITOR, noted
@@ -150,6 +152,9 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
             return any("No space left on device" in message for _reason, message in node.events("waiting"))
 
         eventually(told)
+        place = node.root / "pods" / (node.pod("waiting") or {})["metadata"]["uid"]
+        made = [path for each in PodCgroups().places for path in each.base.glob(f"**/pod{place.name}")]
+        assert set(made) <= set(noted_cgroups(place))  # or nobody would ever remove them
         node.kubectl("exec", "writer", "--", "touch", "/go")
         ended = container_status(node.wait_phase("writer", "Failed"))["state"]["terminated"]
         assert (ended["exitCode"], ended["reason"]) == (3, "Error")
