@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from clusterip.cli.durations import seconds
 from clusterip.cli.machine_options import data_dir_option, run_command, told
 from clusterip.cli.node import _list
 from clusterip.cli.up import Network
@@ -55,6 +56,15 @@ from clusterip.cli.up import Network
     show_default=True,
     help="The way between nodes' Pods, as of `clusterip node`.",
 )
+@click.option(
+    "--node-monitor-grace-period",
+    "grace",
+    callback=seconds,
+    default="40s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long a node may be silent before its Pods get no more connections. Nodes speak every 10 s.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="How much the parts log.")
 @told
 def command(
@@ -72,6 +82,7 @@ def command(
     cluster_domain: str,
     proxy_mode: str,
     pod_network_mode: str,
+    grace: float,
     verbosity: int,
 ) -> None:
     """Run API server and controllers on this machine, in the foreground, until told to end.
@@ -103,6 +114,7 @@ def command(
         store=store,
         etcd=Tls(etcd_cafile, etcd_certfile, etcd_keyfile),
         pki_from=pki_from,
+        grace_seconds=grace,
         verbosity=verbosity,
     )
     run(request, CommandLine(load, run_command))

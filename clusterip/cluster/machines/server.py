@@ -37,7 +37,8 @@ _STORE_SECONDS = 30.0
 @dataclass(frozen=True)
 class Request:
     """What a person asked for. ``address`` is where others reach this server, ``names`` are further names and
-    addresses for its certificate; ``pki_from`` has the CA and keys of another server of the cluster."""
+    addresses for its certificate; ``pki_from`` has the CA and keys of another server of the cluster;
+    ``grace_seconds`` is how long a node may be silent."""
 
     paths: Paths
     settings: Settings
@@ -47,6 +48,7 @@ class Request:
     store: str = ""
     etcd: Tls = field(default_factory=Tls)
     pki_from: Path | None = None
+    grace_seconds: float = 40.0
     verbosity: int = 0
 
     @property
@@ -257,6 +259,7 @@ def _controllers(request: Request, pki: Certificates) -> Program:
             f"--service-account-private-key-file={pki.signing_key}",
             f"--cluster-signing-cert-file={pki.authority.certificate}",
             f"--cluster-signing-key-file={pki.authority.key}",
+            f"--node-monitor-grace-period={round(request.grace_seconds * 1000)}ms",
             f"--healthz-bind-address={health}",
             # Where no other server can be, one that comes back need not wait for its own lease to run out.
             f"--leader-elect={str(kind_of(request.store_url) == 'etcd').lower()}",
