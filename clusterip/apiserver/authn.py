@@ -24,7 +24,8 @@ CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 _UID_ATTRIBUTE = "1.3.6.1.4.1.57683.2"  # of a subject: upstream's own, for the UID of a user
 _INVALID = "invalid bearer token"
-_WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
+WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
+"""How the WebSocket subprotocol begins that is a bearer token."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -183,8 +184,8 @@ def _authenticated(user: User) -> User:
 def _websocket_token(protocols: str) -> str:
     """Browsers cannot set headers on WebSockets, so the token may be among the subprotocols."""
     for protocol in protocols.split(","):
-        if protocol.strip().startswith(_WEBSOCKET_PREFIX):
-            encoded = protocol.strip()[len(_WEBSOCKET_PREFIX) :]
+        if protocol.strip().startswith(WEBSOCKET_PREFIX):
+            encoded = protocol.strip()[len(WEBSOCKET_PREFIX) :]
             try:
                 return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
             except (binascii.Error, UnicodeDecodeError):

@@ -35,6 +35,7 @@ from clusterip.objects.registry import Resource
 from clusterip.process import log
 from clusterip.process.health import HealthServer
 from clusterip.storage.store import Closed, Unavailable
+from clusterip.ui import assets
 
 Handler = Callable[[Call, Resource[Any]], Awaitable[web.StreamResponse]]
 
@@ -82,6 +83,8 @@ class ApiServer:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes a ``Status``."""
+        if assets.is_ours(request.path):
+            return _page(request)
         began = time.perf_counter()
         info = router.parse(request.method, request.raw_path)
         call = Call(self, request, info, ANONYMOUS)
@@ -207,6 +210,12 @@ class HttpServer(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         return _Request(message, payload, protocol, writer, task, self._loop, client_max_size=BODY_LIMIT)
+
+
+def _page(request: web.BaseRequest) -> web.Response:
+    """A file of the dashboard. Anybody may have it: what it shows, it asks for as its viewer."""
+    found = assets.answer(request.method, request.path, request.headers.get("If-None-Match", ""))
+    return web.Response(status=found.status, headers=dict(found.headers), body=found.body)
 
 
 @cache

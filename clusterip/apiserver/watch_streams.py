@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
+from clusterip.apiserver.authn import WEBSOCKET_PREFIX
 from clusterip.apiserver.call import Call, header_of
 
 SLOW_BYTES = 16 * 1024 * 1024
@@ -48,7 +49,7 @@ async def open_stream(call: Call, content_type: str, count: Count) -> tuple[Watc
         ConnectionResetError: the client has left.
     """
     if call.request.headers.get("Upgrade", "").lower() == "websocket":
-        socket = web.WebSocketResponse(autoping=True)
+        socket = web.WebSocketResponse(autoping=True, protocols=_protocols(call))
         await socket.prepare(call.request)
         return _SocketStream(socket, count), socket
     transport = call.request.transport
@@ -62,6 +63,16 @@ async def open_stream(call: Call, content_type: str, count: Count) -> tuple[Watc
     response.enable_chunked_encoding()
     await response.prepare(call.request)
     return _ChunkedStream(transport, call.request.protocol, count), response
+
+
+def _protocols(call: Call) -> tuple[str, ...]:
+    """The subprotocols offered, whatever they are called: a browser that names some wants one of them back.
+
+    Not the one that is a token (``k8s.io/apiserver/pkg/authentication/request/websocket``).
+    """
+    offered = call.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    names = (each.strip() for each in offered)
+    return tuple(each for each in names if each and not each.startswith(WEBSOCKET_PREFIX))
 
 
 class _ChunkedStream:

@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "image": "Import, list and remove container images.",
     },
     "See it": {
+        "ui": "Show the cluster in a browser: who reaches what, live.",
         "trace": "Connect to a Service and tell the way of the packet.",
         "explain": "Say who reaches what through a Service, and why.",
         "top": "Show live which Services, nodes and DNS servers are busy.",

@@ -1,0 +1,5 @@
+import { App } from "./app.js";
+import { begin } from "./session.js";
+
+begin();
+new App().start();
