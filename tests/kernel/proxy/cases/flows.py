@@ -57,7 +57,7 @@ async def _udp_moves(bed: Bed, at: Place) -> None:
     ]
 
     async def reached() -> set[str]:
-        found = await asyncio.gather(*(bed.ask(*way, source_port=FLOW) for way in ways))
+        found = await asyncio.gather(*(bed.ask(*way, source_port=FLOW + n) for n, way in enumerate(ways)))
         return {name for name, _ in found}
 
     assert await reached() == {"here-1"}
@@ -67,6 +67,17 @@ async def _udp_moves(bed: Bed, at: Place) -> None:
     assert await reached() == {"here-2"}
     await bed.apply(at.slice("here-1", at.endpoint("here-2", ready=False, serving=False)))
     assert await reached() == {"here-1"}
+
+
+@script("one UDP client talks to a Service by several of its addresses", *UDP)
+async def _udp_addresses(bed: Bed, at: Place) -> None:
+    await bed.apply(at.service(externalIPs=[at.public(1), at.public(2)]), at.slice("here-1"))
+    for client in ("client", "node", "outside"):
+        addresses = (at.service_ip(), at.public(1), at.public(2))
+        found = await asyncio.gather(
+            *(bed.ask(client, address, 80, source_port=FLOW) for address in addresses)
+        )
+        assert [name for name, _ in found] == ["here-1"] * len(addresses)
 
 
 @script("UDP clients stay with an endpoint that terminates but serves", *UDP)

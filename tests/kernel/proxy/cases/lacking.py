@@ -44,6 +44,9 @@ LACKING: dict[str, dict[str, str]] = {mode: {} for mode in modes.NAMES} | {
         "UDP clients stay with an endpoint that terminates but serves": (
             "UDP clients move on as it terminates"
         ),
+        "one UDP client talks to a Service by several of its addresses": (
+            "an endpoint's answer to one socket belongs to one address"
+        ),
         "two Services on one external IP": (
             "an address is the node's own while a Service has it: other ports are refused"
         ),
