@@ -97,6 +97,7 @@ class _Agent:
         # Where somebody else sees to the rest, the node's own Pod network is all it needs to know.
         own = f"metadata.name={name}" if options.pod_network_mode == "none" else ""
         self._nodes: Informer[Peer] = Informer(network, NODES, Peer, field_selector=own)
+        self._nodes.on_change(self._still_here)
         self._services: Informer[SlimService] = Informer(client, SERVICES, SlimService)
         self._services.add_index("namespace", lambda service: [service.metadata.namespace])
         self._pods: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={name}")
@@ -209,6 +210,11 @@ class _Agent:
             tasks.create_task(network.run())
         remember(self._options.root_dir, cidrs)
         _log.info("network ready", podCIDRs=",".join(cidrs))
+
+    def _still_here(self, _old: Peer | None, node: Peer | None) -> None:
+        """Who is back after a while away is not unready until the next ordinary report."""
+        if node is not None and node.metadata.name == self._registration.name and node.is_given_up:
+            self._registration.given_up()
 
     async def _until_free(self, tasks: asyncio.TaskGroup, cidrs: list[str]) -> None:
         """Wait for as long as the machine is itself in the network that Pods are to have, and say so."""

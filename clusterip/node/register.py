@@ -100,6 +100,10 @@ class Registration:
         self._has_network = problem is None
         self._changed.set()
 
+    def given_up(self) -> None:
+        """Hear that the node is thought to be gone: say at once how it is."""
+        self._changed.set()
+
     def under_pressure(self, condition: str, holds: bool) -> None:
         """Say that the node is short of something (``DiskPressure``), or is no more."""
         (self._pressures.add if holds else self._pressures.discard)(condition)

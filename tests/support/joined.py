@@ -27,8 +27,12 @@ _COMMAND = re.compile(r"^ *clusterip agent (--join \S+ --token \S+ --ca-hash \S+
 class Machine:
     """A machine on the network ``10.77.0.0/24``. ``program`` is what runs on it in the foreground."""
 
-    def __init__(self, name: str, namespace: str, address: str, directory: Path) -> None:
+    def __init__(
+        self, name: str, namespace: str, address: str, directory: Path, socket: tuple[Path, str]
+    ) -> None:
+        """``socket`` is where its cable goes: a namespace, and a link there."""
         self.name = name
+        self.socket = socket
         self.namespace = namespace
         self.path = namespaces.path_of(namespace)
         self.address = address
@@ -136,11 +140,10 @@ class Machine:
         return found[1].split()
 
     def unplug(self, *, plugged: bool = False) -> None:
-        """Cut the machine's network, or mend it."""
-        with RouteSocket(self.path) as routes:
-            routes.set_link("eth0", up=plugged)
-            if plugged:
-                routes.replace_route(None, gateway="10.77.0.1")
+        """Pull the machine's cable, or put it back. It keeps its address and routes, as real ones do."""
+        switch, link = self.socket
+        with RouteSocket(switch) as routes:
+            routes.set_link(link, up=plugged)
 
     def cut_off(self, *others: Machine) -> None:
         """Let nothing pass between this machine and these, without a word; none: let all pass again."""
@@ -211,6 +214,6 @@ def machines(prefix: str, names: Sequence[str], directory: Path) -> Iterator[dic
                 namespaces.write_sysctl(f"net/ipv4/conf/{setting}/rp_filter", 0, inner)
             home = directory / name
             home.mkdir()
-            made[name] = machine = Machine(name, namespace, address, home)
+            made[name] = machine = Machine(name, namespace, address, home, (path, f"m{number}"))
             stack.callback(machine.remove)
         yield made

@@ -28,13 +28,20 @@ from tests.support.cluster import EXAMPLE, PROGRAM
 from tests.support.joined import SECONDS, Machine, machines
 
 Cluster = dict[str, Machine]
+GRACE = "--node-monitor-grace-period=15s"
+NEAR = """
+apiVersion: v1
+kind: Service
+metadata: {name: near}
+spec: {selector: {app: my-app}, internalTrafficPolicy: Local, ports: [{port: 80, targetPort: 8080}]}
+"""
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     prefix = f"j{os.getpid()}"
     with machines(prefix, ["server", "a", "b"], tmp_path_factory.mktemp("join")) as made:
-        made["server"].start("server")
+        made["server"].start("server", GRACE)
         yield made
 
 
@@ -92,8 +99,8 @@ def _pods(server: Machine) -> dict[str, tuple[str, str, int]]:
     }
 
 
-def _address(server: Machine) -> str:
-    return server.kubectl("get", "service", "my-service", "-o", "jsonpath={.spec.clusterIP}")
+def _address(server: Machine, service: str = "my-service") -> str:
+    return server.kubectl("get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
 
 
 def _answers(machine: Machine, url: str, wanted: set[str]) -> None:
@@ -209,7 +216,7 @@ def test_services_work_while_the_server_is_away(cluster: Cluster) -> None:
     agent.stop()
     agent.start("agent")  # a node comes up without its server
     _answers(agent, f"http://{address}", {*before})
-    server.start("server")
+    server.start("server", GRACE)
     server.until_printed("The server is ready")
     _until_nodes(server, {"a": "True", "b": "True"})
     assert _pods(server) == before
@@ -253,12 +260,53 @@ def _signed_by(authority: Authority, identity: Identity) -> bytes:
     return private + authority.sign(request.sign(key, hashes.SHA256()), identity.usages, None)
 
 
+def test_a_node_is_cut_off(cluster: Cluster) -> None:
+    """Connections go to the Pods of others soon; its own go on there, and are taken back with it."""
+    server, lost = cluster["server"], cluster["b"]
+    before, address = _pods(server), _address(server)
+    server.kubectl("apply", "-f", "-", stdin=NEAR)
+    near = f"http://{_address(server, 'near')}"
+    on_lost = {name for name, (node, _, _) in before.items() if node == "b"}
+    _answers(lost, near, on_lost)
+    lost.unplug()
+    _until_nodes(server, {"a": "True", "b": "Unknown"})
+    assert "node.kubernetes.io/unreachable" in server.kubectl(
+        "get", "node", "b", "-o", "jsonpath={.spec.taints}"
+    )
+    server.kubectl("wait", "pod", "--for=condition=Ready=false", *on_lost, "--timeout=60s", timeout=70)
+    # EndpointSlices follow at once, but not before.
+    others = {*before} - on_lost
+    path = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].targetRef.name}"
+    deadline = time.monotonic() + SECONDS
+    while True:
+        slices = ("endpointslices", "-l", "kubernetes.io/service-name=my-service")
+        if {*server.kubectl("get", *slices, "-o", path).split()} == others:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    _answers(cluster["a"], f"http://{address}", others)
+    _answers(lost, near, on_lost)
+    lost.unplug(plugged=True)
+    _until_nodes(server, {"a": "True", "b": "True"})
+    server.kubectl("wait", "pod", "--for=condition=Ready", *before, "--timeout=60s", timeout=70)
+    assert _pods(server) == before
+    for machine in (cluster["a"], lost):
+        _answers(machine, f"http://{address}", {*before})
+
+
 def test_drained_deleted_and_joined_again(cluster: Cluster) -> None:
     server, agent = cluster["server"], cluster["a"]
     server.kubectl("drain", "a", "--ignore-daemonsets", "--timeout=60s", timeout=70)
     server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
     assert {node for node, _, _ in _pods(server).values()} == {"b"}
     assert "SchedulingDisabled" in server.kubectl("get", "node", "a")
+    server.kubectl("uncordon", "a")
+    server.kubectl("cordon", "b")
+    server.kubectl("scale", "deployment/my-app", "--replicas=5")
+    server.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    assert sum(node == "a" for node, _, _ in _pods(server).values()) == 1
+    server.kubectl("uncordon", "b")
+    server.kubectl("drain", "a", "--ignore-daemonsets", "--timeout=60s", timeout=70)
     agent.stop()
     assert agent.wait() == 0
     assert not processes.read(agent.paths.processes).alive

@@ -35,16 +35,26 @@ class _Spec(msgspec.Struct):
     podCIDRs: list[str] = []
 
 
+class _Condition(msgspec.Struct):
+    status: str = ""
+
+
 class _Status(msgspec.Struct):
     addresses: list[_Address] = []
+    conditions: list[_Condition] = []
 
 
 class Peer(msgspec.Struct):
-    """As much of a Node as the Pod network needs."""
+    """As much of a Node as other nodes need, and the node itself to see how it is taken to be."""
 
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _Status = msgspec.field(default_factory=_Status)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the node lifecycle controller has not heard of it for too long."""
+        return any(condition.status == "Unknown" for condition in self.status.conditions)
 
 
 class Vtep(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,1 @@
+"""Running commands in Debian's kernel, emulated: it has both IPVS and nftables."""
