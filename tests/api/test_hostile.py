@@ -49,7 +49,9 @@ TREE = st.recursive(
 def acceptable(code: int, body: Any) -> bool:
     """Whether an answer is no sign of a bug. Upstream, too, has a few of 500 that tell of bad input."""
     if code == 500:
-        return "reason" not in body and body["message"].startswith("failed to create typed patch object")
+        # A patch that is no object of the kind; an object whose resourceVersion is no number.
+        known = ("failed to create typed patch object", "strconv.ParseUint: parsing ")
+        return "reason" not in body and body["message"].startswith(known)
     return code < 500 or (code == 504 and body["reason"] == "Timeout")
 
 

@@ -36,6 +36,7 @@ class _Spec(msgspec.Struct):
 
 
 class _Condition(msgspec.Struct):
+    type: str = ""
     status: str = ""
 
 
@@ -54,7 +55,7 @@ class Peer(msgspec.Struct):
     @property
     def is_given_up(self) -> bool:
         """Whether the node lifecycle controller has not heard of it for too long."""
-        return any(condition.status == "Unknown" for condition in self.status.conditions)
+        return any(each.type == "Ready" and each.status == "Unknown" for each in self.status.conditions)
 
 
 class Vtep(msgspec.Struct, frozen=True, omit_defaults=True):
