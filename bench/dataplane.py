@@ -44,6 +44,8 @@ CLIENT, NEAR, FAR = "10.244.1.9", "10.244.1.2", "10.244.2.2"
 HTTP, BEHIND, IPERF = 8080, 8081, 5201
 """The server's ports: for direct connections, behind Services, and iperf3's. A connection that is tracked
 under a Service's address and one that is not would otherwise compete for the same source ports."""
+CONTROL = "control"
+"""In place of a mode: the Pod itself, measured against itself."""
 FIRST_IP = ipaddress.ip_address("10.96.0.1")
 NGINX = """
 worker_processes 1; daemon off; pid {pid}; error_log /dev/null;
@@ -197,6 +199,16 @@ def probe(address: str, port: int, count: int = 20_000) -> tuple[float, float]:
     return times[count // 2], times[count * 99 // 100]
 
 
+class Nothing:
+    """In place of a proxy: how far two measurements of one and the same way lie apart."""
+
+    async def start(self, count: int, server: str) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        pass
+
+
 class Proxy:
     """The proxy of the client's node, with so many Services of one endpoint, the server."""
 
@@ -248,16 +260,18 @@ async def compare(
     processes: Processes, mode: str, count: int, server: str, seconds: float, rounds: int
 ) -> tuple[Figures, Figures, float]:
     """The medians of the ratios of a Service to the Pod, and of the figures themselves; start-up seconds."""
-    proxy = Proxy(processes.network, mode, processes.cgroup)
+    proxy = Nothing() if mode == CONTROL else Proxy(processes.network, mode, processes.cgroup)
     try:
         start = await proxy.start(count, server)
         targets = itertools.cycle((count - 1, random.randrange(count)))
         pairs = []
-        for _ in range(rounds):
-            direct = await asyncio.to_thread(measure, processes, server, HTTP, IPERF, seconds)
-            address = str(FIRST_IP + next(targets))
-            through = await asyncio.to_thread(measure, processes, address, 80, IPERF, seconds)
-            pairs.append((through, direct))
+        for number in range(rounds):
+            way = (server, BEHIND) if mode == CONTROL else (str(FIRST_IP + next(targets)), 80)
+            ways = {"direct": (server, HTTP), "through": way}
+            taken = {}
+            for name in sorted(ways, reverse=bool(number % 2)):  # neither is always the later one
+                taken[name] = await asyncio.to_thread(measure, processes, *ways[name], IPERF, seconds)
+            pairs.append((taken["through"], taken["direct"]))
     finally:
         proxy.close()
 
@@ -288,10 +302,12 @@ async def main(arguments: argparse.Namespace) -> list[Point]:
     with running() as processes:
         for place, server in (("one node", NEAR), ("two nodes", FAR)):
             for mode in arguments.modes:
-                if why := namespaces.run_in(processes.network.node, modes.get(mode).missing):
-                    print(f"{mode}: {why}")
-                    continue
-                for count in arguments.services:
+                if mode != CONTROL:
+                    why = namespaces.run_in(processes.network.node, modes.get(mode).missing)
+                    if why:
+                        print(f"{mode}: {why}")
+                        continue
+                for count in arguments.services if mode != CONTROL else [1]:
                     ratio, figures, start = await compare(
                         processes, mode, count, server, arguments.seconds, arguments.rounds
                     )
@@ -304,7 +320,8 @@ async def main(arguments: argparse.Namespace) -> list[Point]:
                         f" {figures.bytes_per_second / 1e9:.2f} GB/s, start {start:.2f} s)",
                         flush=True,
                     )
-                    points.append(Point(place, mode, count, figures.connect_p50_us))
+                    if mode != CONTROL:
+                        points.append(Point(place, mode, count, figures.connect_p50_us))
     return points
 
 
@@ -315,7 +332,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--modes", nargs="+", default=["nftables", "ebpf", "iptables"], choices=modes.NAMES)
+    parser.add_argument(
+        "--modes",
+        nargs="+",
+        default=[CONTROL, "nftables", "ebpf", "iptables"],
+        choices=(CONTROL, *modes.NAMES),
+    )
     parser.add_argument("--services", nargs="+", type=int, default=[1, 1_000, 10_000])
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement takes")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is taken")

@@ -245,8 +245,7 @@ class PodWorker:
         return None
 
     async def _start_slot(self, slot: Slot, mounted: dict[str, Path]) -> None:
-        if slot.exit is None:
-            slot.waiting = None
+        # What it waited for stays said until it runs, as upstream's reason cache does: a try is no news.
         try:
             sandbox = self._home.make_sandbox(self.pod)
             target = next((each.container for each in self.slots if each.name == slot.target), None)
