@@ -52,6 +52,11 @@ def command(
 
     `clusterip server` and `clusterip token create` print the command. Once the machine has joined,
     `clusterip agent` without options goes on. Pods go on while no agent runs.
+
+    \b
+    Examples:
+      clusterip agent --join=https://10.0.0.1:6443 --token=TOKEN
+      clusterip agent
     """
     from clusterip.cli.main import load
     from clusterip.cluster.machines.agent import Request, run

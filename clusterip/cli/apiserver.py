@@ -143,7 +143,13 @@ def _listed(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
 )
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="Log verbosity.")
 def command(verbosity: int, **settings: object) -> None:
-    """Serve the Kubernetes API."""
+    """Serve the Kubernetes API.
+
+    \b
+    Examples:
+      clusterip apiserver --store=sqlite:///var/lib/my/store.db --cert-dir=/var/lib/my/pki
+      clusterip apiserver --store=etcd://10.0.0.1:2379 --authorization-mode=Node,RBAC --secure-port=6443
+    """
     from clusterip.apiserver.main import main
     from clusterip.apiserver.options import Options
     from clusterip.process import log

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 )
 @connected
 async def command(files: tuple[str, ...], recursive: bool, dry_run: str, session: Session) -> None:
-    """Create or change objects as a manifest says."""
+    """Create or change objects as a manifest says.
+
+    \b
+    Examples:
+      clusterip apply -f my-service.yaml
+      clusterip apply -f - < my-service.yaml
+    """
     from clusterip.cli.applying import apply_all
     from clusterip.cli.documents import read
 

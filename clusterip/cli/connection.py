@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from clusterip.cli import completing
+
 if TYPE_CHECKING:
     from clusterip.client.errors import ApiError
     from clusterip.client.rest import Client
@@ -42,18 +44,29 @@ def connected(command: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     @click.option("--kubeconfig", help="Which API server, and as whom.")
     @click.option("--context", help="A context of the kubeconfig.")
-    @click.option("-n", "--namespace", help="Instead of the context's namespace.")
+    @click.option(
+        "-n",
+        "--namespace",
+        help="Instead of the context's namespace.",
+        shell_complete=completing.namespaces,
+    )
     @functools.wraps(command)
     def wrapped(
         *args: Any, kubeconfig: str | None, context: str | None, namespace: str | None, **kwargs: Any
     ) -> None:
         async def run() -> None:
+            from clusterip.cli.suggesting import similar
             from clusterip.client.config import load
+            from clusterip.client.errors import ApiError
             from clusterip.client.rest import Client
 
             config = load(kubeconfig or local_kubeconfig(), context)
             async with Client(config) as client:
-                await command(*args, session=Session(client, namespace or config.namespace), **kwargs)
+                session = Session(client, namespace or config.namespace)
+                try:
+                    await command(*args, session=session, **kwargs)
+                except ApiError as error:
+                    raise CommandError(describe(error) + await similar(session, error)) from error
 
         _report_errors(run)
 

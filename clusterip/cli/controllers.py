@@ -195,7 +195,13 @@ def command(
     cluster_signing_duration: float,
     **settings: Any,
 ) -> None:
-    """Run the controllers and the scheduler."""
+    """Run the controllers and the scheduler.
+
+    \b
+    Examples:
+      clusterip controllers --kubeconfig=/etc/clusterip/controllers.yaml --leader-elect=true
+      clusterip controllers --controllers=endpointslice,endpoints
+    """
     from clusterip.controllers.main import main
     from clusterip.controllers.options import Options
     from clusterip.process import jwt, log, run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterip.cli import completing
 from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("delete")
-@click.argument("what", nargs=-1, metavar="[TYPE NAME... | TYPE/NAME...]")
+@click.argument("what", nargs=-1, metavar="[TYPE NAME... | TYPE/NAME...]", shell_complete=completing.objects)
 @click.option("-f", "--filename", "files", multiple=True, help="Objects of a file, directory or - for input.")
 @click.option("-R", "--recursive", is_flag=True, help="Also the directories below.")
 @click.option("-l", "--selector", default="", help="Objects with these labels.")
@@ -39,7 +40,14 @@ async def command(
     wait: bool,
     session: Session,
 ) -> None:
-    """Delete objects, and by default wait until they are gone."""
+    """Delete objects, and by default wait until they are gone.
+
+    \b
+    Examples:
+      clusterip delete service my-service
+      clusterip delete pods -l app=my-app
+      clusterip delete -f my-service.yaml
+    """
     from clusterip.cli.deleting import Deletion
 
     grace = 0 if force and grace_period < 0 else 1 if now and grace_period < 0 else grace_period

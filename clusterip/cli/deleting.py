@@ -11,6 +11,7 @@ import click
 from clusterip.cli.connection import CommandError, Session, describe
 from clusterip.cli.documents import read
 from clusterip.cli.resources import shown_name, targets
+from clusterip.cli.suggesting import similar
 from clusterip.client.errors import ApiError
 from clusterip.objects import codec
 from clusterip.objects.meta import DeleteOptions
@@ -54,7 +55,7 @@ class Deletion:
                 deleted.append((wanted, await self._delete(*wanted)))
             except ApiError as error:
                 if not (error.is_not_found and self._ignore_not_found):
-                    errors.append(describe(error))
+                    errors.append(describe(error) + await similar(self._session, error))
         if not deleted and not errors and not self._ignore_not_found:
             click.echo("No resources found", err=True)
         if self._wait:

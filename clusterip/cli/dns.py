@@ -106,7 +106,13 @@ def command(
     verbosity: int,
     **server: Any,
 ) -> None:
-    """Answer DNS questions about Services and Pods, and forward all others."""
+    """Answer DNS questions about Services and Pods, and forward all others.
+
+    \b
+    Examples:
+      clusterip dns --kubeconfig=/etc/clusterip/dns.yaml --bind=10.96.0.10:53 --forward=/etc/resolv.conf
+      clusterip dns --conf=/etc/coredns/Corefile
+    """
     from clusterip.dns.options import Options
     from clusterip.dns.serve import serve
     from clusterip.process import log

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 @click.option("--keep-state", is_flag=True, help="Keep database, certificates and images for the next up.")
 @cluster_options
 def command(keep_state: bool, name: str, paths: Paths) -> None:
-    """Stop the cluster and remove every process, namespace, rule and route it made."""
+    """Stop the cluster and remove every process, namespace, rule and route it made.
+
+    \b
+    Examples:
+      clusterip down
+      clusterip down --name=lab
+    """
     from clusterip.cluster import places
 
     if not places.is_isolated(paths):

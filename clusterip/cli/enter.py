@@ -25,8 +25,9 @@ def command(node: str | None, arguments: tuple[str, ...], name: str, paths: Path
     its nodes. It sees this machine's files.
 
     \b
-    clusterip enter -- curl http://10.96.0.100
-    clusterip enter --node=node-2 -- nft list ruleset
+    Examples:
+      clusterip enter -- curl http://10.96.0.100
+      clusterip enter --node=node-2 -- nft list ruleset
     """
     from clusterip.cluster import places
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 @click.command("env")
 @cluster_options
 def command(name: str, paths: Paths) -> None:
-    """Print shell commands that make kubectl and clusterip use the cluster: eval "$(clusterip env)"."""
+    """Print shell commands that make kubectl and clusterip use the cluster: eval "$(clusterip env)".
+
+    \b
+    Example:
+      eval "$(clusterip env)" && kubectl get nodes
+    """
     from clusterip.cluster.errors import ClusterError
 
     if not paths.admin_kubeconfig.exists():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterip.cli import completing
 from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 @click.option("-c", "--container", help="Which container; by default the first.")
 @click.option("-i", "--stdin", is_flag=True, help="Pass standard input on.")
 @click.option("-t", "--tty", is_flag=True, help="Give the command a terminal.")
-@click.argument("pod", metavar="POD | TYPE/NAME")
+@click.argument("pod", metavar="POD | TYPE/NAME", shell_complete=completing.pods)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENT]...")
 @connected
 async def command(
     pod: str, container: str | None, stdin: bool, tty: bool, arguments: tuple[str, ...], session: Session
 ) -> None:
-    """Run a command in a Pod's container; the exit code is the command's."""
+    """Run a command in a Pod's container; the exit code is the command's.
+
+    \b
+    Examples:
+      clusterip exec my-pod -- cat /etc/resolv.conf
+      clusterip exec -it my-pod -- sh
+    """
     from clusterip.cli.connection import CommandError
     from clusterip.cli.executing import execute
     from clusterip.cli.pods import container_of, pod_of

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterip.cli import completing
 from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
@@ -14,11 +15,17 @@ if TYPE_CHECKING:
 
 @click.command("explain")
 @click.argument("kind", metavar="service", type=click.Choice(["service", "svc", "services"]))
-@click.argument("name")
+@click.argument("name", shell_complete=completing.services)
 @click.option(
     "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it."
 )
-@click.option("--node", "nodes", multiple=True, help="Only this node; may be given several times.")
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    shell_complete=completing.nodes,
+    help="Only this node; may be given several times.",
+)
 @connected
 async def command(kind: str, name: str, output: str, nodes: tuple[str, ...], session: Session) -> None:
     """Say who reaches what through a Service, and why.

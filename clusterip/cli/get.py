@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterip.cli import completing
 from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 
 @click.command("get")
-@click.argument("what", nargs=-1, metavar="TYPE[,TYPE] [NAME]... | TYPE/NAME...")
+@click.argument(
+    "what", nargs=-1, metavar="TYPE[,TYPE] [NAME]... | TYPE/NAME...", shell_complete=completing.objects
+)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Objects of all namespaces.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "yaml", "json", "name"]), default="table")
 @click.option("-l", "--selector", default="", help="Only objects with these labels, e.g. app=my-app.")
@@ -37,7 +40,15 @@ async def command(
     ignore_not_found: bool,
     session: Session,
 ) -> None:
-    """List objects as tables, or print them as YAML or JSON."""
+    """List objects as tables, or print them as YAML or JSON.
+
+    \b
+    Examples:
+      clusterip get services
+      clusterip get pods,endpointslices -A -o wide
+      clusterip get service/my-service -o yaml
+      clusterip get pods -l app=my-app --watch
+    """
     from clusterip.cli.getting import Getter
     from clusterip.cli.resources import targets
 

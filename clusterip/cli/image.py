@@ -62,7 +62,13 @@ def _with_users(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("image")
 def command() -> None:
-    """Import, pull, list, alias and remove container images."""
+    """Import, pull, list, alias and remove container images.
+
+    \b
+    Examples:
+      clusterip image import my-app.tar
+      clusterip image list
+    """
 
 
 @command.command("import")
@@ -71,7 +77,13 @@ def command() -> None:
 @_directory
 @_with_users
 def import_(files: tuple[Path, ...], name: str, directory: Path) -> None:
-    """Import OCI image layouts, OCI archives or archives of `docker save`."""
+    """Import OCI image layouts, OCI archives or archives of `docker save`.
+
+    \b
+    Examples:
+      clusterip image import my-app.tar
+      docker save my-app:1 -o my-app.tar && clusterip image import my-app.tar
+    """
     from clusterip.node.images import commands
 
     for found in _explained(lambda: commands.import_images(directory, list(files), name)):
@@ -85,7 +97,12 @@ def import_(files: tuple[Path, ...], name: str, directory: Path) -> None:
 @_directory
 @_with_users
 def pull(name: str, username: str, password: str, directory: Path) -> None:
-    """Pull an image from its registry."""
+    """Pull an image from its registry.
+
+    \b
+    Example:
+      clusterip image pull registry.example.org/my-app:1
+    """
     import asyncio
 
     from clusterip.node.images import commands
@@ -97,7 +114,12 @@ def pull(name: str, username: str, password: str, directory: Path) -> None:
 @command.command("list")
 @_directory
 def list_(directory: Path) -> None:
-    """List the images."""
+    """List the images.
+
+    \b
+    Example:
+      clusterip image list
+    """
     from clusterip.node.images import commands
 
     click.echo(commands.table(directory))
@@ -108,7 +130,12 @@ def list_(directory: Path) -> None:
 @_directory
 @_with_users
 def remove(names: tuple[str, ...], directory: Path) -> None:
-    """Remove images. Containers that run go on."""
+    """Remove images. Containers that run go on.
+
+    \b
+    Example:
+      clusterip image rm my-app:1
+    """
     from clusterip.node.images.store import ImageStore
 
     store = ImageStore(directory)
@@ -125,6 +152,11 @@ def alias(definitions: tuple[str, ...], directory: Path) -> None:
 
     registry.k8s.io/pause:3.10=local/pause:1 is for one image, registry.k8s.io/=local/ for all whose names
     begin so. An empty target removes the alias.
+
+    \b
+    Examples:
+      clusterip image alias registry.k8s.io/=local/
+      clusterip image alias
     """
     from clusterip.node.images.aliases import Aliases
 

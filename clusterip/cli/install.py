@@ -18,6 +18,11 @@ def command(dry_run: bool, role: Literal["server", "agent"], options: tuple[str,
     """Have systemd run `clusterip server` or `clusterip agent` with OPTIONS, from now on and after each boot.
 
     An agent's token goes into a file that only root may read.
+
+    \b
+    Examples:
+      clusterip install server
+      clusterip install agent --join=https://10.0.0.1:6443 --token=TOKEN
     """
     from clusterip.cli.main import load
     from clusterip.cluster.machines import units

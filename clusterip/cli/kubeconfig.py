@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 @click.command("kubeconfig")
 @cluster_options
 def command(name: str, paths: Paths) -> None:
-    """Print the administrator's kubeconfig."""
+    """Print the administrator's kubeconfig.
+
+    \b
+    Example:
+      clusterip kubeconfig > ~/.kube/config
+    """
     from clusterip.cluster.errors import ClusterError
 
     try:

@@ -21,6 +21,10 @@ def command(data_dir: Path | None) -> None:
     """Remove this machine's Pods, routes, rules and files of a cluster of several machines.
 
     The server or agent must have been ended. A server's store goes too, unless it is an etcd.
+
+    \b
+    Example:
+      clusterip leave
     """
     from clusterip.cluster.machines.layout import paths_in
     from clusterip.cluster.machines.leaving import data_dir_of, leave

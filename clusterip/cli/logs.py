@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterip.cli import completing
 from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("logs")
-@click.argument("pod", metavar="POD | TYPE/NAME")
+@click.argument("pod", metavar="POD | TYPE/NAME", shell_complete=completing.pods)
 @click.option("-c", "--container", help="Which container; by default the first.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is written.")
 @click.option("-p", "--previous", is_flag=True, help="Of the container's run before this one.")
@@ -32,7 +33,13 @@ async def command(
     timestamps: bool,
     session: Session,
 ) -> None:
-    """Print what a Pod's container wrote."""
+    """Print what a Pod's container wrote.
+
+    \b
+    Examples:
+      clusterip logs my-pod
+      clusterip logs -f --tail=20 my-pod -c main
+    """
     from clusterip.cli.pods import container_of, pod_of
     from clusterip.objects.core.pod import PODS
 

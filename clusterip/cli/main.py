@@ -5,8 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, dict[str, str]] = {
     "A cluster on this machine": {
@@ -48,6 +52,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "node": "Run the Pods of this node.",
     },
     "Other": {
+        "completion": "Print what makes bash, zsh or fish complete commands and names.",
         "version": "Print the version.",
     },
 }
@@ -75,6 +80,17 @@ class LazyGroup(click.Group):
         if cmd_name not in self.list_commands(ctx) and cmd_name not in HIDDEN:
             return None
         return load(cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As the base class does it, but without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        known = {name: help_ for commands in COMMANDS.values() for name, help_ in commands.items()}
+        return [
+            CompletionItem(name, help=help_) for name, help_ in known.items() if name.startswith(incomplete)
+        ]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

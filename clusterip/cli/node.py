@@ -233,7 +233,12 @@ def _thresholds(_context: click.Context, _parameter: click.Parameter, text: str)
 )
 @click.option("-v", "--v", "verbosity", type=int, default=0, metavar="N", help="4 shows debug lines.")
 def command(verbosity: int, **settings: Any) -> None:
-    """Register this machine as a node and run the Pods that are assigned to it."""
+    """Register this machine as a node and run the Pods that are assigned to it.
+
+    \b
+    Example:
+      clusterip node --kubeconfig=/etc/clusterip/node.yaml --node-ip=10.0.0.2 --cluster-dns=10.96.0.10
+    """
     from clusterip.node.main import main
     from clusterip.node.options import Options
     from clusterip.node.runtime.logs import LogLimits

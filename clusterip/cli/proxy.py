@@ -41,6 +41,12 @@ def command(version: str | None, **given: str | None) -> None:
 
     Takes the configuration file and the flags of kube-proxy. The rules stay when the proxy ends; --cleanup
     removes them.
+
+    \b
+    Examples:
+      clusterip proxy --kubeconfig=/etc/clusterip/proxy.yaml --cluster-cidr=10.244.0.0/16
+      clusterip proxy --config=/var/lib/kube-proxy/config.conf --cleanup-kube-proxy
+      clusterip proxy --cleanup
     """
     if version not in (None, "false"):
         from importlib import metadata

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterip.cli.connection import CommandError
+from clusterip.cli.suggesting import did_you_mean
 from clusterip.objects import kinds
 from clusterip.objects.registry import Resource, resources
 
@@ -37,7 +38,9 @@ def find(text: str) -> Resource[Any]:
         versioned = {f"{name}.{resource.version}.{resource.group}" for name in known}
         if wanted in known | qualified | versioned:
             return resource
-    raise CommandError(f'error: the server doesn\'t have a resource type "{text}"')
+    names = {name for resource in resources() for name in (resource.plural, resource.singular)}
+    hint = did_you_mean(wanted, names)
+    raise CommandError(f'error: the server doesn\'t have a resource type "{text}"{hint}')
 
 
 def targets(arguments: Sequence[str]) -> list[Target]:

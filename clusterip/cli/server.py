@@ -88,6 +88,11 @@ def command(
     """Run API server and controllers on this machine, in the foreground, until told to end.
 
     The first time it prints the command by which other machines become nodes.
+
+    \b
+    Examples:
+      clusterip server
+      clusterip server --store=etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379
     """
     from clusterip.cli.main import load
     from clusterip.cluster.machines.layout import paths_in

@@ -27,6 +27,11 @@ def command() -> None:
 
     A snapshot can be restored into any store, also of the other kind. Keys and certificates are not in it:
     they are files of their own.
+
+    \b
+    Examples:
+      clusterip snapshot save today.snapshot
+      clusterip snapshot status today.snapshot
     """
 
 
@@ -76,7 +81,13 @@ def _store_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_file
 @_store_options
 def save(file: Path, url: str, tls: Tls, user: User) -> None:
-    """Write all that a store holds, as of one moment, to FILE. The store may be in use."""
+    """Write all that a store holds, as of one moment, to FILE. The store may be in use.
+
+    \b
+    Examples:
+      clusterip snapshot save today.snapshot
+      clusterip snapshot save --store=etcd://10.0.0.1:2379 today.snapshot
+    """
     import asyncio
 
     from clusterip.storage.snapshot import operations
@@ -93,6 +104,10 @@ def restore(file: Path, url: str, tls: Tls, user: User) -> None:
 
     Stop all API servers that use the store first. One that does not exist is made. Clients that were
     connected before are told 410 Gone and list everything anew.
+
+    \b
+    Example:
+      clusterip snapshot restore today.snapshot
     """
     import asyncio
 
@@ -108,7 +123,12 @@ def restore(file: Path, url: str, tls: Tls, user: User) -> None:
 )
 @_file
 def status(file: Path, output: str) -> None:
-    """Check that FILE is whole, and say what is in it."""
+    """Check that FILE is whole, and say what is in it.
+
+    \b
+    Example:
+      clusterip snapshot status today.snapshot
+    """
     from clusterip.storage.snapshot import operations
 
     def run() -> None:

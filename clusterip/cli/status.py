@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 )
 @cluster_options
 def command(output: str, name: str, paths: Paths) -> None:
-    """Say what runs and what is wrong. The exit code is 1 if something is."""
+    """Say what runs and what is wrong. The exit code is 1 if something is.
+
+    \b
+    Examples:
+      clusterip status
+      watch clusterip status
+    """
     from clusterip.cluster import places
 
     sys.exit(places.visit(paths, lambda: _status(output, name, paths)))

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 @click.group("token")
 def command() -> None:
-    """Make, list and delete the tokens that let machines join this server's cluster."""
+    """Make, list and delete the tokens that let machines join this server's cluster.
+
+    \b
+    Examples:
+      clusterip token create
+      clusterip token list
+    """
 
 
 @command.command("create")
@@ -36,7 +42,13 @@ def command() -> None:
 @click.option("--description", default="", help="What it is for.")
 @told
 def create(data_dir: Path, ttl: float, description: str) -> None:
-    """Make a token and print the command that joins a machine with it."""
+    """Make a token and print the command that joins a machine with it.
+
+    \b
+    Examples:
+      clusterip token create
+      clusterip token create --ttl=30m
+    """
     from clusterip.cluster.machines import tokens
     from clusterip.member.clusterinfo import hash_of
 
@@ -52,7 +64,12 @@ def create(data_dir: Path, ttl: float, description: str) -> None:
 @data_dir_option("/var/lib/clusterip-server")
 @told
 def list_(data_dir: Path) -> None:
-    """List the tokens, without their secrets."""
+    """List the tokens, without their secrets.
+
+    \b
+    Example:
+      clusterip token list
+    """
     from clusterip.cluster.machines import tokens
 
     rows = _with_client(data_dir, tokens.listed)
@@ -64,7 +81,12 @@ def list_(data_dir: Path) -> None:
 @click.argument("token")
 @told
 def delete(data_dir: Path, token: str) -> None:
-    """Delete a token, so that nobody can join with it any more. Nodes that have joined stay."""
+    """Delete a token, so that nobody can join with it any more. Nodes that have joined stay.
+
+    \b
+    Example:
+      clusterip token delete abcdef
+    """
     from clusterip.cluster.machines import tokens
 
     _with_client(data_dir, lambda client: tokens.delete(client, token))

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from clusterip.cli import completing
 from clusterip.cli.connection import connected
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command("trace")
-@click.argument("target")
+@click.argument("target", shell_complete=completing.services)
 @click.option(
     "--from",
     "client",
     metavar="CLIENT",
+    shell_complete=completing.clients,
     default="external",
     show_default=True,
     help="Who connects: pod/NAME, pod/NAMESPACE/NAME, node/NAME, or external: this machine.",

@@ -61,7 +61,14 @@ def command(
     name: str,
     paths: Paths,
 ) -> None:
-    """Start a cluster on this machine, or see that it runs. Harmless to repeat."""
+    """Start a cluster on this machine, or see that it runs. Harmless to repeat.
+
+    \b
+    Examples:
+      clusterip up
+      clusterip up --nodes=5 --proxy-mode=ebpf
+      clusterip up --name=lab --subnet=172.31.0.0/24 --service-cluster-ip-range=10.97.0.0/16
+    """
     from clusterip.cluster import places
     from clusterip.cluster.paths import Paths
     from clusterip.cluster.up import Request

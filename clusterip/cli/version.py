@@ -10,5 +10,10 @@ import click
 
 @click.command("version")
 def command() -> None:
-    """Print the version of clusterip and of the Python it runs on."""
+    """Print the version of clusterip and of the Python it runs on.
+
+    \b
+    Example:
+      clusterip version
+    """
     click.echo(f"clusterip {metadata.version('clusterip')} (Python {platform.python_version()})")

@@ -18,6 +18,7 @@ PROGRAMS = (
     "recvmsg6",
     "getpeername4",
     "getpeername6",
+    "sock_release",
 )
 
 Place = bytes

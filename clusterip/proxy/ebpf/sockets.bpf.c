@@ -74,7 +74,15 @@ struct connection {
 	struct place endpoint;
 };
 
-// The same of a socket of UDP, which the proxy may have to find and end.
+// A socket of TCP in `places`, and its connection. Socket 0: the place is free.
+struct held {
+	struct bpf_spin_lock lock;
+	__u32 zero;
+	__u64 socket;
+	struct connection connection;
+};
+
+// What is remembered of a socket of UDP, which the proxy may have to find and end.
 struct peer {
 	struct connection connection;
 	__u64 namespace;
@@ -112,8 +120,19 @@ LRU(flows, struct flow, struct place, 65536);
 LRU(answers, struct flow, struct place, 65536);
 LRU(peers, __u64, struct peer, 65536);
 
-// Kept with each socket, for as long as it lives. In a map of their own, connections that come and go
-// quickly would push out those that stay, and pay for it.
+// Connections of TCP, each at the number of its socket: a store with no search and no allocation, which is
+// all that a connection through a Service costs. Given back when the socket is closed.
+#define PLACES 65536
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PLACES);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, __u32);
+	__type(value, struct held);
+} places SEC(".maps");
+
+// Connections of TCP whose place another one has, kept with the socket for as long as it lives. Takes 1 us.
+// In an LRU, connections that come and go quickly would push out those that stay.
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -181,18 +200,55 @@ static __always_inline bool choose(struct bpf_sock_addr *ctx, const struct servi
 	return draw(service, endpoint);
 }
 
+static __always_inline struct held *place_of(__u64 socket)
+{
+	__u32 index = socket % PLACES;
+
+	return bpf_map_lookup_elem(&places, &index);
+}
+
+static __always_inline bool hold(__u64 socket, const struct connection *connection)
+{
+	struct held *held = place_of(socket);
+	bool free;
+
+	if (!held)
+		return false;
+	bpf_spin_lock(&held->lock);
+	free = !held->socket || held->socket == socket;
+	if (free) {
+		held->socket = socket;
+		held->connection = *connection;
+	}
+	bpf_spin_unlock(&held->lock);
+	return free;
+}
+
+static __always_inline void let_go(__u64 socket)
+{
+	struct held *held = place_of(socket);
+
+	if (held && held->socket == socket)
+		held->socket = 0;
+}
+
 // Where a socket connects to is what it is connected to: `connection`, or with NULL just what it asked for.
 static __always_inline void remember(struct bpf_sock_addr *ctx, const struct connection *connection)
 {
 	struct bpf_sock *socket = ctx->sk;
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct connection *kept;
 
 	if (!socket)
 		return;
 	if (!connection) {
+		// It may have been connected to a Service before.
+		let_go(cookie);
 		bpf_sk_storage_delete(&connections, socket);
 		return;
 	}
+	if (hold(cookie, connection))
+		return;
 	kept = bpf_sk_storage_get(&connections, socket, (void *)connection, BPF_SK_STORAGE_GET_F_CREATE);
 	if (kept)
 		*kept = *connection;
@@ -282,8 +338,11 @@ static __always_inline bool name_peer(struct bpf_sock_addr *ctx, const struct pl
 	struct bpf_sock *socket = ctx->sk;
 	struct connection *connection = NULL;
 	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct held *held = place_of(cookie);
 
-	if (socket)
+	if (held && held->socket == cookie)
+		connection = &held->connection;
+	else if (socket)
 		connection = bpf_sk_storage_get(&connections, socket, NULL, 0);
 	if (!connection) {
 		struct peer *peer = bpf_map_lookup_elem(&peers, &cookie);
@@ -357,3 +416,10 @@ INWARD(recvmsg4, receive, load4, store4)
 INWARD(recvmsg6, receive, load6, store6)
 INWARD(getpeername4, name_peer, load4, store4)
 INWARD(getpeername6, name_peer, load6, store6)
+
+// A program closes a socket.
+SEC("cgroup/sock_release") int sock_release(struct bpf_sock *socket)
+{
+	let_go(bpf_get_socket_cookie(socket));
+	return 1;
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
@@ -93,6 +94,52 @@ async def test_a_connection_of_tcp_is_remembered_with_its_socket(bed: Bed) -> No
     assert {connection.getpeername() for connection in opened} == {SERVICE}
     for connection in opened:
         connection.close()
+
+
+def held_places(bed: Bed) -> int:
+    with opened_maps(bed) as loaded:
+        return sum(any(value[8:16]) for _, value in loaded.map("places").elements())
+
+
+@contextlib.contextmanager
+def opened_maps(bed: Bed) -> Iterator[Object]:
+    loaded = namespaces.run_in(bed.namespace("node"), lambda: Object(PROGRAM, pins() / f"v{layout.LAYOUT}"))
+    try:
+        yield loaded
+    finally:
+        loaded.close()
+
+
+async def test_a_closed_connection_gives_its_place_back(bed: Bed) -> None:
+    await bed.apply(TCP4.service(), TCP4.slice("here-1"))
+    before = held_places(bed)
+    opened = [client(bed, kind=socket.SOCK_STREAM) for _ in range(5)]
+    for connection in opened:
+        connection.connect(SERVICE)
+    assert held_places(bed) == before + 5
+    for connection in opened:
+        connection.close()
+    assert held_places(bed) == before
+
+
+async def test_a_connection_whose_place_is_taken_is_remembered_all_the_same(bed: Bed) -> None:
+    await bed.apply(TCP4.service(), TCP4.slice("here-1"))
+    with opened_maps(bed) as loaded, client(bed, kind=socket.SOCK_STREAM) as connection:
+        places = loaded.map("places")
+        stranger = bytes(8) + b"\xff" * 8 + bytes(places.value_size - 16)
+        numbers = [key for key, _ in places.elements()]
+        places.put([(key, stranger) for key in numbers])
+        try:
+            connection.connect(SERVICE)
+            assert connection.getpeername() == SERVICE
+        finally:
+            places.put([(key, bytes(places.value_size)) for key in numbers])
+        assert connection.getpeername() == SERVICE
+        [endpoint] = set(contents(bed)["endpoints"].values())
+        itself = (socket.inet_ntoa(endpoint[12:16]), int.from_bytes(endpoint[16:18], "big"))
+        with client(bed, kind=socket.SOCK_STREAM) as direct:
+            direct.connect(itself)
+            assert direct.getpeername() == itself
 
 
 async def test_a_socket_that_turns_to_the_endpoint_itself_is_shown_that(bed: Bed) -> None:
