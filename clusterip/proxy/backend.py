@@ -8,7 +8,7 @@ UDP flows, retries. A data plane only makes the kernel do what it is told, and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -65,6 +65,14 @@ class Backend(Protocol):
     @property
     def has_changes(self) -> bool:
         """Whether something was set that was not written yet."""
+        ...
+
+    def describe(self, key: PortKey) -> Iterator[str]:
+        """What was given to the kernel for a Service port, as people know it from the tools; none if nothing.
+
+        Each is one element (``ip clusterip services { 10.96.0.10 . tcp . 80 : 40:3 }``), rule
+        (``-t nat -A KUBE-SVC-...``) or virtual server.
+        """
         ...
 
     # The kernel.

@@ -5,7 +5,8 @@ server: ``/api/v1/nodes/NODE:10249/proxy/services``.
 
 Parameters: ``namespace`` and ``name`` for some Services only, ``all`` for all there are. Without any, those
 that had connections since counting began, or a change since the proxy's start. ``traffic=false`` leaves the
-kernel alone: then ``open``, ``connections`` and bytes are 0.
+kernel alone: then ``open``, ``connections`` and bytes are 0. ``rules=true``: with the rules, elements or
+virtual servers of each Service, the first 500.
 
 ``connections``, ``sent`` and ``received`` count up from the first question (``since``) until nobody has asked
 for a minute and a half; two answers make a rate. If ``since`` is another one than before, counting began
@@ -14,6 +15,7 @@ anew.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 
@@ -28,6 +30,7 @@ from clusterip.proxy.traffic import Count, Look, Traffic
 
 _PROTOCOLS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 _NO_TRAFFIC = "false"
+_MOST_RULES = 500
 
 
 class EndpointTraffic(msgspec.Struct):
@@ -72,6 +75,7 @@ class OneService(msgspec.Struct):
 
     ``changed``: when (seconds since 1970) its last change was written; 0: before this proxy began.
     ``latency``: how long (seconds) that took, from its arrival at the proxy until the kernel had it.
+    ``rules``: what the kernel was given for it, if they were asked for.
     """
 
     namespace: str
@@ -79,6 +83,7 @@ class OneService(msgspec.Struct):
     programmed: bool = False
     changed: float = 0.0
     latency: float = 0.0
+    rules: list[str] = []
     ports: list[PortServices] = []
 
 
@@ -140,7 +145,15 @@ class ServicesPage:
             answer.since, answer.accounting = look.since, look.accounting
             answer.tracked, answer.seconds = look.tracked, look.seconds
         answer.services = [self._service(key, look) for key in self._chosen(query, look)]
+        if query.get("rules") == ["true"]:
+            for service in answer.services:
+                service.rules = self._rules(ServiceKey(service.namespace, service.name))
         return Page(200, msgspec.json.encode(answer), "application/json")
+
+    def _rules(self, service: ServiceKey) -> list[str]:
+        states = self._tracker.states_of(service)
+        lines = itertools.chain.from_iterable(self._sync.backend.describe(state.port.key) for state in states)
+        return list(itertools.islice(lines, _MOST_RULES))
 
     def _chosen(self, query: dict[str, list[str]], look: Look | None) -> Iterable[ServiceKey]:
         namespace, name = (query.get(field, [""])[0] for field in ("namespace", "name"))

@@ -127,6 +127,11 @@ class Set:
         """A key as `nft list` prints it, for messages."""
         return " . ".join(_fields(self.key, key))
 
+    def show_element(self, key: bytes, value: bytes) -> str:
+        """An element as `nft get element` takes it: ``services { 10.96.0.10 . tcp . 80 : 40:3 }``."""
+        data = f" : {' . '.join(_fields(self.data, value))}" if self.data else ""
+        return f"{self.name} {{ {self.show(key)}{data} }}"
+
 
 def _length(types: tuple[DataType, ...]) -> int:
     return types[0].length if len(types) == 1 else sum(field.padded for field in types)

@@ -8,7 +8,7 @@ of rules for external traffic, and no moment at which a Service does not work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from clusterip.kernel.bpf import BpfError, Object
@@ -56,6 +56,10 @@ class EbpfBackend:
 
     def set_service_cidrs(self, networks: Iterable[Network]) -> None:
         self._rules.set_service_cidrs(networks)
+
+    def describe(self, key: PortKey) -> Iterator[str]:
+        yield from self._plane.describe(key)
+        yield from self._rules.describe(key)
 
     @property
     def has_changes(self) -> bool:

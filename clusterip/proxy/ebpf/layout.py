@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import struct
 
 from clusterip.proxy.model import Address, Destination
@@ -39,6 +40,14 @@ def frontend(address: Address, port: int, protocol: int) -> Place:
 def endpoint(destination: Destination) -> Place:
     """An endpoint: a value of the map ``endpoints``."""
     return destination if len(destination) == 20 else _MAPPED + destination
+
+
+def show(place: Place) -> str:
+    """A place for people: ``10.96.0.10:80/TCP``, an endpoint's without the protocol."""
+    address = ipaddress.IPv6Address(place[:16])
+    shown = str(address.ipv4_mapped) if address.ipv4_mapped else f"[{address}]"
+    protocol = {6: "/TCP", 17: "/UDP", 132: "/SCTP"}.get(place[18], "")
+    return f"{shown}:{int.from_bytes(place[16:18], 'big')}{protocol}"
 
 
 def service(group: int, count: int, affinity_seconds: int) -> bytes:

@@ -7,7 +7,7 @@ source ranges or to a policy by who sends it: for that the rules of nftables are
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from clusterip.proxy.ebpf import layout
@@ -60,6 +60,17 @@ class SocketPlane:
         else:
             self._wanted[key] = state
         self._changed[key] = None
+
+    def describe(self, key: PortKey) -> Iterator[str]:
+        """A Service port's elements of the maps."""
+        port = self._ports.get(key)
+        if port is None:
+            return
+        group, count = port.group.number, len(port.group)
+        value = f"group {group}, {count} endpoints, affinity {port.affinity_seconds} s"
+        yield f"map services {{ {layout.show(port.place)} : {value} }}"
+        for index, place in enumerate(port.group.places):
+            yield f"map endpoints {{ {group} . {index} : {layout.show(place)} }}"
 
     def adopt(self, maps: Maps) -> None:
         """Start from what the maps hold. Raises BpfError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
 from clusterip.kernel import namespaces
@@ -72,6 +72,10 @@ class IptablesBackend:
 
     def set_service_cidrs(self, networks: Iterable[Network]) -> None:
         """As upstream, this mode leaves packets to addresses that no Service has alone."""
+
+    def describe(self, key: PortKey) -> Iterator[str]:
+        writer = self.writers.get(key.family)
+        return writer.plane.describe(key) if writer is not None else iter(())
 
     @property
     def has_changes(self) -> bool:

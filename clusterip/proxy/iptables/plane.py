@@ -77,6 +77,15 @@ class Plane:
         state = self.wanted.get(key)
         return Written(state, self.environment, self.comments) if state is not None else None
 
+    def describe(self, key: PortKey) -> Iterator[str]:
+        """The rules written for a Service port, as ``iptables-save`` prints them, after their table."""
+        rules = rules_of(self.written.get(key))
+        for entry in rules.entries:
+            yield f"-t {entry.table} -A {entry.chain} {entry.rule}"
+        for chain, lines in rules.chains.items():
+            for line in lines:
+                yield f"-t {NAT} -A {chain} {line}"
+
     def take_changed(self) -> dict[PortKey, Written | None]:
         """The Service ports that the kernel does not have as wanted; those set from now on are for later."""
         taken = {key: self.wanted_now(key) for key in self.changed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from clusterip.kernel.iptables_events import Change, IptablesEvents
 from clusterip.kernel.ipvs import Ipvs, Server, Timeouts
@@ -98,6 +98,12 @@ class IpvsBackend:
 
     def set_service_cidrs(self, networks: Iterable[Network]) -> None:
         """As upstream, this mode leaves packets to addresses that no Service has alone."""
+
+    def describe(self, key: PortKey) -> Iterator[str]:
+        yield from self.plane.describe(key)
+        for family, elements in self._elements_of(key).items():
+            for element in sorted(elements):
+                yield f"{family.keyword} {TABLE} {element.set} {{ {element.text} }}"
 
     @property
     def has_changes(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from clusterip.kernel.ipvs import Server
 from clusterip.proxy.ipvs.servers import Wanted, virtual_servers
@@ -64,6 +66,15 @@ class Plane:
         """The addresses that a Service port wants on our interface."""
         return {server.address for server, wanted in self._claimed.get(key, {}).items() if wanted.bind}
 
+    def describe(self, key: PortKey) -> Iterator[str]:
+        """A Service port's virtual servers and their destinations, as ``ipvsadm --save -n`` prints them."""
+        for server, wanted in self._claimed.get(key, {}).items():
+            name = f"{_OPTIONS[server.protocol]} {_show(server.address, server.port)}"
+            persistent = f" -p {wanted.settings.timeout}" if wanted.settings.timeout else ""
+            yield f"-A {name} -s {wanted.settings.scheduler}{persistent}"
+            for each in sorted(wanted.destinations):
+                yield f"-a {name} -r {_show(each.address, each.port)} -m -w 1"
+
     def servers(self) -> Iterable[Server]:
         return self._claims.keys()
 
@@ -84,6 +95,14 @@ class Plane:
         self.changed.clear()
         found = {server: self.wanted(server) for server in self.servers()}
         return {server: wanted for server, wanted in found.items() if wanted is not None}
+
+
+_OPTIONS = {socket.IPPROTO_TCP: "-t", socket.IPPROTO_UDP: "-u", socket.IPPROTO_SCTP: "--sctp-service"}
+
+
+def _show(address: Address, port: int) -> str:
+    shown = ipaddress.ip_address(address)
+    return f"[{shown}]:{port}" if shown.version == 6 else f"{shown}:{port}"
 
 
 class Bound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from clusterip.kernel.nftables import Batch, Changes, Family, Nftables, NftablesError
 from clusterip.process import log
@@ -74,6 +74,10 @@ class NftablesBackend:
         for family, plane in self.planes.items():
             version = 4 if family is Family.IPV4 else 6
             plane.set_service_cidrs(network for network in known if network.version == version)
+
+    def describe(self, key: PortKey) -> Iterator[str]:
+        plane = self.planes.get(key.family)
+        return plane.describe(key) if plane is not None else iter(())
 
     @property
     def has_changes(self) -> bool:

@@ -140,6 +140,19 @@ class Plane:
         else:
             yield from self._claims.elements(set_)
 
+    def describe(self, key: PortKey) -> Iterator[str]:
+        """A Service port's elements, as ``nft`` writes them, after their table."""
+        programmed = self._ports.get(key)
+        if programmed is None:
+            return
+        table = f"{self.layout.table.family.keyword} {self.layout.table.name}"
+        for set_, element, value in programmed.elements:
+            yield f"{table} {set_.show_element(element, value)}"
+        for set_ in self.layout.slot_sets:
+            if (set_ in (self.layout.endpoints, self.layout.large)) is (programmed.handles is None):
+                for element, value in programmed.slot_elements(set_, self.layout):
+                    yield f"{table} {set_.show_element(element, value)}"
+
     # Within.
 
     def _rank(self, owner: Hashable, set_: Set, key: bytes) -> tuple[object, ...]:

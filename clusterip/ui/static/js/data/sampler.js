@@ -5,7 +5,7 @@
 
 import { request } from "../api.js";
 
-const PROXY_PORT = 10249;
+export const PROXY_PORT = 10249;
 const SHORTEST = 2000;
 const AT_ONCE = 4;
 /** Milliseconds for each node, so that a large cluster is not asked more often than it can bear. */

@@ -17,6 +17,7 @@ import { endpointsPanel } from "./service/endpoints.js";
 import { eventsPanel } from "./service/events.js";
 import { mapOf } from "./service/mapping.js";
 import { nodesPanel } from "./service/nodes.js";
+import { tracingPanel } from "./service/tracing.js";
 import { trafficPanel } from "./service/traffic.js";
 import { workloadsPanel } from "./service/workloads.js";
 import { rememberRow } from "./services.js";
@@ -47,11 +48,12 @@ export function serviceView(context, namespace, name) {
   const nodes = nodesPanel(cluster, traffic, namespace, name);
   const flows = trafficPanel(traffic);
   const workloads = workloadsPanel(cluster, key);
+  const tracing = tracingPanel(context, namespace, name);
   const events = eventsPanel(cluster, key);
   const panels = h("div", { class: "panels" },
     h("section", { class: "card", "aria-labelledby": "map-heading" },
       h("h2", { id: "map-heading", class: "visually-hidden" }, "Map"), map.element, mapNote),
-    flows.element, nodes.element, endpoints.element, workloads.element, events.element);
+    flows.element, tracing.element, nodes.element, endpoints.element, workloads.element, events.element);
   const page = h("section", { class: "view", "aria-labelledby": "heading" },
     h("p", { class: "crumbs" }, h("a", { href: "#/services" }, "Services"), ` / ${namespace}`),
     h("div", { class: "title" }, heading, condition, actions),
@@ -100,7 +102,7 @@ export function serviceView(context, namespace, name) {
     map.show(shown.service, shown.endpoints, shown.nodes, shown.words);
     say(mapNote, shown.note);
     mapNote.hidden = !shown.note;
-    for (const panel of [endpoints, nodes, flows, workloads, events]) panel.draw();
+    for (const panel of [endpoints, nodes, flows, tracing, workloads, events]) panel.draw();
   }
 
   let scheduled = 0;
@@ -135,6 +137,7 @@ export function serviceView(context, namespace, name) {
       editor?.stop();
       traffic?.stop();
       events.stop();
+      tracing.stop();
       workloads.stop();
       if (context.sampler) context.sampler.paused = false;
     },

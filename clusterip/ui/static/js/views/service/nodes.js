@@ -7,6 +7,7 @@ import { age, bytes, count, duration, rate } from "../../format.js";
 import { notice } from "../../parts/notice.js";
 import { state } from "../../parts/state.js";
 import { Table } from "../../parts/table.js";
+import { rulesDialog } from "./rules.js";
 
 /**
  * @param {import("../../data/cluster.js").Cluster} cluster
@@ -18,9 +19,15 @@ export function nodesPanel(cluster, traffic, namespace, name) {
   const table = new Table("What each node's proxy has", [
     { title: "Node" }, { title: "In the kernel" }, { title: "Mode" }, { title: "Last change took", class: "number" },
     { title: "Changed", class: "number" }, { title: "Sends to", class: "number" }, { title: "Open", class: "number" },
-    { title: "New/s", class: "number" }, { title: "Bytes/s", class: "number" },
+    { title: "New/s", class: "number" }, { title: "Bytes/s", class: "number" }, { title: "" },
   ]);
-  const place = h("div", null, traffic ? table.element : notice("What the nodes have is not shown: that takes the right to get nodes/proxy.", "calm"));
+  const place = h("div", { onclick: showRules }, traffic ? table.element : notice("What the nodes have is not shown: that takes the right to get nodes/proxy.", "calm"));
+  /** @param {MouseEvent} event */
+  function showRules(event) {
+    const node = /** @type {HTMLElement} */ (event.target).dataset.node;
+    if (node) rulesDialog(node, namespace, name);
+  }
+
   return {
     element: h("section", { class: "card", "aria-labelledby": "nodes-heading" },
       h("div", { class: "toolbar" }, h("h2", { id: "nodes-heading" }, "On the nodes")), place),
@@ -38,6 +45,7 @@ export function nodesPanel(cluster, traffic, namespace, name) {
         count(each.flow.open),
         rate(each.flow.connections),
         bytes(each.flow.sent + each.flow.received),
+        each.known && h("button", { class: "quiet", "data-node": each.name, "aria-label": `Rules on ${each.name}` }, "Rules"),
       ]), "Asking the nodes…");
     },
   };
