@@ -14,8 +14,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
+# Ubuntu has Chromium only as a snap, which needs a running snapd: there the tests in a browser are skipped.
+BROWSER := $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium)
+
 RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
-TEST_PACKAGES := clang libbpf-dev dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo sqlite3 tcpdump user-mode-linux knot-dnsutils musl-tools nodejs uidmap
+TEST_PACKAGES := clang libbpf-dev dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo sqlite3 tcpdump user-mode-linux knot-dnsutils musl-tools nodejs uidmap $(BROWSER)
 
 EBPF := clusterip/proxy/ebpf/sockets.bpf.o
 
