@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 # Ubuntu has Chromium only as a snap, which needs a running snapd: there the tests in a browser are skipped.
-BROWSER := $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium)
+BROWSER := $(shell . /etc/os-release; [ "$$ID" = ubuntu ] || echo chromium fonts-dejavu-core)
 
 RUNTIME_PACKAGES := python3-venv nftables iproute2 conntrack crun curl ca-certificates bsdutils mount
 TEST_PACKAGES := clang libbpf-dev dnsutils docker-registry etcd-server iptables iputils-ping netbase openssl perl procps skopeo sqlite3 tcpdump user-mode-linux knot-dnsutils musl-tools nodejs uidmap $(BROWSER)
@@ -27,7 +27,7 @@ EMULATION_PACKAGES := qemu-system-x86 busybox-static cpio kmod
 PYTEST := $(BIN)/pytest
 PYTEST_FLAGS ?=
 
-.PHONY: help up down install ebpf test test-ipvs check docs clean
+.PHONY: help up down install ebpf test test-ipvs check docs pictures clean
 
 help:
 	@echo 'make up      install what is missing and start a cluster on this machine (as root)'
@@ -37,6 +37,7 @@ help:
 	@echo 'make test-ipvs  all cases of --proxy-mode=ipvs in an emulated Debian kernel, with IPVS and nftables (long)'
 	@echo 'make check   only the linters and type checks'
 	@echo 'make docs    make a site of docs/ in build/docs'
+	@echo 'make pictures  take the screenshots of the dashboard again (as root)'
 	@echo 'make clean   remove the Python environment'
 
 up: install
@@ -70,6 +71,10 @@ check: $(STAMPS)/dev
 	$(BIN)/mypy
 	@echo '== imports'
 	$(BIN)/lint-imports
+
+# The screenshots in README and docs, taken of a cluster with traffic by the dashboard's tests.
+pictures: $(STAMPS)/test-packages $(STAMPS)/dev
+	PICTURES=$(abspath docs/pictures) $(PYTEST) -q -p no:cacheprovider tests/system/test_dashboard.py -k pictures
 
 docs: $(STAMPS)/dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs

@@ -7,7 +7,7 @@ import { notice } from "../parts/notice.js";
 import { state } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
-const BOX = { w: 200, h: 46 };
+const BOX = { w: 240, h: 46 };
 const GAP = 70;
 const TOP = 34;
 const KINDS = { pod: "Pod", node: "Node", external: "Outside", dns: "DNS server" };
@@ -30,6 +30,7 @@ const KINDS = { pod: "Pod", node: "Node", external: "Outside", dns: "DNS server"
  * @property {string} reason
  *
  * @typedef {object} Step
+ * @property {string} kind
  * @property {string} basis
  * @property {string} place
  * @property {string} way
@@ -100,7 +101,9 @@ function stepItem(step) {
       step.basis),
     h("div", null,
       h("p", null, step.title),
-      step.details.length > 0 && h("pre", { tabindex: 0, "aria-label": "Details" }, step.details.join("\n")),
+      step.kind === "rule"
+        ? step.details.length > 0 && h("pre", { tabindex: 0, "aria-label": "Rules" }, step.details.join("\n"))
+        : step.details.map((line) => h("p", { class: "soft" }, line)),
       step.candidates.length > 0 && candidates(step.candidates)));
 }
 
@@ -179,5 +182,5 @@ function x(number) {
 
 /** @param {string} text */
 function cut(text) {
-  return text.length > 22 ? `${text.slice(0, 21)}…` : text;
+  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
 }
