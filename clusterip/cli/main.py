@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -112,8 +113,18 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-def main() -> None:
-    """Kubernetes Services on any Linux machine: stable virtual IPs, DNS names, load balancing."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Kubernetes Services on any Linux machine: stable virtual IPs, DNS names, load balancing.
+
+    \b
+    Examples:
+      clusterip up
+      clusterip apply -f my-service.yaml
+      clusterip trace http://my-service
+    """
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        context.color = False
 
 
 if __name__ == "__main__":

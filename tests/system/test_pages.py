@@ -1,4 +1,4 @@
-"""The commands of the README, the tutorial and a how-to page print what these say."""
+"""The commands of the README, the tutorial and how-to pages print what these say."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def session(stopped_cluster: TestCluster, tmp_path: Path) -> Iterator[Session]:
     stopped_cluster.remove()
 
 
-@pytest.mark.parametrize("pages", [["README.md", "docs/expose.md"], ["docs/tutorial.md"]], ids=", ".join)
+@pytest.mark.parametrize("pages", [["README.md", "docs/debug-a-service.md", "docs/expose.md"], ["docs/tutorial.md"]], ids=", ".join)
 def test_commands_print_what_the_page_says(session: Session, pages: list[str]) -> None:
     """Pages of one list are of one cluster, whose first command starts it."""
     for page in pages:

@@ -41,6 +41,7 @@ def test_the_wheel_has_everything(wheel: Path) -> None:
     expected |= {f"{name.removesuffix('.c')}.o" for name in expected if name.endswith(".bpf.c")}
     assert not expected - found
     assert "clusterip/examples/my-service.yaml" in found
+    assert any(name.endswith(".data/data/share/man/man1/clusterip.1") for name in found)
     assert not [name for name in found if "__pycache__" in name or name.startswith("tests")]
 
 
