@@ -12,6 +12,7 @@ from clusterip.cli.connection import CommandError, Session, describe
 from clusterip.cli.documents import read
 from clusterip.cli.resources import shown_name, targets
 from clusterip.cli.suggesting import similar
+from clusterip.cli.waiting import saying
 from clusterip.client.errors import ApiError
 from clusterip.objects import codec
 from clusterip.objects.meta import DeleteOptions
@@ -103,6 +104,10 @@ class Deletion:
         return str(answer["metadata"].get("uid", ""))
 
     async def _wait_until_gone(self, resource: Resource[Any], namespace: str, name: str, uid: str) -> None:
+        with saying(f"waiting until {shown_name(resource, name)} is gone"):
+            await self._until_gone(resource, namespace, name, uid)
+
+    async def _until_gone(self, resource: Resource[Any], namespace: str, name: str, uid: str) -> None:
         client = self._session.client
         while True:
             path, query = resource.path(namespace), {"fieldSelector": f"metadata.name={name}"}

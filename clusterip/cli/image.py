@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from clusterip.cli.waiting import saying
+
 if TYPE_CHECKING:
     from clusterip.cluster.paths import Paths
 
@@ -86,7 +88,9 @@ def import_(files: tuple[Path, ...], name: str, directory: Path) -> None:
     """
     from clusterip.node.images import commands
 
-    for found in _explained(lambda: commands.import_images(directory, list(files), name)):
+    with saying(f"importing {', '.join(map(str, files))}"):
+        imported = _explained(lambda: commands.import_images(directory, list(files), name))
+    for found in imported:
         click.echo(f"imported {found}")
 
 
@@ -107,22 +111,27 @@ def pull(name: str, username: str, password: str, directory: Path) -> None:
 
     from clusterip.node.images import commands
 
-    found = _explained(lambda: asyncio.run(commands.pull_image(directory, name, username, password)))
+    with saying(f"pulling {name}"):
+        found = _explained(lambda: asyncio.run(commands.pull_image(directory, name, username, password)))
     click.echo(f"pulled {found}")
 
 
 @command.command("list")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it."
+)
 @_directory
-def list_(directory: Path) -> None:
+def list_(output: str, directory: Path) -> None:
     """List the images.
 
     \b
-    Example:
+    Examples:
       clusterip image list
+      clusterip image list -o json
     """
     from clusterip.node.images import commands
 
-    click.echo(commands.table(directory))
+    click.echo(commands.as_json(directory) if output == "json" else commands.table(directory))
 
 
 @command.command("rm")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterip.cli.cluster_options import cluster_options
+from clusterip.cli.waiting import saying
 
 if TYPE_CHECKING:
     from clusterip.cluster.paths import Paths
@@ -92,7 +93,8 @@ def save(file: Path, url: str, tls: Tls, user: User) -> None:
 
     from clusterip.storage.snapshot import operations
 
-    count = asyncio.run(operations.save(url, file, tls, user))
+    with saying(f"saving {url}"):
+        count = asyncio.run(operations.save(url, file, tls, user))
     click.echo(f"saved {count} keys of {url} to {file} ({file.stat().st_size} bytes)")
 
 
@@ -113,7 +115,8 @@ def restore(file: Path, url: str, tls: Tls, user: User) -> None:
 
     from clusterip.storage.snapshot import operations
 
-    count, revision = asyncio.run(operations.restore(file, url, tls, user))
+    with saying(f"restoring {file}"):
+        count, revision = asyncio.run(operations.restore(file, url, tls, user))
     click.echo(f"restored {count} keys into {url}, which is at revision {revision} now")
 
 

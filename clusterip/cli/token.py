@@ -61,9 +61,12 @@ def create(data_dir: Path, ttl: float, description: str) -> None:
 
 
 @command.command("list")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it."
+)
 @data_dir_option("/var/lib/clusterip-server")
 @told
-def list_(data_dir: Path) -> None:
+def list_(output: str, data_dir: Path) -> None:
     """List the tokens, without their secrets.
 
     \b
@@ -73,6 +76,12 @@ def list_(data_dir: Path) -> None:
     from clusterip.cluster.machines import tokens
 
     rows = _with_client(data_dir, tokens.listed)
+    if output == "json":
+        import json
+
+        found = [dict(zip(("token", "expires", "description"), row, strict=True)) for row in rows]
+        click.echo(json.dumps(found, indent=2))
+        return
     click.echo(align([("TOKEN", "EXPIRES", "DESCRIPTION"), *rows]))
 
 

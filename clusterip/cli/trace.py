@@ -9,6 +9,7 @@ import click
 
 from clusterip.cli import completing
 from clusterip.cli.connection import connected
+from clusterip.cli.waiting import saying
 
 if TYPE_CHECKING:
     from clusterip.cli.connection import Session
@@ -101,11 +102,12 @@ async def command(
     except BadRequest as error:
         raise CommandError(f"error: {error}", 2) from error
     try:
-        if agent:
-            story = await ask(request, session.client, session.namespace)
-        else:
-            async with sources(session.client, pods_kubeconfig, on_node, given) as asked:
-                story = await _here_or_there(request, asked, session.namespace, is_agent=bool(on_node))
+        with saying(f"connecting to {target}"):
+            if agent:
+                story = await ask(request, session.client, session.namespace)
+            else:
+                async with sources(session.client, pods_kubeconfig, on_node, given) as asked:
+                    story = await _here_or_there(request, asked, session.namespace, is_agent=bool(on_node))
     except TraceError as error:
         raise CommandError(f"error: {error}") from error
     if output == "json":

@@ -56,7 +56,9 @@ def session(stopped_cluster: TestCluster, tmp_path: Path) -> Iterator[Session]:
     stopped_cluster.remove()
 
 
-@pytest.mark.parametrize("pages", [["README.md", "docs/debug-a-service.md", "docs/expose.md"], ["docs/tutorial.md"]], ids=", ".join)
+@pytest.mark.parametrize(
+    "pages", [["README.md", "docs/debug-a-service.md", "docs/expose.md"], ["docs/tutorial.md"]], ids=", ".join
+)
 def test_commands_print_what_the_page_says(session: Session, pages: list[str]) -> None:
     """Pages of one list are of one cluster, whose first command starts it."""
     for page in pages:

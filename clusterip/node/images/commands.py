@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from clusterip.node.images.archive import import_archive
@@ -36,6 +37,12 @@ def table(directory: Path) -> str:
         rows.append((image.name, shown, _size(image.size)))
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     return "\n".join(f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}" for a, b, c in rows)
+
+
+def as_json(directory: Path) -> str:
+    """The store's images: ``name``, ``id`` (empty for those that are built in), ``size`` in bytes."""
+    images = ({"name": each.name, "id": each.id, "size": each.size} for each in ImageStore(directory).list())
+    return json.dumps(list(images), indent=2)
 
 
 def _size(size: int) -> str:
