@@ -48,6 +48,12 @@ class Network(click.ParamType[IPv4Network]):
     is_flag=True,
     help="In a machine within the machine, which nothing outside it is changed by. Always so without root.",
 )
+@click.option(
+    "--dual-stack",
+    is_flag=True,
+    default=None,
+    help="IPv6 beside IPv4, for nodes, Pods and Services, in networks of its own.",
+)
 @click.option("-v", "--v", "verbosity", type=int, default=0, help="How much the parts log.")
 @cluster_options
 def command(
@@ -57,6 +63,7 @@ def command(
     service_cluster_ip_range: IPv4Network | None,
     proxy_mode: str | None,
     isolated: bool,
+    dual_stack: bool | None,
     verbosity: int,
     name: str,
     paths: Paths,
@@ -80,6 +87,7 @@ def command(
         pod_cidr=cluster_cidr,
         service_cidr=service_cluster_ip_range,
         proxy_mode=proxy_mode,
+        dual_stack=dual_stack,
         verbosity=verbosity,
     )
     is_usual = not os.environ.get("CLUSTERIP_STATE_DIR") and paths == Paths.of(name)

@@ -69,9 +69,12 @@ def dns_endpoints(config: ClusterConfig) -> EndpointSlice:
 def load_balancer_pools(config: ClusterConfig) -> ConfigMap:
     """One pool: of the network that the machine and the nodes are on."""
     first, last = config.load_balancer_addresses
+    ranges = [f"{first}-{last}"]
+    if config.ipv6 is not None:
+        ranges.append("{}-{}".format(*config.ipv6.load_balancer_addresses))
     return ConfigMap(
         metadata=ObjectMeta(name=pools.NAME, namespace=pools.NAMESPACE),
-        data={"machine": f"addresses: [{first}-{last}]\n"},
+        data={"machine": f"addresses: [{', '.join(ranges)}]\n"},
     )
 
 

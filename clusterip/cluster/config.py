@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,6 +34,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     proxy_mode: str = "nftables"
     isolated: bool = False
     """Whether it runs in a machine within the machine (``isolation.py``)."""
+    dual_stack: bool = False
+    """Whether nodes, Pods and Services have IPv6 addresses beside those of IPv4."""
 
     @property
     def link(self) -> str:
@@ -94,6 +98,26 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
         """The InternalIP of a node."""
         return self.subnet[_FIRST_NODE + self.node_names.index(node)]
 
+    @property
+    def ipv6(self) -> Ipv6Networks | None:
+        """Its networks of IPv6; None if it has none."""
+        return Ipv6Networks.of(self.name, self.subnet) if self.dual_stack else None
+
+    def addresses_of(self, node: str) -> str:
+        """A node's InternalIPs, separated by commas."""
+        ipv6 = self.ipv6
+        index = _FIRST_NODE + self.node_names.index(node)
+        return _joined(self.address_of(node), ipv6 and ipv6.subnet[index])
+
+    @property
+    def pod_cidrs(self) -> str:
+        """The Pods' networks, separated by commas; so are ``service_cidrs``."""
+        return _joined(self.pod_cidr, self.ipv6 and self.ipv6.pods)
+
+    @property
+    def service_cidrs(self) -> str:
+        return _joined(self.service_cidr, self.ipv6 and self.ipv6.services)
+
     def check(self) -> None:
         """Raises ClusterError, saying what to change, if a cluster cannot be like this."""
         if not _NAME.fullmatch(self.name):
@@ -106,6 +130,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
         most = max(self.subnet.num_addresses * 3 // 4 - _FIRST_NODE, 0)
         if not 1 <= self.nodes <= most:
             raise ClusterError(f"the subnet {self.subnet} has room for 1 to {most} nodes, not {self.nodes}")
+        if self.dual_stack and self.nodes > 256:
+            raise ClusterError(f"with IPv6 a cluster has at most 256 nodes, not {self.nodes}")
         if self.service_cidr.prefixlen > 24 or self.service_cidr.prefixlen < 12:
             raise ClusterError(f"the Service network must be a /12 to /24: {self.service_cidr}")
         if self.pod_cidr.prefixlen > 23 or 1 << (24 - self.pod_cidr.prefixlen) < self.nodes:
@@ -115,6 +141,41 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
             for other in networks[:i]:
                 if network.overlaps(other):
                     raise ClusterError(f"the networks {other} and {network} overlap: choose others")
+
+
+class Ipv6Networks(NamedTuple):
+    """Networks of IPv6 for nodes, Pods and Services, of a unique local prefix (RFC 4193)."""
+
+    subnet: IPv6Network
+    pods: IPv6Network
+    services: IPv6Network
+
+    @classmethod
+    def of(cls, name: str, subnet: IPv4Network) -> Ipv6Networks:
+        """The same each time for a cluster, and others than those of other clusters.
+
+        The global ID is made from its name and its subnet, which no two clusters of a machine share.
+        """
+        digest = hashlib.sha256(f"{name} {subnet}".encode()).digest()
+        prefix = int.from_bytes(b"\xfd" + digest[:5] + bytes(10), "big")
+        return cls(
+            IPv6Network((prefix | 1 << 64, 64)),
+            IPv6Network((prefix | 0x100 << 64, 56)),  # a /64 for each node
+            IPv6Network((prefix | 0x200 << 64, 112)),
+        )
+
+    @property
+    def machine_address(self) -> IPv6Address:
+        return self.subnet[1]
+
+    @property
+    def load_balancer_addresses(self) -> tuple[IPv6Address, IPv6Address]:
+        """The first and the last address for load balancers."""
+        return self.subnet[0xF000], self.subnet[0xFFFF]
+
+
+def _joined(first: object, second: object | None) -> str:
+    return f"{first},{second}" if second is not None else str(first)
 
 
 def free_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Network
 from pathlib import Path
 
 from clusterip.client.config import load
@@ -26,7 +25,7 @@ _TOO_OFTEN = 4
 Report = Callable[[str], None]
 """Called with a line of progress."""
 
-PodRoute = Callable[[str, IPv4Network], None]
+PodRoute = Callable[[str, str], None]
 """Called with a node and its Pods' network once known."""
 
 
@@ -184,9 +183,11 @@ def _note(node: Node, missing: set[str], started: float, report: Report, add_pod
     name = node.metadata.name
     if name in missing and node.spec.podCIDR and is_ready(node):
         missing.discard(name)
-        add_pod_route(name, IPv4Network(node.spec.podCIDR))
+        networks = node.spec.podCIDRs or [node.spec.podCIDR]
+        for network in networks:
+            add_pod_route(name, network)
         addresses = [address.address for address in node.status.addresses if address.type == "InternalIP"]
-        report(f"{name:<13} {', '.join(addresses)}, Pods {node.spec.podCIDR}")
+        report(f"{name:<13} {', '.join(addresses)}, Pods {', '.join(networks)}")
 
 
 def is_ready(node: Node) -> bool:

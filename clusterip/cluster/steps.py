@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 import msgspec
@@ -211,7 +210,7 @@ class Up(Step, frozen=True, tag="up"):
 class Address(Step, frozen=True, tag="address"):
     namespace: str
     link: str
-    address: IPv4Interface
+    address: str
 
     def do(self, workspace: Workspace) -> None:
         workspace.routes(self.namespace).replace_address(self.link, self.address)
@@ -221,8 +220,8 @@ class Route(Step, frozen=True, tag="route"):
     """A route through ``link`` to ``gateway``; to everywhere if ``destination`` is None."""
 
     namespace: str
-    destination: IPv4Network | None
-    gateway: IPv4Address
+    destination: str | None
+    gateway: str
     link: str
 
     def do(self, workspace: Workspace) -> None:
@@ -243,11 +242,18 @@ class Masquerade(Step, frozen=True, tag="masquerade"):
     """An nftables table of our own: what leaves ``sources`` for the outside gets the machine's address."""
 
     table: str
-    sources: tuple[IPv4Network, ...]
+    sources: tuple[str, ...]
     link: str
 
     def do(self, workspace: Workspace) -> None:
-        sources = ", ".join(map(str, self.sources))
+        rules = "".join(
+            f'    {family} saddr {{ {", ".join(found)} }} oifname != {{ "{self.link}", "lo" }} masquerade\n'
+            for family, found in (
+                ("ip", [each for each in self.sources if ":" not in each]),
+                ("ip6", [each for each in self.sources if ":" in each]),
+            )
+            if found
+        )
         _nft(
             f"table inet {self.table}\n"  # so that there is one to delete
             f"delete table inet {self.table}\n"
@@ -255,7 +261,7 @@ class Masquerade(Step, frozen=True, tag="masquerade"):
             '  comment "nodes and Pods of clusterip reach the outside"\n'
             "  chain postrouting {\n"
             "    type nat hook postrouting priority srcnat; policy accept;\n"
-            f'    ip saddr {{ {sources} }} oifname != {{ "{self.link}", "lo" }} masquerade\n'
+            f"{rules}"
             "  }\n"
             "}\n"
         )

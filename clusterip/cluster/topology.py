@@ -15,10 +15,10 @@ say in traffic between nodes, just as they would not between real machines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 
-from clusterip.cluster.config import ClusterConfig
+from clusterip.cluster.config import ClusterConfig, Ipv6Networks
 from clusterip.cluster.steps import (
     Address,
     Bridge,
@@ -57,9 +57,10 @@ def plan(config: ClusterConfig, uplinks: Sequence[str] = ()) -> list[Step]:
     ]
 
 
-def pod_route(config: ClusterConfig, node: str, pod_cidr: IPv4Network) -> Step:
+def pod_route(config: ClusterConfig, node: str, pod_cidr: str) -> Step:
     """The machine's route to a node's Pods."""
-    return Route(_MACHINE, pod_cidr, config.address_of(node), config.link)
+    gateway = config.addresses_of(node).split(",")[ip_network(pod_cidr).version == 6]
+    return Route(_MACHINE, pod_cidr, gateway, config.link)
 
 
 def _switch(config: ClusterConfig) -> list[Step]:
@@ -85,7 +86,6 @@ def _without_bridge_netfilter(namespace: str) -> list[Step]:
 
 def _node(config: ClusterConfig, node: str) -> list[Step]:
     namespace = config.namespace_of(node)
-    address = IPv4Interface((config.address_of(node), config.subnet.prefixlen))
     return [
         Namespace(namespace),
         *([Cgroup(cgroup), SocketPrograms(namespace)] if (cgroup := config.cgroup_of(node)) else []),
@@ -97,19 +97,51 @@ def _node(config: ClusterConfig, node: str) -> list[Step]:
         Sysctl(namespace, "net.ipv4.conf.default.rp_filter", "0"),
         Veth(namespace, _NODE_LINK, config.switch_namespace, _BRIDGE, node),
         Sysctl(namespace, f"net.ipv4.conf.{_NODE_LINK}.rp_filter", "0"),
-        Address(namespace, _NODE_LINK, address),
-        Route(namespace, None, config.machine_address, _NODE_LINK),
+        Address(namespace, _NODE_LINK, f"{config.address_of(node)}/{config.subnet.prefixlen}"),
+        Route(namespace, None, str(config.machine_address), _NODE_LINK),
+        *_node_ipv6(config, node),
+    ]
+
+
+def _node_ipv6(config: ClusterConfig, node: str) -> list[Step]:
+    ipv6 = config.ipv6
+    if ipv6 is None:
+        return []
+    namespace = config.namespace_of(node)
+    _, address = config.addresses_of(node).split(",")
+    return [
+        Sysctl(namespace, "net.ipv6.conf.all.forwarding", "1"),
+        Address(namespace, _NODE_LINK, f"{address}/{ipv6.subnet.prefixlen}"),
+        Route(namespace, None, str(ipv6.machine_address), _NODE_LINK),
     ]
 
 
 def _machine(config: ClusterConfig, uplinks: Sequence[str]) -> list[Step]:
-    address = IPv4Interface((config.machine_address, config.subnet.prefixlen))
-    first = config.address_of(config.node_names[0])
+    first, ipv6 = config.node_names[0], config.ipv6
     return [
         Veth(_MACHINE, config.link, config.switch_namespace, _BRIDGE, "machine"),
-        Address(_MACHINE, config.link, address),
-        Route(_MACHINE, config.service_cidr, first, config.link),
+        Address(_MACHINE, config.link, f"{config.machine_address}/{config.subnet.prefixlen}"),
+        Route(_MACHINE, str(config.service_cidr), str(config.address_of(first)), config.link),
+        *_machine_ipv6(config, ipv6),
         # Per interface: writing net.ipv4.ip_forward itself would reset other settings of every one.
         *(Sysctl(_MACHINE, f"net/ipv4/conf/{link}/forwarding", "1") for link in (config.link, *uplinks)),
-        Masquerade(config.table, (config.subnet, config.pod_cidr), config.link),
+        Masquerade(
+            config.table,
+            (
+                *(str(config.subnet), str(config.pod_cidr)),
+                *([str(ipv6.subnet), str(ipv6.pods)] if ipv6 is not None else []),
+            ),
+            config.link,
+        ),
+    ]
+
+
+def _machine_ipv6(config: ClusterConfig, ipv6: Ipv6Networks | None) -> list[Step]:
+    """The machine reaches nodes, Pods and Services. It forwards nothing: that would be for all its links."""
+    if ipv6 is None:
+        return []
+    _, first = config.addresses_of(config.node_names[0]).split(",")
+    return [
+        Address(_MACHINE, config.link, f"{ipv6.machine_address}/{ipv6.subnet.prefixlen}"),
+        Route(_MACHINE, str(ipv6.services), first, config.link),
     ]

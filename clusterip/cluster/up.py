@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterip.cluster import config as configs
@@ -37,6 +38,7 @@ class Request:
     service_cidr: IPv4Network | None = None
     proxy_mode: str | None = None
     isolated: bool = False
+    dual_stack: bool | None = None
     api_port: int | None = None
     verbosity: int = 0
 
@@ -64,7 +66,7 @@ def up(request: Request, paths: Paths, report: Callable[[str], None]) -> Result:
         supervisor = None if was_running else _Supervisor(paths)
         try:
             plan = _prepare(config, paths, request.verbosity)
-            report(f"network       {config.subnet}, Services {config.service_cidr}, Pods {config.pod_cidr}")
+            report(f"network       {config.subnet}, Services {config.service_cidrs}, Pods {config.pod_cidrs}")
             if supervisor:
                 supervisor.go()
             _wait(config, paths, plan, report)
@@ -78,7 +80,7 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
     """The cluster's shape: that of the cluster that is there, else the one asked for."""
     asked = {
         key: value
-        for key in ("nodes", "subnet", "pod_cidr", "service_cidr", "proxy_mode", "api_port")
+        for key in ("nodes", "subnet", "pod_cidr", "service_cidr", "proxy_mode", "dual_stack", "api_port")
         if (value := getattr(request, key)) is not None
     }
     try:
@@ -106,6 +108,8 @@ def _settle(request: Request, paths: Paths, was_running: bool) -> ClusterConfig:
         raise ClusterError(
             "eBPF programs at sockets are the whole machine's: an isolated cluster takes another --proxy-mode"
         )
+    if config.dual_stack and not Path("/proc/sys/net/ipv6").exists():
+        raise ClusterError("this kernel has no IPv6: leave --dual-stack out, or boot without ipv6.disable=1")
     if request.proxy_mode is not None:
         _check_mode(request.proxy_mode)
     for network, option in (
@@ -165,7 +169,7 @@ def _wait(config: ClusterConfig, paths: Paths, plan: Plan, report: Callable[[str
     from clusterip.cluster.journal import Journal
     from clusterip.cluster.steps import Workspace
 
-    def add_pod_route(node: str, pod_cidr: IPv4Network) -> None:
+    def add_pod_route(node: str, pod_cidr: str) -> None:
         with Workspace() as workspace:
             Journal(paths.journal).run([topology.pod_route(config, node, pod_cidr)], workspace)
 

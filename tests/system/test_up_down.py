@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from clusterip.kernel import namespaces
 from clusterip.kernel.rtnetlink import RouteSocket
 from tests.support.cluster import TestCluster
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def state(cluster: TestCluster) -> str:
-    """Links, routes, rules, sysctls, namespaces, mounts, processes and files that may have to do with us."""
-    # Written by the kernel itself, or not a setting.
-    volatile = re.compile(r"/(flush|random|.*_count$|.*_mem$|stat$|route/)")
-    sysctls = [
-        f"{path}={_read(path)!r}"
-        for path in sorted(Path("/proc/sys/net").rglob("*"))
-        if path.is_file() and path.stat().st_mode & 0o400 and not volatile.search(str(path))
-    ]
-    own = str(cluster.directory)
-    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if own in line]
-    names = [
-        name for name in namespaces.names() if name.startswith((f"{cluster.name}-node", f"{cluster.name}-sw"))
-    ]
-    processes = [
-        entry.name
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and own.encode() in _read(entry / "cmdline")
-    ]
-    shown = [
-        _run("ip", "-brief", "address"),
-        _run("ip", "route", "show", "table", "all"),
-        _run("ip", "rule"),
-        _run("nft", "list", "ruleset"),
-    ]
-    files = sorted(path.name for path in cluster.directory.iterdir()) if cluster.directory.exists() else []
-    return "\n".join([*shown, *sysctls, *mounts, *names, *processes, *files])
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # it is gone, or a sysctl that nobody has set
-        return b""
+from tests.support.traces import read, state
 
 
 def test_up_is_quick_and_down_leaves_nothing(stopped_cluster: TestCluster) -> None:
@@ -118,11 +75,11 @@ Reached = Callable[[TestCluster], bool]
 
 
 def _when_journal_has(lines: int) -> Reached:
-    return lambda cluster: _read(cluster.paths.journal).count(b"\n") >= lines
+    return lambda cluster: read(cluster.paths.journal).count(b"\n") >= lines
 
 
 def _when_printed(text: bytes) -> Reached:
-    return lambda cluster: text in _read(cluster.printed)
+    return lambda cluster: text in read(cluster.printed)
 
 
 def _when_parts_run(count: int) -> Reached:
@@ -161,7 +118,7 @@ def test_a_crash_in_the_middle_of_up_is_undone_by_down(
 def test_after_a_crash_up_goes_on_where_it_was(stopped_cluster: TestCluster) -> None:
     cluster = stopped_cluster
     process = cluster.start()
-    while _read(cluster.paths.journal).count(b"\n") < 3:
+    while read(cluster.paths.journal).count(b"\n") < 3:
         assert process.poll() is None
     process.kill()
     process.wait()

@@ -124,7 +124,7 @@ def _ranges(patient: Patient, found: Findings) -> None:
         names = {link.index: link.name for link in routes.links()}
         for route in routes.routes(family=socket.AF_INET):
             network, link = route.destination, names.get(route.link, "")
-            if not isinstance(network, ipaddress.IPv4Network) or (network, link) in own or link in links:
+            if not isinstance(network, ipaddress.IPv4Network) or (str(network), link) in own or link in links:
                 continue
             for what, ours in (
                 ("Services", config.service_cidr),

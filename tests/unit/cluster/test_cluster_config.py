@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+import itertools
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 import pytest
 
@@ -19,6 +20,21 @@ def test_names_and_addresses_follow_from_the_name_and_networks() -> None:
     assert config.address_of("node-2") == IPv4Address("172.30.4.12")
     assert config.api_url == "https://172.30.4.1:6443"
     assert config.dns_address == IPv4Address("10.96.0.10")
+
+
+def test_networks_of_ipv6_are_the_clusters_own() -> None:
+    config = ClusterConfig(name="blue", nodes=2, dual_stack=True)
+    ipv6 = config.ipv6
+    assert ipv6 is not None
+    assert ipv6 == ClusterConfig(name="blue", nodes=3, dual_stack=True).ipv6, "the same again"
+    assert ipv6.subnet.subnet_of(IPv6Network("fd00::/8"))
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(ipv6, 2))
+    assert config.addresses_of("node-2") == f"172.30.0.12,{ipv6.subnet[12]}"
+    assert config.pod_cidrs == f"10.244.0.0/16,{ipv6.pods}"
+    other = ClusterConfig(name="green", dual_stack=True).ipv6
+    assert other is not None
+    assert not ipv6.subnet.overlaps(other.subnet)
+    assert ClusterConfig().addresses_of("node-1") == "172.30.0.11"
 
 
 def test_a_config_survives_being_written_down() -> None:
