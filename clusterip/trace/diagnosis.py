@@ -312,6 +312,13 @@ def _stopped(case: Case) -> Iterator[Problem]:
             evidence=(text,),
             remedy=("let that rule pass this traffic; its table says whose it is",),
         )
+    elif case.row is not None and (source := _outside_ranges(case)):
+        yield Problem(
+            code="dropped",
+            what=f"the packet is dropped: {source} is in none of the Service's source ranges",
+            evidence=(text, f"spec.loadBalancerSourceRanges: {', '.join(case.row.sourceRanges)}"),
+            remedy=("add the client's range to spec.loadBalancerSourceRanges",),
+        )
     elif case.row is not None and case.row.verdict == "reached":
         yield Problem(
             code="stale-proxy",
@@ -326,6 +333,17 @@ def _stopped(case: Case) -> Iterator[Problem]:
             evidence=(text,),
             remedy=("kubectl get services -A shows the addresses that Services have",),
         )
+
+
+def _outside_ranges(case: Case) -> str:
+    """The client's address, if the way it took is for certain ranges and it is in none of them."""
+    ranges = case.row.sourceRanges if case.row is not None else ()
+    source = case.connection.local[0] if case.connection is not None else ""
+    if not ranges or not source:
+        return ""
+    address = ipaddress.ip_address(source)
+    networks = [ipaddress.ip_network(each, strict=False) for each in ranges]
+    return "" if any(each.version == address.version and address in each for each in networks) else source
 
 
 _STALE = (

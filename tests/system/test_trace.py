@@ -239,6 +239,79 @@ def test_dns_that_cannot_be_reached(cluster: TestCluster) -> None:
     assert story["problems"][0]["what"].startswith("no DNS server answers the client")
 
 
+NOT_FOR_US = """{type: LoadBalancer, loadBalancerSourceRanges: [203.0.113.0/24], selector: {app: my-app},
+  ports: [{port: 80, targetPort: 8080}]}"""
+
+
+@pytest.mark.usefixtures("address")
+def test_source_ranges_that_do_not_have_the_client(cluster: TestCluster) -> None:
+    service(cluster, "ranged", NOT_FOR_US)
+    cluster.kubectl("wait", "--for=jsonpath={.status.loadBalancer.ingress}", "service/ranged",
+                    "--timeout=30s")  # fmt: skip
+    [balancer] = cluster.get("service", "ranged")["status"]["loadBalancer"]["ingress"]
+    story = trace(cluster, "external", f"http://{balancer['ip']}", code=17, timeout="0.5")
+    assert f"{cluster.config.machine_address} is in none of the Service's source ranges" in story["summary"]
+    assert "spec.loadBalancerSourceRanges: 203.0.113.0/24" in story["problems"][0]["evidence"]
+
+
+@pytest.mark.usefixtures("address")
+def test_a_traffic_policy_that_has_nobody_there(cluster: TestCluster) -> None:
+    cluster.kubectl("scale", "deployment/my-app", "--replicas=1")
+    cluster.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+    spec = "{type: NodePort, externalTrafficPolicy: Local, internalTrafficPolicy: Local,"
+    spec += " selector: {app: my-app}, ports: [{port: 80, targetPort: 8080, nodePort: 30191}]}"
+    service(cluster, "local", spec)
+    selector = "kubernetes.io/service-name=local"
+    cluster.kubectl("wait", "--for=create", "endpointslice", f"-l{selector}", "--timeout=30s")
+    [there] = [pod["spec"]["nodeName"] for pod in cluster.pods()]
+    away = next(name for name in cluster.config.node_names if name != there)
+    for client, target in (
+        ("external", f"http://{cluster.config.address_of(away)}:30191"),
+        (f"node/{away}", "http://local"),
+    ):
+        story = trace(cluster, client, target, code=17, timeout="0.5")
+        assert "the traffic policy Local allows none on this node" in story["summary"]
+    assert (
+        trace(cluster, "external", f"http://{cluster.config.address_of(there)}:30191")["outcome"] == "reached"
+    )
+    cluster.kubectl("scale", "deployment/my-app", "--replicas=3")
+    cluster.kubectl("rollout", "status", "deployment/my-app", "--timeout=60s", timeout=70)
+
+
+@pytest.mark.usefixtures("address")
+def test_a_service_that_has_nobody(cluster: TestCluster) -> None:
+    service(cluster, "bare", "{ports: [{port: 80}]}")
+    story = trace(cluster, "node/node-1", "http://bare", code=14, timeout="0.5")
+    assert "has no selector and no endpoints" in story["summary"]
+
+
+@pytest.mark.usefixtures("address")
+def test_a_node_port_at_an_address_that_is_no_nodes(cluster: TestCluster) -> None:
+    spec = "{type: NodePort, selector: {app: my-app}, ports: [{port: 80, targetPort: 8080, nodePort: 30192}]}"
+    service(cluster, "nowhere", spec)
+    nobodys = cluster.config.subnet[99]
+    story = trace(cluster, "external", f"http://{nobodys}:30192", code=21, timeout="0.5")
+    assert str(cluster.config.address_of("node-1")) in story["problems"][0]["evidence"][0]
+
+
+@pytest.mark.usefixtures("address")
+def test_no_way_to_the_endpoints_node(cluster: TestCluster) -> None:
+    address = cluster.pods()[0]["status"]["podIP"]
+    there = cluster.pods()[0]["spec"]["nodeName"]
+    away = next(name for name in cluster.config.node_names if name != there)
+    path = namespaces.path_of(cluster.config.namespace_of(away))
+    network = next(
+        each["spec"]["podCIDR"] for each in cluster.get("nodes")["items"] if each["metadata"]["name"] == there
+    )
+    run = ["nsenter", f"--net={path}", "ip", "route", "replace", "unreachable", network]
+    subprocess.run(run, check=True)
+    try:
+        story = trace(cluster, f"node/{away}", f"{address}:8080", code=22, timeout="0.5")
+        assert story["outcome"] == "no-route"
+    finally:
+        subprocess.run(["nsenter", f"--net={path}", "ip", "route", "del", "unreachable", network], check=True)
+
+
 UNREADY = """
 apiVersion: v1
 kind: Pod
