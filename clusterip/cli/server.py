@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import click
@@ -10,7 +10,7 @@ import click
 from clusterip.cli.durations import seconds
 from clusterip.cli.machine_options import data_dir_option, run_command, told
 from clusterip.cli.node import _list
-from clusterip.cli.up import Network
+from clusterip.cli.up import Networks
 
 
 @click.command("server")
@@ -45,8 +45,20 @@ from clusterip.cli.up import Network
     metavar="DIR",
     help="A copy of the first server's DIR/pki (ca.crt, ca.key, sa.key, sa.pub), for a further server.",
 )
-@click.option("--cluster-cidr", type=Network(), default="10.244.0.0/16", show_default=True)
-@click.option("--service-cluster-ip-range", type=Network(), default="10.96.0.0/16", show_default=True)
+@click.option(
+    "--cluster-cidr",
+    type=Networks(),
+    default="10.244.0.0/16",
+    show_default=True,
+    help="Addresses of Pods; of both families: 10.244.0.0/16,fd00:244::/56.",
+)
+@click.option(
+    "--service-cluster-ip-range",
+    type=Networks(),
+    default="10.96.0.0/16",
+    show_default=True,
+    help="Addresses of Services; of both families: 10.96.0.0/16,fd00:96::/112.",
+)
 @click.option("--cluster-domain", default="cluster.local", show_default=True, metavar="NAME")
 @click.option("--proxy-mode", default="nftables", show_default=True, help="How nodes' proxies work.")
 @click.option(
@@ -77,8 +89,8 @@ def command(
     etcd_certfile: str,
     etcd_keyfile: str,
     pki_from: Path | None,
-    cluster_cidr: IPv4Network,
-    service_cluster_ip_range: IPv4Network,
+    cluster_cidr: tuple[IPv4Network, IPv6Network | None],
+    service_cluster_ip_range: tuple[IPv4Network, IPv6Network | None],
     cluster_domain: str,
     proxy_mode: str,
     pod_network_mode: str,
@@ -103,10 +115,17 @@ def command(
     from clusterip.storage.etcd.endpoints import Tls
 
     log.setup(verbosity)
+    if (cluster_cidr[1] is None) != (service_cluster_ip_range[1] is None):
+        raise click.UsageError(
+            "Pods and Services have the same families: give a network of IPv6 to both --cluster-cidr and "
+            "--service-cluster-ip-range, or to neither"
+        )
     settings = Settings(
         domain=cluster_domain,
-        pod_cidr=cluster_cidr,
-        service_cidr=service_cluster_ip_range,
+        pod_cidr=cluster_cidr[0],
+        pod_cidr_ipv6=cluster_cidr[1],
+        service_cidr=service_cluster_ip_range[0],
+        service_cidr_ipv6=service_cluster_ip_range[1],
         proxy_mode=proxy_mode,
         pod_network_mode=pod_network_mode,
     )

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,21 @@ class Network(click.ParamType[IPv4Network]):
             return IPv4Network(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Networks(click.ParamType[tuple[IPv4Network, IPv6Network | None]]):
+    """A network of IPv4, or one and another of IPv6: ``10.96.0.0/16,fd00:96::/112``."""
+
+    name = "network[,network]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[IPv4Network, IPv6Network | None]:
+        first, comma, second = str(value).partition(",")
+        try:
+            return IPv4Network(first), IPv6Network(second) if comma else None
+        except ValueError as error:
+            self.fail(f"{error}: give a network of IPv4, or one and after a comma one of IPv6", param, ctx)
 
 
 @click.command("up")

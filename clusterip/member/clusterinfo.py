@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 import msgspec
 from cryptography import x509
@@ -25,8 +25,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "cluster.local"
     pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
     service_cidr: IPv4Network = IPv4Network("10.96.0.0/16")
+    pod_cidr_ipv6: IPv6Network | None = None
+    service_cidr_ipv6: IPv6Network | None = None
     proxy_mode: str = "nftables"
     pod_network_mode: str = "auto"
+
+    @property
+    def pod_cidrs(self) -> str:
+        """The Pods' networks, separated by commas; so are ``service_cidrs``."""
+        return ",".join(str(each) for each in (self.pod_cidr, self.pod_cidr_ipv6) if each is not None)
+
+    @property
+    def service_cidrs(self) -> str:
+        return ",".join(str(each) for each in (self.service_cidr, self.service_cidr_ipv6) if each is not None)
 
     @property
     def dns_address(self) -> IPv4Address:

@@ -197,6 +197,7 @@ def machines(prefix: str, names: Sequence[str], directory: Path) -> Iterator[dic
             routes.set_link("lo", up=True)
             routes.add_bridge("br0")
             routes.add_address("br0", "10.77.0.1/24")
+            routes.add_address("br0", "fd77::1/64")
             routes.set_link("br0", up=True)
         for number, name in enumerate(names):
             namespace = f"{prefix}-{name}"
@@ -209,7 +210,9 @@ def machines(prefix: str, names: Sequence[str], directory: Path) -> Iterator[dic
                 routes.set_link("lo", up=True)
                 routes.set_link("eth0", up=True)
                 routes.add_address("eth0", f"{address}/24")
+                routes.add_address("eth0", f"fd77::{number + 11:x}/64")
                 routes.add_route(None, gateway="10.77.0.1")
+                routes.add_route(None, gateway="fd77::1")
             for setting in ("all", "default", "eth0"):
                 namespaces.write_sysctl(f"net/ipv4/conf/{setting}/rp_filter", 0, inner)
             home = directory / name

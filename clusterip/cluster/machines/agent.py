@@ -129,9 +129,18 @@ def _join(request: Request, files: Files, known: Membership | None) -> Membershi
     name = known.node if known else _node_name(request)
     found = discover(servers, ca_hash)
     skew.check(found.version, KUBELET_VERSION)
+    addresses = (known.addresses if known else request.addresses) or (_own_address(found.server),)
+    if found.settings.pod_cidr_ipv6 is not None and {ip_address(each).version for each in addresses} != {
+        4,
+        6,
+    }:
+        raise JoinError(
+            "the cluster has IPv4 and IPv6: give this machine's address of each, --node-ip=IPV4,IPV6; "
+            "`ip address` shows what it has"
+        )
     membership = Membership(
         node=name,
-        addresses=(known.addresses if known else request.addresses) or (_own_address(found.server),),
+        addresses=addresses,
         servers=servers,
         ca_hash=ca_hash,
         settings=found.settings,
@@ -358,7 +367,7 @@ def _proxy(paths: Paths, membership: Membership) -> Program:
             "proxy",
             f"--kubeconfig={paths.kubeconfig('proxy')}",
             f"--hostname-override={membership.node}",
-            f"--cluster-cidr={settings.pod_cidr}",
+            f"--cluster-cidr={settings.pod_cidrs}",
             f"--proxy-mode={settings.proxy_mode}",
             # Asked by Pods on the host network and by load balancers, on whatever address they know.
             f"--healthz-bind-address=0.0.0.0:{PROXY_PORT}",
