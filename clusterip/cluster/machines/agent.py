@@ -130,10 +130,8 @@ def _join(request: Request, files: Files, known: Membership | None) -> Membershi
     found = discover(servers, ca_hash)
     skew.check(found.version, KUBELET_VERSION)
     addresses = (known.addresses if known else request.addresses) or (_own_address(found.server),)
-    if found.settings.pod_cidr_ipv6 is not None and {ip_address(each).version for each in addresses} != {
-        4,
-        6,
-    }:
+    families = {ip_address(each).version for each in addresses}
+    if found.settings.pod_cidr_ipv6 is not None and families != {4, 6}:
         raise JoinError(
             "the cluster has IPv4 and IPv6: give this machine's address of each, --node-ip=IPV4,IPV6; "
             "`ip address` shows what it has"
