@@ -149,6 +149,43 @@ def test_tolerations(apiserver: RunningApiServer, account: str) -> None:
     ]
 
 
+def test_an_ingress_without_a_class_gets_the_newest_default(
+    apiserver: RunningApiServer, account: str
+) -> None:
+    networking = "/apis/networking.k8s.io/v1"
+
+    def class_of(name: str, **more: Any) -> str | None:
+        spec = {
+            "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}},
+            **more.pop("spec", {}),
+        }
+        body = {"metadata": {"name": name, **more}, "spec": spec}
+        code, answer = apiserver.request("POST", f"{networking}/namespaces/{account}/ingresses", body)
+        assert code == 201, answer
+        found: str | None = answer["spec"].get("ingressClassName")
+        return found
+
+    def make_class(name: str, default: bool) -> str:
+        mark = {"ingressclass.kubernetes.io/is-default-class": "true"} if default else {}
+        body = {"metadata": {"name": name, "annotations": mark}, "spec": {"controller": "example.com/c"}}
+        code, answer = apiserver.request("POST", f"{networking}/ingressclasses", body)
+        assert code == 201, answer
+        created_at: str = answer["metadata"]["creationTimestamp"]
+        return created_at
+
+    make_class("plain", default=False)
+    assert class_of("a") is None
+    first = make_class("b-default", default=True)
+    assert class_of("b") == "b-default"
+    assert class_of("c", spec={"ingressClassName": "plain"}) == "plain"
+    assert class_of("d", annotations={"kubernetes.io/ingress.class": "old"}) is None
+    second = make_class("a-default", default=True)
+    assert first <= second
+    assert class_of("e") == "a-default", "the newer one; of one second, the first by name"
+    third = make_class("c-default", default=True)
+    assert class_of("f") == ("c-default" if third > second else "a-default")
+
+
 def test_namespaces_on_their_way_out_take_nothing_new(apiserver: RunningApiServer, account: str) -> None:
     pod = created(apiserver, account, pod_of("old"))
     assert apiserver.request("DELETE", f"/api/v1/namespaces/{account}")[0] == 200

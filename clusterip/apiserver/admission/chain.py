@@ -12,6 +12,7 @@ from clusterip.apiserver.admission.certificates import (
     CertificateSigning,
     CertificateSubjectRestriction,
 )
+from clusterip.apiserver.admission.default_ingress_class import DefaultIngressClass
 from clusterip.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from clusterip.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from clusterip.apiserver.admission.node_restriction import NodeRestriction
@@ -38,6 +39,7 @@ _PLUGINS: dict[str, _Factory] = {
     CertificateApproval.name: CertificateApproval,
     CertificateSigning.name: CertificateSigning,
     CertificateSubjectRestriction.name: lambda cache, _authorizer: CertificateSubjectRestriction(cache),
+    DefaultIngressClass.name: lambda cache, _authorizer: DefaultIngressClass(cache),
 }
 
 OFF_BY_DEFAULT = frozenset((NodeRestriction.name,))
