@@ -149,6 +149,27 @@ def test_tolerations(apiserver: RunningApiServer, account: str) -> None:
     ]
 
 
+def test_pods_have_the_zone_of_their_node(apiserver: RunningApiServer, account: str) -> None:
+    zone, region = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+    labels = {zone: "z1", region: "r1", "other": "label"}
+    code, answer = apiserver.request(
+        "POST", "/api/v1/nodes", {"metadata": {"name": "zoned", "labels": labels}}
+    )
+    assert code == 201, answer
+    path = f"/api/v1/namespaces/{account}/pods"
+    assigned = created(apiserver, account, pod_of("assigned", nodeName="zoned"))
+    assert assigned["metadata"]["labels"] == {zone: "z1", region: "r1"}
+    created(apiserver, account, pod_of("bound"))
+    binding = {"metadata": {"name": "bound"}, "target": {"kind": "Node", "name": "zoned"}}
+    code, answer = apiserver.request("POST", f"{path}/bound/binding", binding)
+    assert code == 201, answer
+    bound = apiserver.request("GET", f"{path}/bound")[1]
+    assert (bound["spec"]["nodeName"], bound["metadata"]["labels"]) == ("zoned", {zone: "z1", region: "r1"})
+    assert "labels" not in created(apiserver, account, pod_of("free"))["metadata"]
+    nowhere = created(apiserver, account, pod_of("nowhere", nodeName="no-such-node"))
+    assert "labels" not in nowhere["metadata"]
+
+
 def test_an_ingress_without_a_class_gets_the_newest_default(
     apiserver: RunningApiServer, account: str
 ) -> None:

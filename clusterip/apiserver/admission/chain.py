@@ -17,6 +17,7 @@ from clusterip.apiserver.admission.default_toleration_seconds import DefaultTole
 from clusterip.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from clusterip.apiserver.admission.node_restriction import NodeRestriction
 from clusterip.apiserver.admission.plugin import Plugin
+from clusterip.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from clusterip.apiserver.admission.priority import Priority
 from clusterip.apiserver.admission.service_account import ServiceAccountAdmission
 from clusterip.apiserver.admission.taint_nodes import TaintNodesByCondition
@@ -40,6 +41,7 @@ _PLUGINS: dict[str, _Factory] = {
     CertificateSigning.name: CertificateSigning,
     CertificateSubjectRestriction.name: lambda cache, _authorizer: CertificateSubjectRestriction(cache),
     DefaultIngressClass.name: lambda cache, _authorizer: DefaultIngressClass(cache),
+    PodTopologyLabels.name: lambda cache, _authorizer: PodTopologyLabels(cache),
 }
 
 OFF_BY_DEFAULT = frozenset((NodeRestriction.name,))
