@@ -10,7 +10,7 @@ import click
 
 from clusterip.cli.durations import seconds
 from clusterip.node.pressure.policy import ImagePolicy
-from clusterip.node.pressure.thresholds import DEFAULT, InvalidThreshold, Threshold, parse
+from clusterip.node.pressure.thresholds import DEFAULT, RESOURCES, InvalidThreshold, Threshold, parse, soften
 from clusterip.objects import quantity
 
 
@@ -43,6 +43,16 @@ def _thresholds(_context: click.Context, _parameter: click.Parameter, text: str)
         return parse(text)
     except InvalidThreshold as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _periods(context: click.Context, parameter: click.Parameter, text: str) -> dict[str, float]:
+    found = {}
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        signal, _, duration = each.partition("=")
+        if signal not in RESOURCES:
+            raise click.BadParameter(f"{each!r} is no SIGNAL=DURATION, of one of: {', '.join(RESOURCES)}")
+        found[signal] = seconds(context, parameter, duration)
+    return found
 
 
 @click.command("node")
@@ -216,6 +226,29 @@ def _thresholds(_context: click.Context, _parameter: click.Parameter, text: str)
     help='What must be left of memory and disks; else Pods have to go. "": they never have to.',
 )
 @click.option(
+    "--eviction-soft",
+    callback=_thresholds,
+    default="",
+    metavar="SIGNAL<AMOUNT,...",
+    help="The same, but Pods have to go only once it was so for a while, and may take their time.",
+)
+@click.option(
+    "--eviction-soft-grace-period",
+    "soft_periods",
+    callback=_periods,
+    default="",
+    metavar="SIGNAL=DURATION,...",
+    help="For each of --eviction-soft: how long.",
+)
+@click.option(
+    "--eviction-max-pod-grace-period",
+    "eviction_max_pod_grace_seconds",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    help="How long a Pod may take to end at most, when it has to go by --eviction-soft.",
+)
+@click.option(
     "--eviction-pressure-transition-period",
     callback=seconds,
     default="5m",
@@ -246,7 +279,12 @@ def command(verbosity: int, **settings: Any) -> None:
     from clusterip.process.run import run
 
     log.setup(verbosity)
+    try:
+        soft = soften(settings.pop("eviction_soft"), settings.pop("soft_periods"))
+    except InvalidThreshold as error:
+        raise click.BadParameter(f"{error}: give --eviction-soft-grace-period") from None
     options = Options(
+        eviction_soft=soft,
         log_limits=LogLimits(settings.pop("container_log_max_size"), settings.pop("container_log_max_files")),
         images=ImagePolicy(
             settings.pop("image_gc_high_threshold"),

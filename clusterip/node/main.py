@@ -261,7 +261,8 @@ class _Agent:
         return PressureManager(
             node=context.name,
             root=options.root_dir,
-            thresholds=options.eviction_hard,
+            thresholds=(*options.eviction_hard, *options.eviction_soft),
+            soft_grace=options.eviction_max_pod_grace_seconds,
             pressure=self._pressure,
             images=ImageCollector(context.images, options.images, self._manager.images),
             image_directory=options.image_dir,

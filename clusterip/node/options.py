@@ -54,6 +54,8 @@ class Options:
     log_limits: LogLimits = field(default_factory=LogLimits)
     images: ImagePolicy = field(default_factory=ImagePolicy)
     eviction_hard: tuple[Threshold, ...] = thresholds.parse(thresholds.DEFAULT)
+    eviction_soft: tuple[Threshold, ...] = ()
+    eviction_max_pod_grace_seconds: int = 0
     pressure_seconds: float = 300.0
     housekeeping_seconds: float = 10.0
 

@@ -71,6 +71,7 @@ class PodWorker:
         self._finished = False
         self._override: tuple[str, str, str] | None = None
         self._evicted = ""
+        self._eviction_grace = _AT_ONCE
         self._admitted = False
         self._start_time = pod.status.startTime or times.now()
         self._deadline: Deadline | None = None
@@ -125,9 +126,13 @@ class PodWorker:
         if isinstance(self._reporter, MirrorReporter):
             self._reporter.seen(mirror)
 
-    def evict(self, why: str) -> None:
-        """End the Pod for good: the node needs what it uses."""
+    def evict(self, why: str, grace: float | None = None) -> None:
+        """End the Pod for good: the node needs what it uses.
+
+        ``grace``: seconds, if it may take longer than no time; but never longer than its own.
+        """
         self._evicted = why
+        self._eviction_grace = _AT_ONCE if grace is None else max(_AT_ONCE, min(grace, self._grace()))
         self._wake.set()
 
     def remove(self) -> None:
@@ -192,7 +197,7 @@ class PodWorker:
         if why := self._evicted or await self._storage.exceeded(self.pod):
             self._override = ("Failed", "Evicted", why)
             self._context.event(self.pod, "Warning", "Evicted", why)
-            await self._finish(_AT_ONCE)
+            await self._finish(self._eviction_grace)
             return None
         try:
             mounted = await self._prepare()

@@ -17,7 +17,7 @@ from clusterip.node.pods.manager import PodManager
 from clusterip.node.pods.worker import PodWorker
 from clusterip.node.pressure import ranking
 from clusterip.node.pressure.images import ImageCollector
-from clusterip.node.pressure.thresholds import Observed, Threshold
+from clusterip.node.pressure.thresholds import Observed, Patience, Threshold
 from clusterip.node.stats import machine
 from clusterip.node.stats.collect import Collector, PodUsage
 from clusterip.objects.core.pod import Pod
@@ -93,7 +93,11 @@ class PressureManager:
         pods: PodManager,
         events: EventRecorder,
         interval: float,
+        soft_grace: float = 0.0,
     ) -> None:
+        """``soft_grace``: the seconds a Pod gets at most, when it has to go by a soft threshold."""
+        self._soft_grace = soft_grace
+        self._patience = Patience()
         self._node = ObjectReference(kind="Node", name=node, uid=node)
         self._root = root
         self._image_directory = image_directory
@@ -130,6 +134,8 @@ class PressureManager:
         """Do something against the first thing that is short; the Pod that had to go."""
         met = await asyncio.to_thread(self._met)
         self._pressure.update({threshold.condition for threshold, _observed in met})
+        due = self._patience.over((threshold for threshold, _observed in met), time.monotonic())
+        met = [each for each in met if each[0] in due]
         if not met:
             return None
         threshold, observed = met[0]
@@ -153,7 +159,8 @@ class PressureManager:
         for found in candidates:
             worker = self._pods.workers.get(found.pod.metadata.uid)
             if worker is not None:
-                worker.evict(ranking.message(threshold, observed, found))
+                grace = None if threshold.patience is None else self._soft_grace
+                worker.evict(ranking.message(threshold, observed, found), grace)
                 return worker
         _log.warning("no pod to evict", signal=threshold.signal)
         return None

@@ -1,10 +1,12 @@
 """When a node has too little of something: ``--eviction-hard``, as ``memory.available<100Mi,...``.
 
-As upstream's ``pkg/kubelet/eviction/helpers.go``. Soft thresholds there are none.
+As upstream's ``pkg/kubelet/eviction/helpers.go``. A soft threshold counts once it was met for a while.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clusterip.objects import quantity
@@ -39,12 +41,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class Threshold:
-    """``signal<text``; ``part`` is of the capacity, where that is how it is written."""
+    """``signal<text``; ``part`` is of the capacity, where that is how it is written.
+
+    ``patience``: for how many seconds it is met before Pods have to go; None: it is a hard one, and they go
+    at once.
+    """
 
     signal: str
     text: str
     amount: int = 0
     part: float = 0.0
+    patience: float | None = None
 
     @property
     def resource(self) -> str:
@@ -82,6 +89,32 @@ def parse(text: str) -> tuple[Threshold, ...]:
             raise InvalidThreshold(f"two thresholds of {signal}")
         found[signal] = _threshold(signal, value)
     return tuple(found.values())
+
+
+def soften(hard: tuple[Threshold, ...], patience: Mapping[str, float]) -> tuple[Threshold, ...]:
+    """The same as soft ones, with seconds for each signal.
+
+    Raises:
+        InvalidThreshold: one has none.
+    """
+    for each in hard:
+        if each.signal not in patience:
+            raise InvalidThreshold(
+                f"grace period must be specified for the soft eviction threshold {each.signal}"
+            )
+    return tuple(dataclasses.replace(each, patience=patience[each.signal]) for each in hard)
+
+
+class Patience:
+    """Since when each threshold is met."""
+
+    def __init__(self) -> None:
+        self._since: dict[Threshold, float] = {}
+
+    def over(self, met: Iterable[Threshold], now: float) -> set[Threshold]:
+        """Those of the thresholds that are met now by which Pods have to go; hard ones always are."""
+        self._since = {each: self._since.get(each, now) for each in met}
+        return {each for each, since in self._since.items() if now - since >= (each.patience or 0.0)}
 
 
 def _threshold(signal: str, value: str) -> Threshold:

@@ -42,6 +42,10 @@ def configuration(options: Options) -> dict[str, Any]:
         "imageGCLowThresholdPercent": options.images.low,
         "imageMinimumGCAge": f"{options.images.minimum_age:g}s",
         "evictionHard": {each.signal: each.text for each in options.eviction_hard},
+        "evictionSoft": {each.signal: each.text for each in options.eviction_soft} or "",
+        "evictionSoftGracePeriod": {each.signal: f"{each.patience:g}s" for each in options.eviction_soft}
+        or "",
+        "evictionMaxPodGracePeriod": options.eviction_max_pod_grace_seconds or "",
         "evictionPressureTransitionPeriod": f"{options.pressure_seconds:g}s",
     }
     return {key: value for key, value in found.items() if value not in ("", [])}

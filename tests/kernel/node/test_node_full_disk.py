@@ -186,3 +186,19 @@ def test_a_node_without_memory(tmp_path: Path) -> None:
         node.wait_phase("later", "Failed")
         again = (node.pod("asking") or {})["status"]
         assert (again["reason"], again["message"]) == ("Evicted", evicted["message"])
+
+
+def test_a_node_that_is_patient(tmp_path: Path) -> None:
+    """By a soft threshold a Pod goes only after a while, and may end in its own time."""
+    options = (
+        *("--eviction-hard=", "--housekeeping-interval=200ms"),
+        *("--eviction-soft=memory.available<100%", "--eviction-soft-grace-period=memory.available=2s"),
+        "--eviction-max-pod-grace-period=20",
+    )
+    with running_node(tmp_path, *options) as node:
+        eventually(lambda: condition(node, "MemoryPressure") == "True")
+        script = "trap 'sleep 1.5; exit 7' TERM; while :; do sleep 0.1; done"
+        node.run("asking", "sh", "-c", script, resources={"requests": {"memory": "1Ki"}})
+        evicted = node.wait_phase("asking", "Failed")
+        assert evicted["status"]["reason"] == "Evicted"
+        assert container_status(evicted)["state"]["terminated"]["exitCode"] == 7, "not killed at once"

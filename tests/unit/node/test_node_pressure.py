@@ -10,7 +10,7 @@ from clusterip.node.cgroups.files import Usage
 from clusterip.node.pods.admission import Refusal
 from clusterip.node.pressure.manager import Pressure
 from clusterip.node.pressure.ranking import message, ranked
-from clusterip.node.pressure.thresholds import DEFAULT, InvalidThreshold, Observed, parse
+from clusterip.node.pressure.thresholds import DEFAULT, InvalidThreshold, Observed, Patience, parse, soften
 from clusterip.node.stats.collect import ContainerUsage, PodUsage
 from clusterip.objects import codec
 from clusterip.objects.core.pod import Pod
@@ -51,6 +51,24 @@ def test_amounts_and_parts() -> None:
 def test_what_is_no_threshold(text: str) -> None:
     with pytest.raises(InvalidThreshold):
         parse(text)
+
+
+def test_soft_thresholds_have_patience() -> None:
+    hard = parse("memory.available<100Mi")
+    soft = soften(
+        parse("memory.available<300Mi,nodefs.available<10%"),
+        {"memory.available": 60.0, "nodefs.available": 5.0},
+    )
+    memory, disk = soft
+    assert (memory.patience, disk.patience, hard[0].patience) == (60.0, 5.0, None)
+    patience = Patience()
+    assert patience.over([*hard, memory, disk], 100.0) == set(hard)
+    assert patience.over([memory, disk], 105.0) == {disk}
+    assert patience.over([disk], 110.0) == {disk}
+    assert patience.over([memory, disk], 161.0) == {disk}, "it was not so all the time"
+    assert patience.over([memory], 221.0) == {memory}
+    with pytest.raises(InvalidThreshold, match="grace period must be specified"):
+        soften(hard, {})
 
 
 def test_who_goes_first() -> None:
