@@ -198,7 +198,9 @@ def test_a_node_that_is_patient(tmp_path: Path) -> None:
     with running_node(tmp_path, *options) as node:
         eventually(lambda: condition(node, "MemoryPressure") == "True")
         script = "trap 'sleep 1.5; exit 7' TERM; while :; do sleep 0.1; done"
-        node.run("asking", "sh", "-c", script, resources={"requests": {"memory": "1Ki"}})
+        asking = {"resources": {"requests": {"memory": "1Ki"}}}
+        main = {"name": "main", "image": "clusterip.local/host", "command": ["sh", "-c", script], **asking}
+        node.apply("asking", {"containers": [main], "terminationGracePeriodSeconds": 10})
         evicted = node.wait_phase("asking", "Failed")
         assert evicted["status"]["reason"] == "Evicted"
         assert container_status(evicted)["state"]["terminated"]["exitCode"] == 7, "not killed at once"
