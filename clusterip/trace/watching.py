@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +18,9 @@ from clusterip.trace.machine import Found
 from clusterip.trace.network import Network
 from clusterip.trace.recorder import Passage, Recorder
 from clusterip.trace.rules import RuleBook
-from clusterip.trace.story import Place
+from clusterip.trace.story import Place, join
+
+_IPVS_OPTIONS = {socket.IPPROTO_TCP: "-t", socket.IPPROTO_UDP: "-u", socket.IPPROTO_SCTP: "--sctp-service"}
 
 
 @dataclass
@@ -75,7 +78,7 @@ def watch(
 def ipvs_entry(found: Found, address: str, port: int, protocol: int) -> list[str]:
     """The IPVS virtual server for an address, as ``ipvsadm -S`` prints it; nothing if there is none."""
     packed = ipaddress.ip_address(address).packed
-    letter = "t" if protocol == journey.TCP else "u"
+    option = _IPVS_OPTIONS[protocol]
 
     def read() -> list[str]:
         try:
@@ -85,11 +88,11 @@ def ipvs_entry(found: Found, address: str, port: int, protocol: int) -> list[str
         with kernel:
             for server, settings in kernel.servers().items():
                 if (server.address, server.port, server.protocol) == (packed, port, protocol):
-                    name = f"{address}:{port}"
-                    lines = [f"-A -{letter} {name} -s {settings.scheduler}"]
+                    name = f"{option} {join(address, port)}"
+                    lines = [f"-A {name} -s {settings.scheduler}"]
                     for destination, state in kernel.destinations(server).items():
-                        to = f"{ipaddress.ip_address(destination.address)}:{destination.port}"
-                        lines.append(f"-a -{letter} {name} -r {to} -m -w {state.weight}")
+                        to = join(str(ipaddress.ip_address(destination.address)), destination.port)
+                        lines.append(f"-a {name} -r {to} -m -w {state.weight}")
                     return lines
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,9 @@ from clusterip.kernel.rtnetlink import RouteSocket
 from clusterip.proxy.backend import BackendOptions, IpvsOptions
 from clusterip.proxy.ipvs import sysctls
 from clusterip.proxy.ipvs.cleanup import clean_up
+from clusterip.trace.machine import Found
+from clusterip.trace.story import join
+from clusterip.trace.watching import ipvs_entry
 from tests.support.proxy_objects import endpoint, service, slice_of
 
 Contents = tuple[dict[object, object], set[bytes]]
@@ -66,6 +70,27 @@ async def test_any_sequence_of_changes_ends_as_a_fresh_load(network: Network) ->
     await fresh.start(*objects)
     assert contents(fresh) == changed
     fresh.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "pods"), [("10.96.0.1", "10.244.1."), ("fd00:10:96::1", "fd00:10:244:1::")]
+)
+async def test_what_is_said_of_a_service_is_what_there_is(network: Network, address: str, pods: str) -> None:
+    """By the proxy (`/services?rules=true`) and by a trace, in the words of ipvsadm."""
+    world = World(network.node)
+    family = "IPv6" if ":" in address else "IPv4"
+    found = service("web", address, ipFamilies=[family])
+    slice_ = slice_of("web", endpoint(f"{pods}2"), endpoint(f"{pods}3"), family=family)
+    await world.start(found, slice_)
+    tracker = world.sync.tracker
+    [key] = {state.port.key for each in tracker.services() for state in tracker.states_of(each)}
+    said = [line for line in world.backend.describe(key) if line.startswith("-")]
+    place = Found(network.node, frozenset(), is_own=False)
+    seen = ipvs_entry(place, address, 80, socket.IPPROTO_TCP)
+    assert sorted(said) == sorted(seen)
+    assert seen[0] == f"-A -t {join(address, 80)} -s rr"
+    assert len(seen) == 3
+    world.close()
 
 
 async def test_timeouts_are_set(network: Network) -> None:
