@@ -50,3 +50,9 @@ export function since(time) {
 export function plural(amount, text) {
   return `${count(amount)} ${text}${amount === 1 ? "" : "s"}`;
 }
+
+/** Text that has no room for more. @param {string} text @param {number} length of characters */
+export function cut(text, length) {
+  const room = Math.max(4, Math.floor(length));
+  return text.length > room ? `${text.slice(0, room - 1)}…` : text;
+}

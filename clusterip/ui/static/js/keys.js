@@ -3,6 +3,7 @@
  */
 
 import { h } from "./dom.js";
+import { openDialog } from "./parts/dialog.js";
 import { go, place } from "./router.js";
 
 const KEYS = [
@@ -45,11 +46,9 @@ export function keysOf(app, event) {
 }
 
 function help() {
-  const dialog = /** @type {HTMLDialogElement} */ (h("dialog", { "aria-labelledby": "keys", onclose: () => dialog.remove() },
+  openDialog({ label: "keys" },
     h("form", { method: "dialog" },
       h("h2", { id: "keys" }, "Keys"),
       h("table", null, h("tbody", null, KEYS.map(([key, what]) => h("tr", null, h("th", { scope: "row" }, h("kbd", null, key)), h("td", null, what))))),
-      h("div", { class: "toolbar" }, h("button", { class: "first" }, "Close")))));
-  document.body.append(dialog);
-  dialog.showModal();
+      h("div", { class: "toolbar" }, h("button", { class: "first" }, "Close"))));
 }

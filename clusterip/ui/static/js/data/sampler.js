@@ -5,7 +5,7 @@
 
 import { request } from "../api.js";
 
-export const PROXY_PORT = 10249;
+const PROXY_PORT = 10249;
 const SHORTEST = 2000;
 const AT_ONCE = 4;
 /** Milliseconds for each node, so that a large cluster is not asked more often than it can bear. */
@@ -60,6 +60,16 @@ const EACH = 60;
  * @property {NodeServices | null} before an answer that can be compared with it
  * @property {string} error
  */
+
+/**
+ * @param {string} node
+ * @param {string} query
+ * @returns {Promise<any>} what its proxy answers: of ours, `NodeServices`
+ */
+export function askProxy(node, query) {
+  const path = `/api/v1/nodes/${encodeURIComponent(node)}:${PROXY_PORT}/proxy/services`;
+  return request(`${path}?${query}`, { accept: "*/*" });
+}
 
 export class Sampler {
   /** @type {Map<string, NodeSample>} */
@@ -121,8 +131,7 @@ export class Sampler {
   async #ask(name) {
     const last = this.nodes.get(name)?.now ?? null;
     try {
-      const path = `/api/v1/nodes/${encodeURIComponent(name)}:${PROXY_PORT}/proxy/services`;
-      const now = await request(`${path}?${this.query()}`, { accept: "*/*" });
+      const now = await askProxy(name, this.query());
       if (!Array.isArray(now?.services)) throw new Error("it is no proxy of clusterip");
       this.nodes.set(name, { now, before: last?.since === now.since ? last : null, error: "" });
     } catch (error) {

@@ -3,11 +3,14 @@
  */
 
 import { h, s } from "../dom.js";
+import { cut } from "../format.js";
 import { notice } from "../parts/notice.js";
 import { state } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
 const BOX = { w: 240, h: 46 };
+/** Characters in a box. */
+const ROOM = 24;
 const GAP = 70;
 const TOP = 34;
 const KINDS = { pod: "Pod", node: "Node", external: "Outside", dns: "DNS server" };
@@ -140,16 +143,14 @@ function picture(story) {
       last = at;
     }
   }
-  const lost = story.outcome !== "reached";
-  const boxes = places.map((each, number) => {
-    const bad = lost && number === lastReached(story, index);
-    return s("g", { class: `item ${bad ? "bad" : "good"}`, transform: `translate(${x(number)}, ${TOP})` },
+  const lost = story.outcome === "reached" ? -1 : lastReached(story, index);
+  const boxes = places.map((each, number) =>
+    s("g", { class: `item ${number === lost ? "bad" : "good"}`, transform: `translate(${x(number)}, ${TOP})` },
       s("rect", { class: "box", width: BOX.w, height: BOX.h, rx: 9 }),
       s("circle", { class: "mark", cx: 16, cy: BOX.h / 2, r: 4.5 }),
-      s("text", { class: "strong", x: 30, y: 20 }, cut(each.name)),
-      s("text", { class: "soft", x: 30, y: 36 }, cut(`${KINDS[each.kind] ?? each.kind} ${each.addresses[0] ?? ""}`)),
-      s("title", null, [each.name, ...each.addresses].join("\n")));
-  });
+      s("text", { class: "strong", x: 30, y: 20 }, cut(each.name, ROOM)),
+      s("text", { class: "soft", x: 30, y: 36 }, cut(`${KINDS[each.kind] ?? each.kind} ${each.addresses[0] ?? ""}`, ROOM)),
+      s("title", null, [each.name, ...each.addresses].join("\n"))));
   const words = `The way: ${places.map((each) => each.name).join(", then ")}; ${story.summary}`;
   return s("svg", { class: "map path", role: "img", "aria-label": words, viewBox: `0 0 ${Math.max(width, 3 * (BOX.w + GAP))} ${TOP + BOX.h + 30}` },
     parts, boxes);
@@ -178,9 +179,4 @@ function edge(from, to, back) {
 /** @param {number} number of a box */
 function x(number) {
   return number * (BOX.w + GAP);
-}
-
-/** @param {string} text */
-function cut(text) {
-  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
 }

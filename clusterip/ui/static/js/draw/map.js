@@ -3,6 +3,7 @@
  */
 
 import { s, say, set } from "../dom.js";
+import { cut } from "../format.js";
 
 const WIDTH = 960;
 const BOX = 42;
@@ -173,10 +174,4 @@ function spread(wanted) {
     free = place + STEP;
     return place;
   });
-}
-
-/** @param {string} text @param {number} length */
-function cut(text, length) {
-  const room = Math.max(4, Math.floor(length));
-  return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 }

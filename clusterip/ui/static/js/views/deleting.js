@@ -5,20 +5,14 @@
 import { request } from "../api.js";
 import { h, replace } from "../dom.js";
 import { announce } from "../parts/announce.js";
+import { openDialog } from "../parts/dialog.js";
 import { failure } from "../parts/notice.js";
 import { go } from "../router.js";
 
 /** @param {string} namespace @param {string} name */
 export function deleteDialog(namespace, name) {
   const said = h("div");
-  const before = /** @type {HTMLElement | null} */ (document.activeElement);
-  const dialog = /** @type {HTMLDialogElement} */ (h("dialog", {
-    "aria-labelledby": "delete-heading",
-    onclose: () => {
-      dialog.remove();
-      before?.focus();
-    },
-  },
+  const dialog = openDialog({ label: "delete-heading" },
     h("form", {
       method: "dialog",
       onsubmit: async (/** @type {SubmitEvent} */ event) => {
@@ -40,7 +34,5 @@ export function deleteDialog(namespace, name) {
       said,
       h("div", { class: "toolbar" },
         h("button", { value: "cancel", autofocus: true }, "Keep it"),
-        h("button", { value: "delete", class: "danger" }, "Delete")))));
-  document.body.append(dialog);
-  dialog.showModal();
+        h("button", { value: "delete", class: "danger" }, "Delete"))));
 }

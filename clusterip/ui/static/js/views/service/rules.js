@@ -2,29 +2,20 @@
  * What the kernel of a node was given for the Service, in the words of the tools that show it there.
  */
 
-import { request } from "../../api.js";
-import { PROXY_PORT } from "../../data/sampler.js";
+import { askProxy } from "../../data/sampler.js";
 import { h, replace } from "../../dom.js";
+import { openDialog } from "../../parts/dialog.js";
 import { failure, notice } from "../../parts/notice.js";
 
 const MOST = 500;
 
 /** @param {string} node @param {string} namespace @param {string} name */
 export function rulesDialog(node, namespace, name) {
-  const before = /** @type {HTMLElement | null} */ (document.activeElement);
   const place = h("div", { class: "rules" }, notice("Asking the node…", "calm"));
-  const dialog = /** @type {HTMLDialogElement} */ (h("dialog", {
-    class: "wide", "aria-labelledby": "rules-heading",
-    onclose: () => {
-      dialog.remove();
-      before?.focus();
-    },
-  },
+  openDialog({ label: "rules-heading", kind: "wide" },
     h("form", { method: "dialog" },
       h("h2", { id: "rules-heading" }, `${name} in the kernel of ${node}`), place,
-      h("div", { class: "toolbar" }, h("button", { class: "first", autofocus: true }, "Close")))));
-  document.body.append(dialog);
-  dialog.showModal();
+      h("div", { class: "toolbar" }, h("button", { class: "first", autofocus: true }, "Close"))));
   ask(node, namespace, name).then(
     ({ mode, lines }) => replace(place,
       lines.length === 0 && notice("The kernel has nothing of it.", "calm"),
@@ -36,6 +27,6 @@ export function rulesDialog(node, namespace, name) {
 /** @param {string} node @param {string} namespace @param {string} name @returns {Promise<{mode: string, lines: string[]}>} */
 async function ask(node, namespace, name) {
   const query = new URLSearchParams({ namespace, name, rules: "true", traffic: "false" });
-  const told = await request(`/api/v1/nodes/${encodeURIComponent(node)}:${PROXY_PORT}/proxy/services?${query}`, { accept: "*/*" });
+  const told = await askProxy(node, query.toString());
   return { mode: told.mode, lines: told.services?.[0]?.rules ?? [] };
 }
