@@ -1,19 +1,20 @@
 """Writes the manual page docs/man/clusterip.1 from the commands, in the macros of man(7).
 
-    python tools/manual.py
+    python -m tools.manual
 
 It is in the repository since a wheel is built without our dependencies; a test holds it to the commands.
 """
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import click
+
+from tools.command_help import paragraphs, parts
 
 PAGE = Path(__file__).parents[1] / "docs" / "man" / "clusterip.1"
 
@@ -78,25 +79,20 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
         if record is not None and "--help" not in parameter.opts:
             names, text = record
             yield from (".TP", f".B {_plain(names)}", _plain(text) or ".")
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is not None and not found.hidden:
-                yield from _command(found, click.Context(found, context, name))
+    for part in parts(context):
+        yield from _command(part.command, part)
 
 
 def _prose(text: str) -> Iterator[str]:
     r"""A docstring; paragraphs that begin with \b are kept as they stand."""
-    for number, paragraph in enumerate(inspect.cleandoc(text).split("\n\n")):
+    for number, (title, body) in enumerate(paragraphs(text)):
         if number:
             yield ".PP"
-        first, _, rest = paragraph.partition("\n")
-        if first.strip() == "\b":
-            title, _, body = rest.partition("\n")
+        if body is None:
+            yield _plain(" ".join(title.split()))
+        else:
             yield _plain(title)
             yield from (".RS", ".nf", *map(_plain, textwrap.dedent(body).splitlines()), ".fi", ".RE")
-        else:
-            yield _plain(" ".join(paragraph.split()))
 
 
 def _plain(text: str) -> str:

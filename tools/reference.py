@@ -1,6 +1,6 @@
 """Writes the pages under docs/reference/ from the code: commands, configuration, kinds of the API.
 
-    python tools/reference.py
+    python -m tools.reference
 
 The site's build does it (docs/conf.py), so the pages are not in the repository and never out of date.
 """
@@ -8,7 +8,6 @@ The site's build does it (docs/conf.py), so the pages are not in the repository 
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 import textwrap
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from tools.command_help import paragraphs, parts
 
 ROOT = Path(__file__).parents[1]
 DIRECTORY = ROOT / "docs" / "reference"
@@ -74,11 +75,8 @@ def _command(command: click.Command, context: click.Context, heading: str) -> It
         yield from _table(["option", "what"], rows)
     if command.epilog:
         yield from _prose(command.epilog)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is not None and not found.hidden:
-                yield from _command(found, click.Context(found, context, name), f"{heading}#")
+    for part in parts(context):
+        yield from _command(part.command, part, f"{heading}#")
 
 
 def _parameter(parameter: click.Parameter, context: click.Context) -> list[str] | None:
@@ -101,16 +99,14 @@ def _variables(parameter: click.Parameter) -> list[str]:
 
 def _prose(text: str) -> Iterator[str]:
     r"""A docstring as Markdown; paragraphs that begin with \b are kept as they stand."""
-    for paragraph in inspect.cleandoc(text).split("\n\n"):
-        first, _, rest = paragraph.partition("\n")
-        if first.strip() == "\b":
-            title, _, body = rest.partition("\n")
-            if title.endswith(":"):
-                yield f"{title}\n"
-                rest = body
-            yield f"```text\n{textwrap.dedent(rest)}\n```\n"
+    for title, body in paragraphs(text):
+        if body is None:
+            yield f"{_plain(title)}\n"
+        elif title.endswith(":"):
+            yield f"{title}\n"
+            yield f"```text\n{textwrap.dedent(body)}\n```\n"
         else:
-            yield f"{_plain(paragraph)}\n"
+            yield f"```text\n{title}\n{body}\n```\n"
 
 
 # Exit codes

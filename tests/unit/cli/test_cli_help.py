@@ -15,6 +15,7 @@ import pytest
 
 from clusterip.cli.main import COMMANDS, load, main
 from tools import manual
+from tools.command_help import parts
 
 PROGRAM = Path(sys.executable).parent / "clusterip"
 
@@ -29,11 +30,8 @@ def all_commands() -> Iterator[click.Context]:
 
 def _with_parts(context: click.Context) -> Iterator[click.Context]:
     yield context
-    if isinstance(context.command, click.Group):
-        for name in context.command.list_commands(context):
-            part = context.command.get_command(context, name)
-            assert part is not None
-            yield from _with_parts(click.Context(part, context, name))
+    for part in parts(context):
+        yield from _with_parts(part)
 
 
 CONTEXTS = list(all_commands())
@@ -93,7 +91,7 @@ def _is_file(parameter: click.Parameter) -> bool:
 
 
 def test_the_manual_page_is_up_to_date() -> None:
-    assert manual.PAGE.read_text() == manual.page(), "run: python tools/manual.py"
+    assert manual.PAGE.read_text() == manual.page(), "run: python -m tools.manual"
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
