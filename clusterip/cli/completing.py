@@ -21,21 +21,17 @@ _PATIENCE = 2.0
 def objects(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """For ``get`` and ``delete``: a kind first, then names; or ``kind/name``."""
     given = list(context.params.get(parameter.name or "") or ())
-    kind, slash, name = incomplete.rpartition("/")
-    if slash:
-        return _items((f"{kind}/{each}" for each in _names(context, kind)), incomplete)
+    if "/" in incomplete:
+        return _of_kind(context, incomplete)
     if given and "/" not in given[0]:
         return _items(_names(context, given[0].split(",")[0]), incomplete)
-    before, comma, last = name.rpartition(",")
+    before, comma, last = incomplete.rpartition(",")
     return _items((f"{before}{comma}{each}" for each in _kinds(last)), incomplete)
 
 
 def pods(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """For ``logs`` and ``exec``: Pods, or other kinds that have some, as ``kind/name``."""
-    kind, slash, _ = incomplete.partition("/")
-    if slash:
-        return _items((f"{kind}/{each}" for each in _names(context, kind)), incomplete)
-    return _items(_names(context, "pods"), incomplete)
+    return _of_kind(context, incomplete) if "/" in incomplete else _items(_names(context, "pods"), incomplete)
 
 
 def services(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -45,10 +41,9 @@ def services(context: click.Context, _parameter: click.Parameter, incomplete: st
 
 def clients(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """For ``trace --from``: ``pod/NAME``, ``node/NAME`` or ``external``."""
-    kind, slash, _ = incomplete.partition("/")
-    if not slash:
-        return _items(("pod/", "node/", "external"), incomplete)
-    return _items((f"{kind}/{each}" for each in _names(context, kind)), incomplete)
+    if "/" in incomplete:
+        return _of_kind(context, incomplete)
+    return _items(("pod/", "node/", "external"), incomplete)
 
 
 def nodes(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -57,6 +52,12 @@ def nodes(context: click.Context, _parameter: click.Parameter, incomplete: str) 
 
 def namespaces(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return _items(_names(context, "namespaces"), incomplete)
+
+
+def _of_kind(context: click.Context, incomplete: str) -> list[CompletionItem]:
+    """For ``kind/``: ``kind/name`` of each."""
+    kind, _, _ = incomplete.partition("/")
+    return _items((f"{kind}/{each}" for each in _names(context, kind)), incomplete)
 
 
 def _items(values: Iterable[str], incomplete: str) -> list[CompletionItem]:

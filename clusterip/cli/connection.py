@@ -86,7 +86,7 @@ def local_kubeconfig() -> str | None:
 def _report_errors(run: Callable[[], Awaitable[None]]) -> None:
     from clusterip.client.config import ConfigError
     from clusterip.client.credentials import CredentialsError
-    from clusterip.client.errors import ApiError, Unreachable
+    from clusterip.client.errors import Unreachable
 
     async def main() -> None:
         await run()
@@ -95,8 +95,6 @@ def _report_errors(run: Callable[[], Awaitable[None]]) -> None:
         asyncio.run(main())
     except CommandError as error:
         _fail(str(error), error.code)
-    except ApiError as error:
-        _fail(describe(error))
     except (Unreachable, ConfigError, CredentialsError) as error:
         _fail(f"error: {error}")
     except KeyboardInterrupt:

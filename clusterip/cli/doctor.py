@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterip.cli.cluster_options import cluster_options
+from clusterip.cli.printing import print_json
 
 if TYPE_CHECKING:
     from clusterip.cluster.doctor.findings import Finding
@@ -74,9 +75,7 @@ def command(
 
     findings = asyncio.run(examine(patient, checks, begin, done))
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
+        print_json(findings)
     else:
         counts = {level: sum(each.level == level for each in findings) for level in ("error", "warning")}
         click.echo(

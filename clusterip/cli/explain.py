@@ -8,6 +8,7 @@ import click
 
 from clusterip.cli import completing
 from clusterip.cli.connection import connected
+from clusterip.cli.printing import print_json
 
 if TYPE_CHECKING:
     from clusterip.cli.connection import Session
@@ -44,8 +45,6 @@ async def command(kind: str, name: str, output: str, nodes: tuple[str, ...], ses
 
     found = await gather(session, name, nodes)
     if output == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     else:
         show(found)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from clusterip.cli.printing import print_json
 from clusterip.cli.waiting import saying
 
 if TYPE_CHECKING:
@@ -131,7 +132,10 @@ def list_(output: str, directory: Path) -> None:
     """
     from clusterip.node.images import commands
 
-    click.echo(commands.as_json(directory) if output == "json" else commands.table(directory))
+    if output == "json":
+        print_json(commands.listed(directory))
+    else:
+        click.echo(commands.table(directory))
 
 
 @command.command("rm")

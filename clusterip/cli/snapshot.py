@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterip.cli.cluster_options import cluster_options
+from clusterip.cli.printing import print_json
 from clusterip.cli.waiting import saying
 
 if TYPE_CHECKING:
@@ -137,9 +138,7 @@ def status(file: Path, output: str) -> None:
     def run() -> None:
         found = operations.status(file)
         if output == "json":
-            import msgspec
-
-            click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            print_json(found)
         else:
             _print(found)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterip.cli.cluster_options import cluster_options
+from clusterip.cli.printing import print_json
 
 if TYPE_CHECKING:
     from clusterip.cluster.paths import Paths
@@ -38,9 +39,7 @@ def _status(output: str, name: str, paths: Paths) -> None:
 
     result = status(name, paths)
     if output == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        print_json(result)
     else:
         _print(result)
     sys.exit(1 if result.problems else 0)

@@ -12,6 +12,7 @@ import click
 
 from clusterip.cli.durations import seconds
 from clusterip.cli.machine_options import data_dir_option, told
+from clusterip.cli.printing import print_json
 from clusterip.cli.tables import align
 
 if TYPE_CHECKING:
@@ -77,10 +78,7 @@ def list_(output: str, data_dir: Path) -> None:
 
     rows = _with_client(data_dir, tokens.listed)
     if output == "json":
-        import json
-
-        found = [dict(zip(("token", "expires", "description"), row, strict=True)) for row in rows]
-        click.echo(json.dumps(found, indent=2))
+        print_json([dict(zip(("token", "expires", "description"), row, strict=True)) for row in rows])
         return
     click.echo(align([("TOKEN", "EXPIRES", "DESCRIPTION"), *rows]))
 

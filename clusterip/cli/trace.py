@@ -9,6 +9,7 @@ import click
 
 from clusterip.cli import completing
 from clusterip.cli.connection import connected
+from clusterip.cli.printing import print_json
 from clusterip.cli.waiting import saying
 
 if TYPE_CHECKING:
@@ -111,9 +112,7 @@ async def command(
     except TraceError as error:
         raise CommandError(f"error: {error}") from error
     if output == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(story), indent=2).decode())
+        print_json(story)
     elif output == "text":
         from clusterip.trace.text import show
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from clusterip.node.images.archive import import_archive
@@ -39,10 +38,9 @@ def table(directory: Path) -> str:
     return "\n".join(f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}" for a, b, c in rows)
 
 
-def as_json(directory: Path) -> str:
+def listed(directory: Path) -> list[dict[str, str | int]]:
     """The store's images: ``name``, ``id`` (empty for those that are built in), ``size`` in bytes."""
-    images = ({"name": each.name, "id": each.id, "size": each.size} for each in ImageStore(directory).list())
-    return json.dumps(list(images), indent=2)
+    return [{"name": each.name, "id": each.id, "size": each.size} for each in ImageStore(directory).list()]
 
 
 def _size(size: int) -> str:
