@@ -59,11 +59,13 @@ class Server(NamedTuple):
         return socket.AF_INET if len(self.address) == 4 else socket.AF_INET6
 
     def __str__(self) -> str:
-        text = socket.inet_ntop(self.family, self.address)
         protocol = {6: "TCP", 17: "UDP", 132: "SCTP"}.get(self.protocol, str(self.protocol))
-        return (
-            f"{protocol} [{text}]:{self.port}" if len(self.address) > 4 else f"{protocol} {text}:{self.port}"
-        )
+        return f"{protocol} {_place(self.address, self.port)}"
+
+    @property
+    def option(self) -> str:
+        """As ``ipvsadm`` takes it: ``-t 10.96.0.10:80``."""
+        return f"{_OPTIONS[self.protocol]} {_place(self.address, self.port)}"
 
 
 class Settings(NamedTuple):
@@ -79,6 +81,19 @@ class Destination(NamedTuple):
 
     address: bytes
     port: int
+
+    def command(self, server: Server, weight: int) -> str:
+        """What ``ipvsadm --save -n`` prints of it, as a destination of ``server``."""
+        return f"-a {server.option} -r {_place(self.address, self.port)} -m -w {weight}"
+
+
+_OPTIONS = {socket.IPPROTO_TCP: "-t", socket.IPPROTO_UDP: "-u", socket.IPPROTO_SCTP: "--sctp-service"}
+
+
+def _place(address: bytes, port: int) -> str:
+    if len(address) == 4:
+        return f"{socket.inet_ntop(socket.AF_INET, address)}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
 
 
 class DestinationState(NamedTuple):

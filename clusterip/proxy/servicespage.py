@@ -144,14 +144,11 @@ class ServicesPage:
         if look is not None:
             answer.since, answer.accounting = look.since, look.accounting
             answer.tracked, answer.seconds = look.tracked, look.seconds
-        answer.services = [self._service(key, look) for key in self._chosen(query, look)]
-        if query.get("rules") == ["true"]:
-            for service in answer.services:
-                service.rules = self._rules(ServiceKey(service.namespace, service.name))
+        with_rules = query.get("rules") == ["true"]
+        answer.services = [self._service(key, look, with_rules) for key in self._chosen(query, look)]
         return Page(200, msgspec.json.encode(answer), "application/json")
 
-    def _rules(self, service: ServiceKey) -> list[str]:
-        states = self._tracker.states_of(service)
+    def _rules(self, states: Iterable[PortState]) -> list[str]:
         lines = itertools.chain.from_iterable(self._sync.backend.describe(state.port.key) for state in states)
         return list(itertools.islice(lines, _MOST_RULES))
 
@@ -171,15 +168,17 @@ class ServicesPage:
             found |= dict.fromkeys(key.service for key in look.counts)
         return [key for key in found if self._tracker.states_of(key)]
 
-    def _service(self, key: ServiceKey, look: Look | None) -> OneService:
+    def _service(self, key: ServiceKey, look: Look | None, with_rules: bool) -> OneService:
         sync = self._sync
+        states = self._tracker.states_of(key)
         changed, latency = self._programming.of(key)
         return OneService(
             *key,
             programmed=sync.synced.is_set() and not sync.failing and not self._tracker.is_pending(key),
             changed=changed,
             latency=latency,
-            ports=[_port(state, look) for state in self._tracker.states_of(key)],
+            rules=self._rules(states) if with_rules else [],
+            ports=[_port(state, look) for state in states],
         )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clusterip.kernel import tracked
-from clusterip.kernel.ipvs import Ipvs, NoIpvs
+from clusterip.kernel.ipvs import Ipvs, NoIpvs, Server
 from clusterip.kernel.namespaces import run_in
 from clusterip.kernel.netlink import NetlinkError
 from clusterip.kernel.nftables import Family, NftablesError
@@ -18,9 +17,7 @@ from clusterip.trace.machine import Found
 from clusterip.trace.network import Network
 from clusterip.trace.recorder import Passage, Recorder
 from clusterip.trace.rules import RuleBook
-from clusterip.trace.story import Place, join
-
-_IPVS_OPTIONS = {socket.IPPROTO_TCP: "-t", socket.IPPROTO_UDP: "-u", socket.IPPROTO_SCTP: "--sctp-service"}
+from clusterip.trace.story import Place
 
 
 @dataclass
@@ -77,8 +74,7 @@ def watch(
 
 def ipvs_entry(found: Found, address: str, port: int, protocol: int) -> list[str]:
     """The IPVS virtual server for an address, as ``ipvsadm -S`` prints it; nothing if there is none."""
-    packed = ipaddress.ip_address(address).packed
-    option = _IPVS_OPTIONS[protocol]
+    wanted = Server(protocol, ipaddress.ip_address(address).packed, port)
 
     def read() -> list[str]:
         try:
@@ -87,13 +83,12 @@ def ipvs_entry(found: Found, address: str, port: int, protocol: int) -> list[str
             return []
         with kernel:
             for server, settings in kernel.servers().items():
-                if (server.address, server.port, server.protocol) == (packed, port, protocol):
-                    name = f"{option} {join(address, port)}"
-                    lines = [f"-A {name} -s {settings.scheduler}"]
-                    for destination, state in kernel.destinations(server).items():
-                        to = join(str(ipaddress.ip_address(destination.address)), destination.port)
-                        lines.append(f"-a {name} -r {to} -m -w {state.weight}")
-                    return lines
+                if server == wanted:
+                    states = kernel.destinations(server).items()
+                    return [
+                        f"-A {server.option} -s {settings.scheduler}",
+                        *(destination.command(server, state.weight) for destination, state in states),
+                    ]
         return []
 
     return run_in(found.path, read)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 
-from clusterip.proxy.model import Address, Destination
+from clusterip.proxy.model import Address, Destination, show_destination
 
 LAYOUT = 1
 """Changes with the maps' keys and values: maps of another number are not used on."""
@@ -44,10 +43,8 @@ def endpoint(destination: Destination) -> Place:
 
 def show(place: Place) -> str:
     """A place for people: ``10.96.0.10:80/TCP``, an endpoint's without the protocol."""
-    address = ipaddress.IPv6Address(place[:16])
-    shown = str(address.ipv4_mapped) if address.ipv4_mapped else f"[{address}]"
     protocol = {6: "/TCP", 17: "/UDP", 132: "/SCTP"}.get(place[18], "")
-    return f"{shown}:{int.from_bytes(place[16:18], 'big')}{protocol}"
+    return show_destination(place.removeprefix(_MAPPED)) + protocol
 
 
 def service(group: int, count: int, affinity_seconds: int) -> bytes:

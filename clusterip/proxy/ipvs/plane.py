@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -69,11 +67,10 @@ class Plane:
     def describe(self, key: PortKey) -> Iterator[str]:
         """A Service port's virtual servers and their destinations, as ``ipvsadm --save -n`` prints them."""
         for server, wanted in self._claimed.get(key, {}).items():
-            name = f"{_OPTIONS[server.protocol]} {_show(server.address, server.port)}"
             persistent = f" -p {wanted.settings.timeout}" if wanted.settings.timeout else ""
-            yield f"-A {name} -s {wanted.settings.scheduler}{persistent}"
+            yield f"-A {server.option} -s {wanted.settings.scheduler}{persistent}"
             for each in sorted(wanted.destinations):
-                yield f"-a {name} -r {_show(each.address, each.port)} -m -w 1"
+                yield each.command(server, 1)
 
     def servers(self) -> Iterable[Server]:
         return self._claims.keys()
@@ -95,14 +92,6 @@ class Plane:
         self.changed.clear()
         found = {server: self.wanted(server) for server in self.servers()}
         return {server: wanted for server, wanted in found.items() if wanted is not None}
-
-
-_OPTIONS = {socket.IPPROTO_TCP: "-t", socket.IPPROTO_UDP: "-u", socket.IPPROTO_SCTP: "--sctp-service"}
-
-
-def _show(address: Address, port: int) -> str:
-    shown = ipaddress.ip_address(address)
-    return f"[{shown}]:{port}" if shown.version == 6 else f"{shown}:{port}"
 
 
 class Bound:
