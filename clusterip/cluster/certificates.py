@@ -70,10 +70,14 @@ def wanted(config: ClusterConfig) -> list[Wanted]:
         Wanted("network", "clusterip:network"),  # what nodes learn of each other's Pod networks by
     ]
     for node in config.node_names:
-        addresses = config.addresses_of(node).split(",")
         certificates.append(Wanted(node, f"system:node:{node}", ("system:nodes",)))
         certificates.append(
-            Wanted(f"{node}-serving", f"system:node:{node}", ("system:nodes",), (node, *addresses))
+            Wanted(
+                f"{node}-serving",
+                f"system:node:{node}",
+                ("system:nodes",),
+                (node, *config.addresses_of(node)),
+            )
         )
     return certificates
 

@@ -103,11 +103,12 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Its networks of IPv6; None if it has none."""
         return Ipv6Networks.of(self.name, self.subnet) if self.dual_stack else None
 
-    def addresses_of(self, node: str) -> str:
-        """A node's InternalIPs, separated by commas."""
-        ipv6 = self.ipv6
-        index = _FIRST_NODE + self.node_names.index(node)
-        return _joined(self.address_of(node), ipv6 and ipv6.subnet[index])
+    def addresses_of(self, node: str) -> tuple[str, ...]:
+        """A node's InternalIPs: that of IPv4, and with ``dual_stack`` that of IPv6."""
+        first = str(self.address_of(node))
+        if self.ipv6 is None:
+            return (first,)
+        return first, str(self.ipv6.subnet[_FIRST_NODE + self.node_names.index(node)])
 
     @property
     def pod_cidrs(self) -> str:

@@ -151,7 +151,7 @@ def _node(config: ClusterConfig, paths: Paths, node: str) -> Program:
             f"--kubeconfig={paths.kubeconfig(node)}",
             f"--network-kubeconfig={paths.kubeconfig('network')}",
             f"--hostname-override={node}",
-            f"--node-ip={config.addresses_of(node)}",
+            f"--node-ip={','.join(config.addresses_of(node))}",
             f"--cluster-dns={config.dns_address}",
             f"--cluster-domain={config.domain}",
             f"--root-dir={paths.node(node)}",

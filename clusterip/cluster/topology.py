@@ -15,10 +15,10 @@ say in traffic between nodes, just as they would not between real machines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from clusterip.cluster.config import ClusterConfig, Ipv6Networks
+from clusterip.cluster.config import ClusterConfig
 from clusterip.cluster.steps import (
     Address,
     Bridge,
@@ -59,7 +59,8 @@ def plan(config: ClusterConfig, uplinks: Sequence[str] = ()) -> list[Step]:
 
 def pod_route(config: ClusterConfig, node: str, pod_cidr: str) -> Step:
     """The machine's route to a node's Pods."""
-    gateway = config.addresses_of(node).split(",")[ip_network(pod_cidr).version == 6]
+    version = ip_network(pod_cidr).version
+    gateway = next(each for each in config.addresses_of(node) if ip_address(each).version == version)
     return Route(_MACHINE, pod_cidr, gateway, config.link)
 
 
@@ -108,7 +109,7 @@ def _node_ipv6(config: ClusterConfig, node: str) -> list[Step]:
     if ipv6 is None:
         return []
     namespace = config.namespace_of(node)
-    _, address = config.addresses_of(node).split(",")
+    _, address = config.addresses_of(node)
     return [
         Sysctl(namespace, "net.ipv6.conf.all.forwarding", "1"),
         Address(namespace, _NODE_LINK, f"{address}/{ipv6.subnet.prefixlen}"),
@@ -117,30 +118,26 @@ def _node_ipv6(config: ClusterConfig, node: str) -> list[Step]:
 
 
 def _machine(config: ClusterConfig, uplinks: Sequence[str]) -> list[Step]:
-    first, ipv6 = config.node_names[0], config.ipv6
+    ipv6 = config.ipv6
+    sources = (config.subnet, config.pod_cidr, *((ipv6.subnet, ipv6.pods) if ipv6 is not None else ()))
+    first = config.address_of(config.node_names[0])
     return [
         Veth(_MACHINE, config.link, config.switch_namespace, _BRIDGE, "machine"),
         Address(_MACHINE, config.link, f"{config.machine_address}/{config.subnet.prefixlen}"),
-        Route(_MACHINE, str(config.service_cidr), str(config.address_of(first)), config.link),
-        *_machine_ipv6(config, ipv6),
+        Route(_MACHINE, str(config.service_cidr), str(first), config.link),
+        *_machine_ipv6(config),
         # Per interface: writing net.ipv4.ip_forward itself would reset other settings of every one.
         *(Sysctl(_MACHINE, f"net/ipv4/conf/{link}/forwarding", "1") for link in (config.link, *uplinks)),
-        Masquerade(
-            config.table,
-            (
-                *(str(config.subnet), str(config.pod_cidr)),
-                *([str(ipv6.subnet), str(ipv6.pods)] if ipv6 is not None else []),
-            ),
-            config.link,
-        ),
+        Masquerade(config.table, tuple(map(str, sources)), config.link),
     ]
 
 
-def _machine_ipv6(config: ClusterConfig, ipv6: Ipv6Networks | None) -> list[Step]:
+def _machine_ipv6(config: ClusterConfig) -> list[Step]:
     """The machine reaches nodes, Pods and Services. It forwards nothing: that would be for all its links."""
+    ipv6 = config.ipv6
     if ipv6 is None:
         return []
-    _, first = config.addresses_of(config.node_names[0]).split(",")
+    _, first = config.addresses_of(config.node_names[0])
     return [
         Address(_MACHINE, config.link, f"{ipv6.machine_address}/{ipv6.subnet.prefixlen}"),
         Route(_MACHINE, str(ipv6.services), first, config.link),

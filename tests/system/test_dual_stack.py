@@ -71,7 +71,7 @@ def test_node_ports_and_pods_answer_by_ipv6(cluster: TestCluster) -> None:
     port = cluster.get("service", "both")["spec"]["ports"][0]["nodePort"]
     names = {pod["metadata"]["name"] for pod in cluster.pods()}
     for node in cluster.config.node_names:
-        _, address = cluster.config.addresses_of(node).split(",")
+        _, address = cluster.config.addresses_of(node)
         assert curl(f"http://[{address}]:{port}") in names
     for pod in cluster.pods():
         address = pod["status"]["podIPs"][1]["ip"]

@@ -29,12 +29,12 @@ def test_networks_of_ipv6_are_the_clusters_own() -> None:
     assert ipv6 == ClusterConfig(name="blue", nodes=3, dual_stack=True).ipv6, "the same again"
     assert ipv6.subnet.subnet_of(IPv6Network("fd00::/8"))
     assert not any(a.overlaps(b) for a, b in itertools.combinations(ipv6, 2))
-    assert config.addresses_of("node-2") == f"172.30.0.12,{ipv6.subnet[12]}"
+    assert config.addresses_of("node-2") == ("172.30.0.12", str(ipv6.subnet[12]))
     assert config.pod_cidrs == f"10.244.0.0/16,{ipv6.pods}"
     other = ClusterConfig(name="green", dual_stack=True).ipv6
     assert other is not None
     assert not ipv6.subnet.overlaps(other.subnet)
-    assert ClusterConfig().addresses_of("node-1") == "172.30.0.11"
+    assert ClusterConfig().addresses_of("node-1") == ("172.30.0.11",)
 
 
 def test_a_config_survives_being_written_down() -> None:
