@@ -11,19 +11,16 @@ import kubernetes
 import pytest
 import yaml
 
-from tests.support.apiserver import RunningApiServer
+from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.kubectl import Kubectl
 
 
 @pytest.fixture(scope="module")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiServer]:
-    server = RunningApiServer(tmp_path_factory.mktemp("rbac"), ["--authorization-mode=Node,RBAC"])
-    with server.token_file.open("a") as tokens:
-        tokens.write('jane,jane,jane-uid,"devs"\n')
-        tokens.write("kim,kim,kim-uid\n")
-    server.start()
-    yield server
-    server.stop()
+    tokens = ['jane,jane,jane-uid,"devs"', "kim,kim,kim-uid"]
+    directory = tmp_path_factory.mktemp("rbac")
+    with running_apiserver(directory, "--authorization-mode=Node,RBAC", tokens=tokens) as server:
+        yield server
 
 
 def granted(server: RunningApiServer, name: str, rules: list[dict[str, Any]], user: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.apiserver import RunningApiServer
+from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.kubectl import Kubectl
 
 NAMESPACE = "/api/v1/namespaces/default"
@@ -19,13 +19,9 @@ API_ACCESS = "/var/run/secrets/kubernetes.io/serviceaccount"
 @pytest.fixture(scope="module")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiServer]:
     arguments = ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]
-    server = RunningApiServer(tmp_path_factory.mktemp("admission"), arguments)
-    with server.token_file.open("a") as tokens:
-        tokens.write('n1,system:node:n1,n1,"system:nodes"\n')
-        tokens.write('n2,system:node:n2,n2,"system:nodes"\n')
-    server.start()
-    yield server
-    server.stop()
+    tokens = [f'{node},system:node:{node},{node},"system:nodes"' for node in ("n1", "n2")]
+    with running_apiserver(tmp_path_factory.mktemp("admission"), *arguments, tokens=tokens) as server:
+        yield server
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from clusterip.client.rest import Client
 from clusterip.objects.certificates import CertificateSigningRequest as Request
 from clusterip.objects.core.node import Node, NodeAddress, NodeStatus
 from clusterip.objects.meta import ObjectMeta
-from tests.support.apiserver import RunningApiServer
+from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.controllers import RunningControllers, client_of, eventually
 from tests.support.kubectl import Kubectl
 from tests.support.pki import Authority
@@ -60,18 +60,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def apiserver(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[RunningApiServer]:
     directory = tmp_path_factory.mktemp("csr")
-    server = RunningApiServer(
-        directory, ["--authorization-mode=Node,RBAC", f"--client-ca-file={authority.certificate}"]
-    )
-    with server.token_file.open("a") as tokens:
-        tokens.write("manager,system:kube-controller-manager,manager\n")
-        for node in ("n1", "n2"):
-            tokens.write(f'{node},system:node:{node},{node},"{NODES}"\n')
-        tokens.write("joining,system:bootstrap:abcdef,j,system:bootstrappers\n")
-        tokens.write("viewer,viewer,v\n")
-    server.start()
-    yield server
-    server.stop()
+    arguments = ["--authorization-mode=Node,RBAC", f"--client-ca-file={authority.certificate}"]
+    tokens = [
+        "manager,system:kube-controller-manager,manager",
+        *(f'{node},system:node:{node},{node},"{NODES}"' for node in ("n1", "n2")),
+        "joining,system:bootstrap:abcdef,j,system:bootstrappers",
+        "viewer,viewer,v",
+    ]
+    with running_apiserver(directory, *arguments, tokens=tokens) as server:
+        yield server
 
 
 def kubeconfig_of(apiserver: RunningApiServer, token: str) -> Path:

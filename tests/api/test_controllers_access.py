@@ -17,7 +17,7 @@ from clusterip.objects.core.serviceaccount import ServiceAccount
 from clusterip.objects.meta import ObjectMeta
 from clusterip.objects.rbac.clusterrole import ClusterRole
 from clusterip.objects.rbac.rules import PolicyRule
-from tests.support.apiserver import RunningApiServer
+from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.controllers import RunningControllers, client_of, eventually, run
 from tests.support.kubectl import Kubectl
 
@@ -29,12 +29,9 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiSe
     directory = tmp_path_factory.mktemp("access")
     # What is not switched off counts as chosen: the plugin ServiceAccount is on.
     arguments = ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]
-    server = RunningApiServer(directory, [*arguments, "--enable-bootstrap-token-auth"])
-    with server.token_file.open("a") as tokens:
-        tokens.write(f"{MANAGER},system:kube-controller-manager,manager\n")
-    server.start()
-    yield server
-    server.stop()
+    tokens = [f"{MANAGER},system:kube-controller-manager,manager"]
+    with running_apiserver(directory, *arguments, "--enable-bootstrap-token-auth", tokens=tokens) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from clusterip.client.config import load
 from clusterip.client.rest import Client
 from clusterip.objects import codec
 from clusterip.objects.core.service import Service
-from tests.support.apiserver import RunningApiServer
+from tests.support.apiserver import RunningApiServer, running_apiserver
 from tests.support.browser import opened, running_browser, too_faint
 
 SERVICES = "/api/v1/namespaces/default/services"
@@ -26,13 +26,10 @@ THEMES = ("light", "dark")
 
 @pytest.fixture(scope="module")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApiServer]:
-    server = RunningApiServer(tmp_path_factory.mktemp("ui"), ["--authorization-mode=Node,RBAC"])
-    with server.token_file.open("a") as tokens:
-        tokens.write("jane,jane,jane-uid\n")
-        tokens.write("kim,kim,kim-uid\n")
-    server.start()
-    yield server
-    server.stop()
+    tokens = ["jane,jane,jane-uid", "kim,kim,kim-uid"]
+    directory = tmp_path_factory.mktemp("ui")
+    with running_apiserver(directory, "--authorization-mode=Node,RBAC", tokens=tokens) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

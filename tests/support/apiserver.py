@@ -164,9 +164,16 @@ def _decoded(body: bytes) -> Any:
 
 
 @contextmanager
-def running_apiserver(directory: Path, *arguments: str) -> Iterator[RunningApiServer]:
-    """An API server with further command line ``arguments``, stopped at the end."""
+def running_apiserver(
+    directory: Path, *arguments: str, tokens: Sequence[str] = ()
+) -> Iterator[RunningApiServer]:
+    """An API server with further command line ``arguments``, stopped at the end.
+
+    ``tokens`` are lines of its token file: ``TOKEN,USER,UID,"GROUP,..."``.
+    """
     server = RunningApiServer(directory, arguments)
+    with server.token_file.open("a") as file:
+        file.writelines(f"{line}\n" for line in tokens)
     server.start()
     try:
         yield server

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
+
+from clusterip.kernel import namespaces
 
 _PAUSE_SECONDS = 0.005
 _TIMEOUT_SECONDS = 5.0
@@ -86,3 +91,12 @@ class RequestLoop:
                 self.slowest = max(self.slowest, took)
                 self._changed.notify_all()
             self._stopping.wait(_PAUSE_SECONDS)
+
+
+@contextlib.contextmanager
+def requests_from(namespace: Path, address: str) -> Iterator[RequestLoop]:
+    """One client's requests, made in another network namespace."""
+    with contextlib.ExitStack() as stack:
+        with namespaces.enter(namespace):
+            loop = stack.enter_context(RequestLoop(address, clients=1))
+        yield loop

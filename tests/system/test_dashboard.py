@@ -9,8 +9,6 @@ import contextlib
 import os
 import re
 import subprocess
-import threading
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from clusterip.kernel import namespaces
 from tests.support.browser import opened, running_browser, too_faint
 from tests.support.cluster import PROGRAM, Machine, TestCluster
+from tests.support.load import requests_from
 
 SIZE = {"width": 1280, "height": 800}
 
@@ -41,26 +40,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(cluster: TestCluster, address: str) -> Iterator[str]:
     """Of `clusterip ui`, with its key, while connections are made to the example."""
-    ended = threading.Event()
-
-    def connect() -> None:
-        namespaces.join(namespaces.path_of(cluster.config.namespace_of("node-1")))
-        while not ended.wait(0.05):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://{address}", timeout=5).read()
-
-    thread = threading.Thread(target=connect)
-    thread.start()
     command = [str(PROGRAM), "ui", "--no-open"]
-    process = subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
-        ended.set()
-        thread.join()
+    with (
+        requests_from(namespaces.path_of(cluster.config.namespace_of("node-1")), address),
+        subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def of_service(url: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from clusterip.kernel import namespaces
 from tests.support.cluster import TestCluster
+from tests.support.load import requests_from
 
 NODE_PORT = """
 apiVersion: v1
@@ -29,20 +28,9 @@ spec:
 
 @pytest.fixture
 def traffic(cluster: TestCluster, address: str) -> Iterator[None]:
-    """Connections to the example from node-1, and questions to DNS, one after another."""
-    ended = threading.Event()
-
-    def connect() -> None:
-        namespaces.join(namespaces.path_of(cluster.config.namespace_of("node-1")))
-        while not ended.wait(0.01):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://{address}", timeout=5).read()
-
-    thread = threading.Thread(target=connect)
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
+    """Connections to the example from node-1, one after another."""
+    with requests_from(namespaces.path_of(cluster.config.namespace_of("node-1")), address):
+        yield
 
 
 def top(cluster: TestCluster, what: str) -> dict[str, dict[str, Any]]:
